@@ -1,0 +1,1 @@
+"""The science of the program: data types, reading, preprocessing, networks, losses, inference."""

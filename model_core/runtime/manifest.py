@@ -1,0 +1,230 @@
+"""The manifest of a model package: everything but the weights, as data."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import types
+import typing
+from dataclasses import dataclass
+from typing import Any
+
+from model_core.errors import PackageError
+from model_core.measures import FINDINGS, MEASURES
+from model_core.preprocess import PreprocessSpec
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureOutput:
+    """One measure that the student estimates.
+
+    Attributes
+    ----------
+    key
+        Measure; its unit is the one of `model_core.measures`.
+    level
+        Nominal coverage of the prediction interval.
+    widening
+        Conformal correction: the raw interval grows by this much at both ends, in the space of
+        the network's output (the unit itself, or its natural logarithm).
+    log_space
+        The network's output for this measure is the natural logarithm of the value.
+    n_calibration
+        Patients on which `widening` was found.
+    """
+
+    key: str
+    level: float
+    widening: float
+    log_space: bool
+    n_calibration: int
+
+    def __post_init__(self) -> None:
+        if self.key not in MEASURES or not 0 < self.level < 1:
+            raise ValueError(f"not a measure output: {self.key!r} at level {self.level}")
+
+
+@dataclass(frozen=True, slots=True)
+class FindingOutput:
+    """One finding that the student gives a probability for: sigmoid(slope * logit + offset)."""
+
+    key: str
+    slope: float
+    offset: float
+    n_calibration: int
+
+    def __post_init__(self) -> None:
+        if self.key not in FINDINGS:
+            raise ValueError(f"unknown finding {self.key!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentOutput:
+    """The segment variance map.
+
+    Attributes
+    ----------
+    lead_names
+        Rows of the map; a single ``all`` where the student does not tell leads apart.
+    n_segments
+        Equal segments over the input's duration.
+    scale
+        Fixed ends of the colour scale (variance, dimensionless): the 5th and 99th percentile
+        over the calibration fold.
+    """
+
+    lead_names: tuple[str, ...]
+    n_segments: int
+    scale: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One figure from the evaluation.
+
+    Attributes
+    ----------
+    name
+        For instance ``LVEF mean absolute error``.
+    value, low, high
+        Figure and its 95 % confidence interval over patients, in `unit`.
+    unit
+        Empty for dimensionless.
+    dataset
+        What it was measured on.
+    """
+
+    name: str
+    value: float
+    low: float
+    high: float
+    unit: str
+    dataset: str
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where the weights came from.
+
+    Attributes
+    ----------
+    recipe
+        Name of the training recipe.
+    config_sha256
+        Of the resolved training configuration.
+    code_version
+        Version of this program that trained it.
+    data_sha256
+        Per data source, hash over what was read of it.
+    seed
+        Of the whole run.
+    """
+
+    recipe: str
+    config_sha256: str
+    code_version: str
+    data_sha256: dict[str, str]
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Everything the program needs to know of a model package beside its weights.
+
+    The ONNX graph takes ``ecg`` (batch, leads, samples) and returns ``mean`` and ``log_var``
+    (batch, embedding), ``segment_log_var`` (batch, rows, segments; natural logarithm of the mean
+    variance over embedding dimensions), ``quantiles`` (batch, measures, 3: lower end, median and
+    upper end of the raw interval) and ``finding_logits`` (batch, findings); measures and findings
+    in the order of this manifest.
+    """
+
+    schema_version: int
+    name: str
+    version: str
+    created: str
+    architecture: str
+    demonstration: bool
+    caveat: str
+    input: PreprocessSpec
+    measures: tuple[MeasureOutput, ...]
+    findings: tuple[FindingOutput, ...]
+    segments: SegmentOutput
+    cohort: str
+    metrics: tuple[Metric, ...]
+    intended_use: str
+    limits: tuple[str, ...]
+    licence: str
+    provenance: Provenance
+    files: dict[str, str]
+
+    def to_json(self) -> str:
+        """Readable JSON, keys in the order of the fields."""
+        return json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False) + "\n"
+
+    @staticmethod
+    def from_json(text: str) -> Manifest:
+        """Read a manifest; every field must be there, of its type, and no other.
+
+        Raises
+        ------
+        PackageError
+            If the text is not a manifest that this version of the program understands.
+        """
+        try:
+            values: Any = json.loads(text)
+        except (json.JSONDecodeError, RecursionError):
+            raise PackageError("The manifest is not valid JSON.", code="bad_manifest") from None
+        if not isinstance(values, dict):
+            raise PackageError("The manifest is not a JSON object.", code="bad_manifest")
+        found: Any = typing.cast("dict[str, Any]", values).get("schema_version")
+        if found != SCHEMA_VERSION:
+            raise PackageError(
+                f"The model package has manifest version {found!r}; "
+                f"this program reads version {SCHEMA_VERSION}.",
+                hint="Install a model package made for this version of the program.",
+                code="unknown_manifest_version",
+            )
+        try:
+            return _build(Manifest, values, "manifest")
+        except ValueError as error:
+            raise PackageError(f"The manifest is wrong: {error}.", code="bad_manifest") from None
+
+
+def _build(kind: Any, value: Any, where: str) -> Any:  # noqa: ANN401 - JSON and annotations
+    """Rebuild a dataclass, tuple, dict or scalar from JSON, strictly by its annotation."""
+    if dataclasses.is_dataclass(kind):
+        if not isinstance(value, dict):
+            raise ValueError(f"{where} must be an object")
+        given = typing.cast("dict[str, Any]", value)
+        hints = typing.get_type_hints(kind)
+        if set(given) != set(hints):
+            odd = ", ".join(sorted(set(given) ^ set(hints)))
+            raise ValueError(f"{where} has missing or unknown entries: {odd}")
+        built = {key: _build(hints[key], given[key], f"{where}.{key}") for key in hints}
+        return typing.cast("Any", kind)(**built)
+    origin = typing.get_origin(kind)
+    arguments = typing.get_args(kind)
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise ValueError(f"{where} must be a list")
+        items = typing.cast("list[Any]", value)
+        kinds = [arguments[0]] * len(items) if arguments[-1] is ... else list(arguments)
+        if len(kinds) != len(items):
+            raise ValueError(f"{where} must have {len(kinds)} entries")
+        return tuple(_build(k, v, where) for k, v in zip(kinds, items, strict=True))
+    if origin is dict:
+        if not isinstance(value, dict):
+            raise ValueError(f"{where} must be an object")
+        entries = typing.cast("dict[str, Any]", value)
+        return {key: _build(arguments[1], item, where) for key, item in entries.items()}
+    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
+        if value != value or value in (float("inf"), float("-inf")):
+            raise ValueError(f"{where} must be finite")
+        return float(value)
+    if isinstance(kind, type) and not isinstance(kind, types.GenericAlias):
+        if isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
+            return typing.cast("Any", value)
+        raise ValueError(f"{where} must be of type {kind.__name__}")
+    raise ValueError(f"{where} cannot be read")

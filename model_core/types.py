@@ -1,0 +1,327 @@
+"""The values that flow through the program: immutable, with units in their names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_core.measures import FINDINGS, MEASURES
+
+FloatArray = NDArray[np.float32]
+
+
+def _own(values: NDArray[Any], n_dims: int, what: str) -> FloatArray:
+    """Copy to float32 and lock: a view could still be changed through its base."""
+    array = np.array(values, dtype=np.float32, order="C", copy=True)
+    if array.ndim != n_dims:
+        raise ValueError(f"{what} needs {n_dims} dimensions, got shape {array.shape}")
+    array.setflags(write=False)
+    return array
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingMetadata:
+    """What the file says about the recording; None or empty where it says nothing.
+
+    Attributes
+    ----------
+    format_name
+        The file format, with its version where known.
+    acquired_at
+        Start of the recording as written in the file, ISO 8601.
+    age_y
+        Age at the recording, years.
+    sex
+        ``female``, ``male`` or empty.
+    comments
+        Free text of the file, line by line; may identify the patient, never logged.
+    notes
+        What the reader has to say: gains, units, integrity, repairs.
+    simulated
+        The file says that it is not a patient's.
+    """
+
+    format_name: str = ""
+    acquired_at: str = ""
+    age_y: float | None = None
+    sex: str = ""
+    comments: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    simulated: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recording:
+    """One ECG file's content, as recorded: never filtered, never resampled.
+
+    Attributes
+    ----------
+    recording_id
+        SHA-256 over the file's bytes, lower-case hexadecimal.
+    signal_mv
+        Leads x samples, mV, float32, read-only; NaN means that the file has no sample there.
+    fs
+        Sampling frequency, Hz.
+    lead_names
+        One name a row, standard leads in the field's spelling.
+    source_name
+        File name without its folder, as shown to the user.
+    metadata
+        What else the file says.
+
+    Raises
+    ------
+    ValueError
+        If shapes, names and sampling frequency do not fit together.
+
+    Examples
+    --------
+    >>> recording = Recording("ab", np.zeros((2, 500)), 500.0, ("I", "II"), "demo.hea")
+    >>> recording.duration_s, recording.n_leads, recording.signal_mv.flags.writeable
+    (1.0, 2, False)
+    """
+
+    recording_id: str
+    signal_mv: FloatArray
+    fs: float
+    lead_names: tuple[str, ...]
+    source_name: str
+    metadata: RecordingMetadata = field(default_factory=RecordingMetadata)
+
+    def __post_init__(self) -> None:
+        signal = _own(self.signal_mv, 2, "signal_mv")
+        object.__setattr__(self, "signal_mv", signal)
+        object.__setattr__(self, "lead_names", tuple(self.lead_names))
+        if len(self.lead_names) != signal.shape[0]:
+            raise ValueError(f"{signal.shape[0]} rows but {len(self.lead_names)} lead names")
+        if not (np.isfinite(self.fs) and self.fs > 0):
+            raise ValueError(f"sampling frequency must be positive, got {self.fs}")
+
+    @property
+    def n_leads(self) -> int:
+        """Number of leads."""
+        return self.signal_mv.shape[0]
+
+    @property
+    def n_samples(self) -> int:
+        """Number of samples in each lead."""
+        return self.signal_mv.shape[1]
+
+    @property
+    def duration_s(self) -> float:
+        """Length of the recording, s."""
+        return self.n_samples / self.fs
+
+
+class Severity(Enum):
+    """How a reason bears on the result."""
+
+    CAUTION = "caution"
+    REFUSE = "refuse"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a result is doubtful or withheld.
+
+    Attributes
+    ----------
+    code
+        Stable identifier, lower case with underscores.
+    severity
+        Whether the result is shown with this reason, or not at all.
+    message
+        One sentence for the reader.
+    lead
+        The lead it is about, or None.
+    """
+
+    code: str
+    severity: Severity
+    message: str
+    lead: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QualityReport:
+    """What the input gate found.
+
+    Examples
+    --------
+    >>> QualityReport((Reason("flat_lead", Severity.REFUSE, "Lead V2 is flat.", "V2"),)).usable
+    False
+    """
+
+    reasons: tuple[Reason, ...] = ()
+
+    @property
+    def usable(self) -> bool:
+        """Whether a result may be shown at all."""
+        return all(reason.severity is not Severity.REFUSE for reason in self.reasons)
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionInterval:
+    """Range meant to hold the true value of one patient at a stated level.
+
+    Attributes
+    ----------
+    low, high
+        In the measure's unit.
+    level
+        Nominal coverage, between 0 and 1.
+    """
+
+    low: float
+    high: float
+    level: float
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.low) and np.isfinite(self.high) and self.low <= self.high):
+            raise ValueError(f"not an interval: {self.low} to {self.high}")
+        if not 0.0 < self.level < 1.0:
+            raise ValueError(f"level must lie between 0 and 1, got {self.level}")
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureEstimate:
+    """Value and prediction interval of one echo measure, in the measure's unit."""
+
+    key: str
+    value: float
+    interval: PredictionInterval
+
+    def __post_init__(self) -> None:
+        if self.key not in MEASURES:
+            raise ValueError(f"unknown measure {self.key!r}")
+        if not self.interval.low <= self.value <= self.interval.high:
+            raise ValueError(f"{self.key}: the value lies outside its own interval")
+
+
+@dataclass(frozen=True, slots=True)
+class FindingProbability:
+    """Calibrated probability, 0 to 1, of one finding."""
+
+    key: str
+    probability: float
+
+    def __post_init__(self) -> None:
+        if self.key not in FINDINGS:
+            raise ValueError(f"unknown finding {self.key!r}")
+        if not 0.0 <= self.probability <= 1.0:
+            raise ValueError(f"not a probability: {self.probability}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SegmentVariance:
+    """Embedding variance of each lead and time segment.
+
+    Attributes
+    ----------
+    variance
+        Rows x segments, dimensionless, positive: the mean over embedding dimensions of the
+        segment's variance. NaN where it was not computed.
+    lead_names
+        One name a row; a single row named ``all`` where the student does not tell leads apart.
+    edges_s
+        Segment borders in seconds of the recording, one more than there are segments.
+    scale
+        Lowest and highest variance of the fixed colour scale of this model package.
+
+    Examples
+    --------
+    >>> cells = SegmentVariance(np.ones((1, 2)), ("all",), np.array([0.0, 5.0, 10.0]), (0.1, 10))
+    >>> cells.variance.shape
+    (1, 2)
+    """
+
+    variance: FloatArray
+    lead_names: tuple[str, ...]
+    edges_s: FloatArray
+    scale: tuple[float, float]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "variance", _own(self.variance, 2, "variance"))
+        object.__setattr__(self, "edges_s", _own(self.edges_s, 1, "edges_s"))
+        object.__setattr__(self, "lead_names", tuple(self.lead_names))
+        n_rows, n_segments = self.variance.shape
+        if len(self.lead_names) != n_rows or len(self.edges_s) != n_segments + 1:
+            raise ValueError("variance, lead names and segment borders do not fit together")
+        if not 0.0 < self.scale[0] < self.scale[1]:
+            raise ValueError(f"not a scale: {self.scale}")
+
+
+class ResultState(Enum):
+    """The three things a result can be; there is no fourth."""
+
+    REPORTED = "reported"
+    REPORTED_WITH_CAUTION = "reported_with_caution"
+    NOT_REPORTABLE = "not_reportable"
+
+
+@dataclass(frozen=True, slots=True)
+class PackageIdentity:
+    """Which model package a result came from, and what must be said beside it.
+
+    Attributes
+    ----------
+    package_id
+        SHA-256 of the manifest, lower-case hexadecimal.
+    name, version
+        As in the manifest.
+    caveat
+        Sentence shown wherever a result is shown.
+    """
+
+    package_id: str
+    name: str
+    version: str
+    caveat: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction:
+    """Everything the model says about one recording, or why it says nothing.
+
+    Attributes
+    ----------
+    recording_id
+        The recording it belongs to; it is shown beside no other.
+    package
+        The model package it came from.
+    window_s
+        First and last second of the recording that the model saw.
+    estimates, findings, segment_variance
+        Empty and None when not reportable.
+    reasons
+        Cautions, or the refusals.
+
+    Raises
+    ------
+    ValueError
+        If a refused prediction carries numbers, or a reported one carries none.
+    """
+
+    recording_id: str
+    package: PackageIdentity
+    window_s: tuple[float, float]
+    estimates: tuple[MeasureEstimate, ...] = ()
+    findings: tuple[FindingProbability, ...] = ()
+    segment_variance: SegmentVariance | None = None
+    reasons: tuple[Reason, ...] = ()
+
+    def __post_init__(self) -> None:
+        has_numbers = bool(self.estimates or self.findings or self.segment_variance)
+        if (self.state is ResultState.NOT_REPORTABLE) == has_numbers:
+            raise ValueError("a prediction holds either numbers or a reason to withhold them")
+
+    @property
+    def state(self) -> ResultState:
+        """Which of the three result states this is."""
+        if any(reason.severity is Severity.REFUSE for reason in self.reasons):
+            return ResultState.NOT_REPORTABLE
+        return ResultState.REPORTED_WITH_CAUTION if self.reasons else ResultState.REPORTED

@@ -1,0 +1,1 @@
+"""Training of model packages: simulated cohort, teacher, distillation, calibration, evaluation."""
