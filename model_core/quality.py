@@ -70,7 +70,7 @@ def assess(
         return QualityReport((_refuse("rate_out_of_range", message),))
 
     signal_mv = recording.signal_mv[rows, first:last].astype(np.float64)
-    missing = ~np.isfinite(signal_mv).all(axis=1)
+    missing = ~np.isfinite(signal_mv).all(axis=1, keepdims=True)[:, 0]
     if missing.any():
         reason = _refuse_leads("missing_samples", missing, lambda s: f"Samples are missing in {s}.")
         return QualityReport((reason,))
@@ -110,7 +110,7 @@ def _flat(signal_mv: _Signal, fs: float) -> list[Reason]:
     stuck = (_longest_run(signal_mv) / fs > CONSTANT_AT_MOST_S) & ~flat
     reasons: list[Reason] = []
     if flat.any():
-        reasons.append(_refuse_leads("flat_lead", flat, lambda s: f"There is no signal in {s}."))
+        reasons.append(_refuse_leads("flat_lead", flat, lambda s: f"The line is flat in {s}."))
     if stuck.any():
         reasons.append(
             _refuse_leads(
@@ -125,11 +125,9 @@ def _flat(signal_mv: _Signal, fs: float) -> list[Reason]:
 def _longest_run(signal_mv: _Signal) -> NDArray[np.int64]:
     """Length of the longest run of one value, in samples, for each lead."""
     n_leads, n_samples = signal_mv.shape
-    # Number of the sample where the current run began, at every sample.
-    starts = np.zeros((n_leads, n_samples), dtype=np.int64)
-    starts[:, 1:] = np.where(np.diff(signal_mv, axis=1) != 0, np.arange(1, n_samples), 0)
-    begun = np.maximum.accumulate(starts, axis=1)
-    return (np.arange(n_samples) - begun).max(axis=1) + 1
+    changed = np.ones((n_leads, n_samples + 1), dtype=np.bool_)
+    changed[:, 1:-1] = signal_mv[:, 1:] != signal_mv[:, :-1]
+    return np.array([np.diff(np.flatnonzero(row)).max() for row in changed])
 
 
 def _amplitude(signal_mv: _Signal) -> list[Reason]:
@@ -141,7 +139,7 @@ def _amplitude(signal_mv: _Signal) -> list[Reason]:
         if LARGEST_LEAD_AT_LEAST_MV <= middle / 1000 <= MIDDLE_LEAD_AT_MOST_MV:
             message += ": its values look like microvolts labelled as millivolts"
         return [_refuse("implausible_amplitude", f"{message}.")]
-    if largest < LARGEST_LEAD_AT_LEAST_MV:
+    if 0 < largest < LARGEST_LEAD_AT_LEAST_MV:
         message = f"The signal is too small for an ECG ({largest:.2g} mV)"
         if LARGEST_LEAD_AT_LEAST_MV <= largest * 1000 <= MIDDLE_LEAD_AT_MOST_MV:
             message += ": its values look like volts labelled as millivolts"
