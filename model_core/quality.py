@@ -70,7 +70,7 @@ def assess(
         return QualityReport((_refuse("rate_out_of_range", message),))
 
     signal_mv = recording.signal_mv[rows, first:last].astype(np.float64)
-    missing = ~np.isfinite(signal_mv).all(axis=1, keepdims=True)[:, 0]
+    missing = ~np.isfinite(signal_mv.sum(axis=1))  # finite only if every sample is
     if missing.any():
         reason = _refuse_leads("missing_samples", missing, lambda s: f"Samples are missing in {s}.")
         return QualityReport((reason,))
