@@ -1,0 +1,210 @@
+"""Twelve-lead ECGs of virtual patients: a heart of wall segments, each a moving dipole.
+
+The heart is the 17 segments of the left ventricle (Cerqueira et al., Circulation 2002;105:539)
+and five of the right. A segment emits a depolarisation pulse along its outward normal when it is
+activated (times after Durrer et al., Circulation 1970;41:899) and a broad repolarisation pulse.
+Both are Gaussian kernels (McSharry et al., IEEE Trans Biomed Eng 2003;50:289; Sameni et al.,
+EURASIP J Adv Signal Process 2007:43407). The area of the two pulses of a segment, its ventricular
+gradient, does not depend on the order of activation (Wilson et al., Am Heart J 1934;10:46):
+where block, pacing, ectopy or mass make the depolarisation area larger, the T wave turns
+against it, which gives the discordant T of blocks and the strain of hypertrophy without rules of
+their own. Scar emits nothing, so the opposite wall shows as a Q wave.
+
+Potentials at the electrodes are lead vector times dipole (Dower et al., J Electrocardiol
+1980;13:133), for the chest electrodes weighted by the distance to the segment. Leads are
+differences of electrode potentials: Einthoven and Goldberger hold.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.simulation import heart
+from training.simulation.noise import LEADS_FROM_ELECTRODES, electrode_noise
+from training.simulation.patients import CONDUCTION, Patients
+
+FloatArray = NDArray[np.float32]
+
+TEMPLATE_START_S = -0.06  # before the first ventricular activation
+TEMPLATE_END_S = 0.68
+P_START_S = -0.10  # around the centre of the P wave
+P_END_S = 0.10
+
+
+def simulate_ecg(
+    patients: Patients,
+    rng: np.random.Generator,
+    fs: float = 250.0,
+    duration_s: float = 10.0,
+) -> FloatArray:
+    """Simulate one recording of each patient, noise included.
+
+    Parameters
+    ----------
+    patients
+        n virtual patients.
+    rng
+        Source of randomness; the same state gives the same recordings.
+    fs
+        Sampling rate, Hz.
+    duration_s
+        Length, s.
+
+    Returns
+    -------
+    (n, 12, samples) float32
+        Leads I II III aVR aVL aVF V1-V6 in mV.
+    """
+    heart_mv = simulate_electrodes(patients, rng, fs, duration_s)
+    # Most tracings are fair, a few clean, a few bad.
+    levels = np.clip(rng.lognormal(np.log(0.12), 0.8, len(patients)), 0, 1)
+    return LEADS_FROM_ELECTRODES @ (heart_mv + electrode_noise(rng, levels, heart_mv.shape[-1], fs))
+
+
+def simulate_clean_ecg(
+    patients: Patients,
+    rng: np.random.Generator,
+    fs: float = 250.0,
+    duration_s: float = 10.0,
+) -> FloatArray:
+    """Simulate recordings without noise; arguments and result as :func:`simulate_ecg`."""
+    return LEADS_FROM_ELECTRODES @ simulate_electrodes(patients, rng, fs, duration_s)
+
+
+def simulate_electrodes(
+    patients: Patients, rng: np.random.Generator, fs: float, duration_s: float
+) -> FloatArray:
+    """Return the potentials of the heart at RA LA LL V1-V6, (n, 9, samples) float32, mV."""
+    n, samples = len(patients), round(fs * duration_s)
+    field = heart.lead_field(patients)
+    normal_beat = beat_template(patients, field, fs)
+    ectopic_beat = ectopic_template(patients, field, fs)
+    p_wave = _p_wave(patients, fs)
+    offset = round(TEMPLATE_START_S * fs)
+    p_offset = round(P_START_S * fs)
+
+    margin = normal_beat.shape[-1]
+    out = np.zeros((n, 9, samples + 2 * margin), np.float32)
+    respiration_hz = rng.uniform(0.15, 0.33, n)
+    swing = (rng.uniform(0.0, 0.06, (n, 9)) * rng.choice([-1, 1], (n, 9))).astype(np.float32)
+    has_p, pr_s = _atrial_activity(patients, rng)
+    for i in range(n):
+        onsets_s, ectopic = _beat_times(patients, i, rng, respiration_hz[i], duration_s)
+        starts = np.round(onsets_s * fs).astype(int) + margin
+        breath = np.sin(2 * np.pi * respiration_hz[i] * onsets_s)
+        for start, is_ectopic, depth in zip(starts, ectopic, breath, strict=True):
+            beat = ectopic_beat[i] if is_ectopic else normal_beat[i]
+            gain = (1 + swing[i] * np.float32(depth))[:, None]
+            first = start + offset
+            if first < 0 or first + margin > out.shape[-1]:
+                continue
+            out[i, :, first : first + margin] += beat * gain
+            if has_p[i] and not is_ectopic:
+                at = start - round(pr_s[i] * fs) + p_offset
+                if at >= 0:
+                    out[i, :, at : at + p_wave.shape[-1]] += p_wave[i]
+            if patients.conduction[i] == CONDUCTION.index("paced") and not is_ectopic:
+                out[i, :, start - 1] += heart.PACING_SPIKE_MV
+    out = out[:, :, margin : margin + samples]
+    fibrillating = np.flatnonzero(patients.af)
+    out[fibrillating] += _fibrillation(len(fibrillating), rng, samples, fs)
+    return out
+
+
+def beat_template(patients: Patients, field: FloatArray, fs: float) -> FloatArray:
+    """Return the conducted (or paced) beat of each patient, (n, 9, samples) float32, mV.
+
+    Sample 0 lies TEMPLATE_START_S from the first activation of the ventricles.
+    """
+    activation_s, width_s, area = heart.conducted_activation(patients)
+    return _beat(patients, field, fs, activation_s, width_s, area)
+
+
+def ectopic_template(patients: Patients, field: FloatArray, fs: float) -> FloatArray:
+    """Return the premature ventricular beat of each patient; shape as beat_template."""
+    activation_s, width_s, area = heart.ectopic_activation(patients)
+    return _beat(patients, field, fs, activation_s, width_s, area)
+
+
+def _beat(
+    patients: Patients,
+    field: FloatArray,
+    fs: float,
+    activation_s: FloatArray,
+    width_s: FloatArray,
+    area: FloatArray,
+) -> FloatArray:
+    """Sum the pulses of the segments. activation_s, width_s, area: (n, segments)."""
+    t = np.arange(round(TEMPLATE_START_S * fs), round(TEMPLATE_END_S * fs)) / fs
+    t = t.astype(np.float32)[None, None, :]
+    z = (t - activation_s[:, :, None]) / width_s[:, :, None]
+    # area is in mV ms against a pulse of unit area.
+    depolarisation = np.exp(-0.5 * z * z) * (area / (width_s * 2506.6))[:, :, None]
+    repolarisation, injury = heart.repolarisation(patients, activation_s, area, t)
+    return field @ (depolarisation + repolarisation + injury).astype(np.float32)
+
+
+def _p_wave(patients: Patients, fs: float) -> FloatArray:
+    """P wave of each patient, (n, 9, samples): right atrium first, then left."""
+    t = (np.arange(round(P_START_S * fs), round(P_END_S * fs)) / fs).astype(np.float32)
+    late = np.clip((patients.echo.la_volume_ml - 45) / 100, -0.2, 1.0)[:, None]
+    right = 0.075 * np.exp(-0.5 * ((t + 0.018) / 0.017) ** 2)[None]
+    left = (0.055 + 0.05 * late) * np.exp(-0.5 * ((t - 0.022 - 0.012 * late) / 0.019) ** 2)
+    gain = (patients.p_gain * np.sqrt(patients.voltage_gain))[:, None, None]
+    wave = heart.ATRIAL_FIELD[:, 0, None] * right[:, None] + (
+        heart.ATRIAL_FIELD[:, 1, None] * left[:, None]
+    )
+    return (gain * wave).astype(np.float32)
+
+
+def _atrial_activity(
+    patients: Patients, rng: np.random.Generator
+) -> tuple[NDArray[np.bool_], FloatArray]:
+    """Whether P waves precede the beats, and the time from P centre to QRS onset, s."""
+    paced = patients.conduction == CONDUCTION.index("paced")
+    dual_chamber = rng.random(len(patients)) < 0.5
+    has_p = ~patients.af & (~paced | dual_chamber)
+    return has_p, (patients.pr_ms - 50) / np.float32(1000)
+
+
+def _beat_times(
+    patients: Patients, i: int, rng: np.random.Generator, respiration_hz: float, duration_s: float
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """QRS onsets (s, from before the start to after the end) and which are ectopic."""
+    mean_rr = 60 / float(patients.heart_rate_bpm[i])
+    count = int((duration_s + 2) / mean_rr * 1.6) + 4
+    if patients.af[i]:
+        # Irregularly irregular: independent intervals, SD 22 % of the mean.
+        rr = np.maximum(mean_rr * rng.gamma(1 / 0.22**2, 0.22**2, count), 0.30)
+    else:
+        beat = np.arange(count) * mean_rr
+        # Respiratory and 0.1 Hz variation (McSharry 2003), smaller with age.
+        depth = 0.045 * np.exp(-0.02 * (float(patients.age_y[i]) - 30)) * rng.lognormal(0, 0.4)
+        phase = rng.uniform(0, 2 * np.pi, 2)
+        rr = mean_rr * (
+            1
+            + depth * np.sin(2 * np.pi * respiration_hz * beat + phase[0])
+            + 0.6 * depth * np.sin(2 * np.pi * 0.1 * beat + phase[1])
+            + 0.004 * rng.standard_normal(count)
+        )
+    onsets = np.cumsum(rr) - mean_rr * (1 + rng.random())
+    ectopic = rng.random(count) < float(patients.pvc_fraction[i])
+    ectopic[1:] &= ~ectopic[:-1]
+    # Premature, followed by a compensatory pause because the next onset stays in place.
+    onsets[ectopic] -= rr[ectopic] * rng.uniform(0.28, 0.40)
+    keep = onsets < duration_s + 0.3
+    return onsets[keep], ectopic[keep]
+
+
+def _fibrillation(n: int, rng: np.random.Generator, samples: int, fs: float) -> FloatArray:
+    """Fibrillatory waves of 4-9 Hz with drifting rate and size, (n, 9, samples), mV."""
+    t = np.arange(samples) / fs
+    rate = rng.uniform(5, 7.5, (n, 1))
+    slow = rng.uniform(0.2, 1.0, (n, 2, 1))
+    start = rng.uniform(0, 2 * np.pi, (n, 4, 1))
+    wobble = 0.9 * np.sin(2 * np.pi * slow[:, 0] * t + start[:, 0])
+    angle = 2 * np.pi * np.cumsum(rate + wobble, axis=1) / fs + start[:, 1]
+    size = rng.uniform(0.012, 0.05, (n, 1)) * (1 + 0.4 * np.sin(slow[:, 1] * 5 * t + start[:, 2]))
+    wave = size * (np.sin(angle) + 0.35 * np.sin(2 * angle + start[:, 3]))
+    return heart.FIBRILLATION_FIELD[None, :, None] * wave[:, None].astype(np.float32)
