@@ -1,0 +1,225 @@
+"""From trained networks to a model package: a folder with graph, manifest and golden numbers."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import io
+import shutil
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from model_core.errors import EchoingError
+from model_core.nn import MeasureHeads, Student
+from model_core.runtime.manifest import Manifest
+
+OUTPUT_NAMES = ("mean", "log_var", "segment_log_var", "quantiles", "finding_logits")
+OPSET = 18
+PARITY_TOLERANCE = 1e-3
+MIN_PARITY_INPUTS = 100
+_EXPORT_PREFIX = "output_"
+
+
+class PackageModel(nn.Module):
+    """Student and heads as one network with the outputs that a model package promises."""
+
+    def __init__(self, student: Student, heads: MeasureHeads) -> None:
+        super().__init__()
+        self.student = student
+        self.heads = heads
+
+    def forward(self, ecg: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Outputs in the order of `OUTPUT_NAMES`; shapes as in `Manifest`."""
+        embedding = self.student(ecg)
+        estimates = self.heads(embedding.mean_bd, embedding.log_var_bd)
+        return (
+            embedding.mean_bd,
+            embedding.log_var_bd,
+            embedding.segment_log_var_brt,
+            estimates.quantiles_bm3,
+            estimates.finding_logits_bf,
+        )
+
+
+def export_onnx(model: PackageModel, example_bls: Tensor) -> bytes:
+    """Serialise as ONNX with standard operators, a free batch axis and nothing machine-specific.
+
+    Parameters
+    ----------
+    model
+        In evaluation mode.
+    example_bls
+        Two or more inputs of the right shape.
+
+    Raises
+    ------
+    EchoingError
+        If the graph uses operators outside the ONNX standard.
+    """
+    import onnx
+
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        # The exporter warns of its own internals.
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            model,
+            (example_bls,),
+            input_names=["ecg"],
+            output_names=[_EXPORT_PREFIX + name for name in OUTPUT_NAMES],
+            dynamic_shapes={"ecg": {0: torch.export.Dim("batch", min=1, max=4096)}},
+            opset_version=OPSET,
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+    if program is None:
+        raise EchoingError("The network cannot be written as ONNX.", code="export_failed")
+    graph_model = program.model_proto
+    _clean(graph_model)
+    odd = {node.domain for node in graph_model.graph.node} - {"", "ai.onnx"}
+    if odd or graph_model.functions:
+        raise EchoingError(
+            f"The graph uses operators outside the ONNX standard: {', '.join(sorted(odd))}.",
+            code="export_failed",
+        )
+    onnx.checker.check_model(graph_model, full_check=True)
+    return graph_model.SerializeToString()
+
+
+def _clean(graph_model: Any) -> None:
+    """Drop stack traces and file names, and give the outputs their final names."""
+    graph = graph_model.graph
+    graph_model.doc_string = graph.doc_string = ""
+    values = (*graph.value_info, *graph.input, *graph.output, *graph.initializer)
+    for holder in (graph_model, graph, *graph.node, *values):
+        del holder.metadata_props[:]
+    # The exporter names inner values after operators, so "mean" may be taken already.
+    names = {name: f"inner_{name}" for name in OUTPUT_NAMES}
+    names.update({_EXPORT_PREFIX + name: name for name in OUTPUT_NAMES})
+    for value in values:
+        value.name = names.get(value.name, value.name)
+    for node in graph.node:
+        node.doc_string = ""
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
+
+
+def run_onnx(onnx_bytes: bytes, ecg_bls: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+    """Outputs of the graph by name."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session: Any = onnxruntime.InferenceSession(
+        onnx_bytes, options, providers=["CPUExecutionProvider"]
+    )
+    outputs = session.run(list(OUTPUT_NAMES), {"ecg": ecg_bls})
+    return dict(zip(OUTPUT_NAMES, outputs, strict=True))
+
+
+def parity_error(
+    model: PackageModel, onnx_bytes: bytes, ecg_bls: NDArray[np.float32]
+) -> dict[str, float]:
+    """Largest absolute difference between torch and ONNX Runtime, for each output."""
+    with torch.no_grad():
+        expected = model(torch.from_numpy(ecg_bls))
+    found = run_onnx(onnx_bytes, ecg_bls)
+    return {
+        name: float(np.abs(found[name] - values.numpy()).max())
+        for name, values in zip(OUTPUT_NAMES, expected, strict=True)
+    }
+
+
+def write_package(
+    folder: Path,
+    model: PackageModel,
+    manifest: Manifest,
+    *,
+    model_card: str,
+    golden_signal_mv: NDArray[np.float32],
+    golden_fs: float,
+    golden_input_bls: NDArray[np.float32],
+    parity_inputs_bls: NDArray[np.float32],
+) -> Manifest:
+    """Write a model package, replacing the folder only when everything is right.
+
+    Parameters
+    ----------
+    folder
+        Where the package goes; its parent must exist.
+    model
+        In evaluation mode.
+    manifest
+        With `files` still empty.
+    model_card
+        Markdown.
+    golden_signal_mv, golden_fs, golden_input_bls
+        A recording (leads, samples) in mV, its sampling frequency in Hz, and the network's input
+        that it prepares to; stored with the outputs for the self-test.
+    parity_inputs_bls
+        At least 100 inputs on which torch and ONNX Runtime must agree to 1e-3.
+
+    Returns
+    -------
+    Manifest
+        As written, with the hashes of the files.
+
+    Raises
+    ------
+    EchoingError
+        If the export is not faithful.
+    """
+    if len(parity_inputs_bls) < MIN_PARITY_INPUTS:
+        raise EchoingError(
+            f"The export is checked on at least {MIN_PARITY_INPUTS} inputs, "
+            f"got {len(parity_inputs_bls)}.",
+            code="export_failed",
+        )
+    onnx_bytes = export_onnx(model, torch.from_numpy(parity_inputs_bls[:2]))
+    errors = parity_error(model, onnx_bytes, parity_inputs_bls)
+    worst = max(errors, key=lambda name: errors[name])
+    if not errors[worst] <= PARITY_TOLERANCE:
+        raise EchoingError(
+            f"The exported graph differs from the network by {errors[worst]:.2g} in {worst}.",
+            code="export_not_faithful",
+        )
+    golden = run_onnx(onnx_bytes, golden_input_bls)
+    golden_bytes = io.BytesIO()
+    np.savez(
+        golden_bytes,
+        recording_signal_mv=golden_signal_mv,
+        recording_fs=np.float64(golden_fs),
+        **golden,  # pyright: ignore[reportArgumentType]
+    )
+    contents = {
+        "student.onnx": onnx_bytes,
+        "golden.npz": golden_bytes.getvalue(),
+        "MODEL_CARD.md": model_card.encode(),
+    }
+    files = {name: hashlib.sha256(data).hexdigest() for name, data in contents.items()}
+    complete = dataclasses.replace(manifest, files=files)
+    contents["manifest.json"] = complete.to_json().encode()
+    _replace_folder(folder, contents)
+    return complete
+
+
+def _replace_folder(folder: Path, contents: dict[str, bytes]) -> None:
+    """Never leave half a package: write beside it, then swap."""
+    fresh = folder.with_name(folder.name + ".new")
+    old = folder.with_name(folder.name + ".old")
+    for leftover in (fresh, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    for name, data in contents.items():
+        (fresh / name).write_bytes(data)
+    if folder.exists():
+        folder.rename(old)
+    fresh.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)

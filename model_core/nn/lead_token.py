@@ -1,0 +1,208 @@
+"""The `lead_token` student: a Gaussian token for each lead and time segment.
+
+Shapes: B items, L leads, S samples, T segments, N = L T tokens, W width, H heads, D embedding.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from model_core.leads import STANDARD_LEADS
+from model_core.nn.gaussian import product_of_experts, segment_log_variance
+from model_core.nn.registry import register_student
+from model_core.nn.student import Student, StudentOutput
+
+# A clean patch's gate is 0; from here on, more noise makes no difference.
+GATE_MAX = 8.0
+# What the strides of the stem multiply to: 0.5 s at 100 Hz.
+SEGMENT_SAMPLES = 50
+
+
+class Patches(NamedTuple):
+    """Local features of each lead and segment, and their quality gate.
+
+    Attributes
+    ----------
+    features_bltw
+        From the patch alone: no other lead or distant segment enters.
+    gate_blt
+        Added to the token's log variance; 0 (clean) to `GATE_MAX`.
+    """
+
+    features_bltw: Tensor
+    gate_blt: Tensor
+
+
+class _PatchStem(nn.Module):
+    """Three strided convolutions, shared by all leads: 50 samples become one token."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv1d(1, 16, kernel_size=9, stride=2, padding=4),
+            nn.GELU(),
+            nn.Conv1d(16, 48, kernel_size=7, stride=5, padding=3),
+            nn.GELU(),
+            nn.Conv1d(48, width, kernel_size=5, stride=5),
+        )
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, ecg_bls: Tensor) -> Tensor:
+        n_leads = ecg_bls.shape[1]
+        features = self.layers(ecg_bls.flatten(0, 1).unsqueeze(1)).transpose(1, 2)
+        return self.norm(features).unflatten(0, (-1, n_leads))
+
+
+class _Gate(nn.Module):
+    """Quality of a patch from its local features and its amplitude statistics."""
+
+    def __init__(self, width: int, n_segments: int) -> None:
+        super().__init__()
+        self.n_segments = n_segments
+        self.layers = nn.Sequential(nn.Linear(width + 2, 64), nn.GELU(), nn.Linear(64, 1))
+        with torch.no_grad():
+            self.layers[2].bias.fill_(-1.0)  # near the clean end
+
+    def forward(self, ecg_bls: Tensor, features_bltw: Tensor) -> Tensor:
+        # Layer normalisation took the amplitude away: give size and roughness back.
+        patches = ecg_bls.unflatten(2, (self.n_segments, -1))
+        size = patches.square().mean(3)
+        rough = (patches[..., 1:] - patches[..., :-1]).square().mean(3)
+        statistics = 0.5 * torch.log(torch.stack([size, rough], dim=3) + 1e-4)
+        gate = self.layers(torch.cat([features_bltw, statistics], dim=3)).squeeze(3)
+        return functional.softplus(gate).clamp(max=GATE_MAX)
+
+
+class _Block(nn.Module):
+    """Pre-norm transformer block; keys are weighed by the precision of their patch."""
+
+    def __init__(self, width: int, n_heads: int) -> None:
+        super().__init__()
+        self.n_heads = n_heads
+        self.norm_1 = nn.LayerNorm(width)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.project = nn.Linear(width, width)
+        self.norm_2 = nn.LayerNorm(width)
+        self.mlp = nn.Sequential(
+            nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
+        )
+
+    def forward(self, tokens_bnw: Tensor, key_bias_b11n: Tensor) -> Tensor:
+        qkv = self.qkv(self.norm_1(tokens_bnw)).unflatten(2, (3, self.n_heads, -1))
+        query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+        # Written out: the fused operator does not export, and this is small.
+        scores_bhnn = query @ key.transpose(2, 3) / math.sqrt(query.shape[3]) + key_bias_b11n
+        mixed = torch.softmax(scores_bhnn, dim=3) @ value
+        tokens_bnw = tokens_bnw + self.project(mixed.transpose(1, 2).flatten(2))
+        return tokens_bnw + self.mlp(self.norm_2(tokens_bnw))
+
+
+class LeadTokenStudent(Student):
+    """Patches become tokens, tokens learn what the others know, each names its own Gaussian.
+
+    Leads are mixed per segment, by lead-specific projections weighed by the patches' precision;
+    a transformer then exchanges the segments; the context goes back to every patch, and each
+    lead-and-segment token states mean and variance. (Attention among all 240 tokens cost four
+    times the time.) The gate is found from the raw patch before the mixing and is added to the
+    token's log variance after it, so that mixing cannot wash a patch's own quality out. Tokens
+    are pooled as a product of experts. A missing lead has infinite variance and enters nothing.
+
+    Parameters
+    ----------
+    n_leads, n_segments
+        Geometry of the input; a segment is `SEGMENT_SAMPLES` samples.
+    patch_width, width, n_blocks, n_heads
+        Of the patches, and of the transformer over segments.
+    embedding_dim
+        D.
+    pooled_log_var
+        Log variance of the embedding of a clean ECG at the start. -5.5 at D = 128 keeps the
+        summed variance near 0.5, where PCME++'s logits (shift and scale 5) are neither saturated
+        nor all negative.
+    """
+
+    def __init__(
+        self,
+        *,
+        n_leads: int = 12,
+        n_segments: int = 20,
+        patch_width: int = 96,
+        width: int = 128,
+        n_blocks: int = 3,
+        n_heads: int = 4,
+        embedding_dim: int = 128,
+        pooled_log_var: float = -5.5,
+    ) -> None:
+        super().__init__()
+        self.embedding_dim = embedding_dim
+        self.row_names = STANDARD_LEADS[:n_leads]
+        self.n_segments = n_segments
+        self.stem = _PatchStem(patch_width)
+        self.gate = _Gate(patch_width, n_segments)
+        self.lead_projection = nn.Parameter(
+            torch.randn(n_leads, patch_width, width) / math.sqrt(patch_width)
+        )
+        self.time_position = nn.Parameter(0.02 * torch.randn(n_segments, width))
+        self.blocks = nn.ModuleList(_Block(width, n_heads) for _ in range(n_blocks))
+        self.norm = nn.LayerNorm(width)
+        self.context = nn.Linear(width, patch_width)
+        self.lead_position = nn.Parameter(0.02 * torch.randn(n_leads, 1, patch_width))
+        self.token_norm = nn.LayerNorm(patch_width)
+        self.token = nn.Sequential(nn.Linear(patch_width, patch_width), nn.GELU())
+        self.mean = nn.Linear(patch_width, embedding_dim)
+        self.log_var = nn.Linear(patch_width, embedding_dim)
+        nn.init.normal_(self.log_var.weight, std=0.01)
+        # The product of n equal experts has 1 / n of their variance.
+        nn.init.constant_(self.log_var.bias, pooled_log_var + math.log(n_leads * n_segments))
+
+    def patches(self, ecg_bls: Tensor) -> Patches:
+        """Local features and gate, before anything is mixed."""
+        features = self.stem(ecg_bls)
+        return Patches(features, self.gate(ecg_bls, features))
+
+    def mix(self, patches: Patches, keep_bl: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Tokens' means and log variances, (B, N, D); absent leads with infinite variance."""
+        features_bltw, log_precision_blt = patches.features_bltw, -patches.gate_blt
+        if keep_bl is not None:
+            log_precision_blt = log_precision_blt.masked_fill(~keep_bl[:, :, None], -torch.inf)
+        weight_blt = torch.softmax(log_precision_blt, dim=1)
+        weighed_btx = (weight_blt[..., None] * features_bltw).transpose(1, 2).flatten(2)
+        segments_btw = weighed_btx @ self.lead_projection.flatten(0, 1) + self.time_position
+        key_bias_bt = torch.logsumexp(log_precision_blt, dim=1)
+        for block in self.blocks:
+            segments_btw = block(segments_btw, key_bias_bt[:, None, None, :])
+        context_b1tw = self.context(self.norm(segments_btw)).unsqueeze(1)
+        tokens = self.token_norm(features_bltw + context_b1tw + self.lead_position)
+        tokens_bnw = self.token(tokens.flatten(1, 2))
+        # The lowest precision (log variance 12) is far below any that training meets.
+        log_var_bnd = self.log_var(tokens_bnw) + patches.gate_blt.flatten(1)[:, :, None]
+        log_var_bnd = log_var_bnd.clamp(-12.0, 12.0)
+        if keep_bl is not None:
+            absent_bn = ~keep_bl.repeat_interleave(self.n_segments, dim=1)
+            log_var_bnd = log_var_bnd.masked_fill(absent_bn[:, :, None], torch.inf)
+        return self.mean(tokens_bnw), log_var_bnd
+
+    def pool(self, mean_bnd: Tensor, log_var_bnd: Tensor) -> StudentOutput:
+        """Product of experts over all tokens, the mean brought to unit length."""
+        mean_bd, log_var_bd = product_of_experts(mean_bnd, log_var_bnd)
+        segments_bn = segment_log_variance(log_var_bnd)
+        return StudentOutput(
+            functional.normalize(mean_bd, dim=1),
+            log_var_bd,
+            segments_bn.unflatten(1, (len(self.row_names), self.n_segments)),
+        )
+
+    def forward(self, ecg_bls: Tensor, keep_bl: Tensor | None = None) -> StudentOutput:
+        """Embed standardised ECGs; see `Student.forward`."""
+        return self.pool(*self.mix(self.patches(ecg_bls), keep_bl))
+
+
+@register_student
+def lead_token(**settings: int | float) -> LeadTokenStudent:
+    """The default student; settings as in `LeadTokenStudent`."""
+    return LeadTokenStudent(**settings)  # pyright: ignore[reportArgumentType]

@@ -1,0 +1,199 @@
+"""A small image-text teacher: echo frames and report sentences in one space of unit vectors.
+
+Shapes: B studies, F frames, X and Y pixels, W words, D embedding dimensions.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+# EchoingECG's floor, so that identical frames give a finite log variance.
+VARIANCE_FLOOR = 1e-8
+_PAD, _UNKNOWN = 0, 1
+_N_WAVES = 10
+
+
+def split_words(text: str) -> list[str]:
+    """Lower-case words, whole numbers and per-cent signs of a sentence.
+
+    Examples
+    --------
+    >>> split_words("LVEF is 55 %, normal.")
+    ['lvef', 'is', '55', '%', 'normal']
+    """
+    return re.findall(r"[a-z]+|\d+|%", text.lower())
+
+
+def build_vocabulary(texts: Iterable[str], numbers: Iterable[int]) -> tuple[str, ...]:
+    """Distinct words of some texts plus whole numbers, sorted, after padding and unknown."""
+    words = {word for text in texts for word in split_words(text)}
+    words.update(str(number) for number in numbers)
+    return ("<pad>", "<unknown>", *sorted(words))
+
+
+def _number_features(vocabulary: Sequence[str]) -> Tensor:
+    """Waves over the value of each number word; neighbours in value are neighbours here."""
+    features = torch.zeros(len(vocabulary), 2 * _N_WAVES + 2)
+    frequency = math.pi / 500.0 * 1.8 ** torch.arange(_N_WAVES, dtype=torch.float32)
+    for row, word in enumerate(vocabulary):
+        if word.isdigit():
+            value = float(word)
+            waves = value * frequency
+            ends = torch.tensor([value / 250.0 - 1.0, 1.0])
+            features[row] = torch.cat([waves.sin(), waves.cos(), ends])
+    return features
+
+
+class FrameTower(nn.Module):
+    """Convolutional network from one frame to a unit vector."""
+
+    def __init__(self, embedding_dim: int, channels: Sequence[int], size: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        previous = 1
+        for number, width in enumerate(channels):
+            kernel, padding = (5, 2) if number == 0 else (3, 1)
+            layers += [
+                nn.Conv2d(previous, width, kernel, stride=2, padding=padding, bias=False),
+                nn.BatchNorm2d(width),
+                nn.ReLU(),
+            ]
+            previous = width
+            size = (size + 1) // 2
+        # No pooling over place: where the walls are is what tells the volume.
+        self.layers = nn.Sequential(*layers, nn.Flatten())
+        self.project = nn.Sequential(
+            nn.Linear(previous * size * size, 256), nn.ReLU(), nn.Linear(256, embedding_dim)
+        )
+
+    def forward(self, frames_n1yx: Tensor) -> Tensor:
+        """Unit vectors, (N, D), of frames scaled to about -1 to 1."""
+        return functional.normalize(self.project(self.layers(frames_n1yx)), dim=1)
+
+
+class TextTower(nn.Module):
+    """Transformer over words from a sentence to a unit vector."""
+
+    def __init__(
+        self, vocabulary: Sequence[str], embedding_dim: int, width: int, n_blocks: int
+    ) -> None:
+        super().__init__()
+        self.max_words = 48
+        self.register_buffer("number_features", _number_features(vocabulary), persistent=False)
+        self.number = nn.Linear(2 * _N_WAVES + 2, width, bias=False)
+        self.word = nn.Embedding(len(vocabulary), width, padding_idx=_PAD)
+        self.position = nn.Parameter(0.02 * torch.randn(self.max_words, width))
+        layer = nn.TransformerEncoderLayer(
+            width, 4, 2 * width, 0.0, "gelu", batch_first=True, norm_first=True
+        )
+        self.blocks = nn.TransformerEncoder(layer, n_blocks, enable_nested_tensor=False)
+        self.norm = nn.LayerNorm(width)
+        self.project = nn.Linear(width, embedding_dim)
+
+    number_features: Tensor
+
+    def forward(self, words_bw: Tensor) -> Tensor:
+        """Unit vectors, (B, D), of rows of word numbers padded with 0."""
+        absent_bw = words_bw == _PAD
+        hidden = self.word(words_bw) + self.number(self.number_features[words_bw])
+        hidden = hidden + self.position[: words_bw.shape[1]]
+        hidden = self.blocks(hidden, src_key_padding_mask=absent_bw)
+        present_bw1 = (~absent_bw).unsqueeze(2).float()
+        pooled = (self.norm(hidden) * present_bw1).sum(1) / present_bw1.sum(1)
+        return functional.normalize(self.project(pooled), dim=1)
+
+
+class ImageTextTeacher(nn.Module):
+    """Both towers; a study is the distribution of its frames.
+
+    Parameters
+    ----------
+    vocabulary
+        From `build_vocabulary`.
+    frame_size
+        Pixels along each side of a frame.
+    embedding_dim
+        D.
+    channels, text_width, text_blocks
+        Sizes of the towers.
+    """
+
+    def __init__(
+        self,
+        vocabulary: Sequence[str],
+        *,
+        frame_size: int,
+        embedding_dim: int = 128,
+        channels: Sequence[int] = (24, 48, 64, 96),
+        text_width: int = 128,
+        text_blocks: int = 2,
+    ) -> None:
+        super().__init__()
+        self.vocabulary = tuple(vocabulary)
+        self._number_of_word = {word: number for number, word in enumerate(self.vocabulary)}
+        self.embedding_dim = embedding_dim
+        self.image = FrameTower(embedding_dim, channels, frame_size)
+        self.text = TextTower(vocabulary, embedding_dim, text_width, text_blocks)
+
+    def encode_frames(self, clips_bfyx: Tensor) -> Tensor:
+        """Unit vectors, (B, F, D), of uint8 frames."""
+        n_frames = clips_bfyx.shape[1]
+        frames = clips_bfyx.flatten(0, 1).unsqueeze(1).float() / 64.0 - 1.0
+        return self.image(frames).unflatten(0, (-1, n_frames))
+
+    def encode_text(self, texts: Sequence[str]) -> Tensor:
+        """Unit vectors, (B, D), of sentences."""
+        known = self._number_of_word
+        rows = [[known.get(word, _UNKNOWN) for word in split_words(text)] for text in texts]
+        rows = [row[: self.text.max_words] or [_UNKNOWN] for row in rows]
+        longest = max(len(row) for row in rows)
+        words = torch.tensor([row + [_PAD] * (longest - len(row)) for row in rows])
+        return self.text(words)
+
+
+def study_distribution(frames_bfd: Tensor) -> tuple[Tensor, Tensor]:
+    """Gaussian of a study over its frames, as EchoingECG makes its teacher.
+
+    Parameters
+    ----------
+    frames_bfd
+        Unit vectors of frames.
+
+    Returns
+    -------
+    mean_bd, log_var_bd
+        Mean brought to unit length; logarithm of the population variance plus 1e-8.
+    """
+    mean_bd = functional.normalize(frames_bfd.mean(1), dim=1, eps=1e-8)
+    variance_bd = frames_bfd.var(1, unbiased=False)
+    return mean_bd, torch.log(variance_bd + VARIANCE_FLOOR)
+
+
+class FrozenTeacher(nn.Module):
+    """A teacher that nothing changes any more: no gradients, always in evaluation mode."""
+
+    def __init__(self, teacher: ImageTextTeacher) -> None:
+        super().__init__()
+        self.teacher = teacher.requires_grad_(requires_grad=False)
+        self.train(mode=False)
+
+    def train(self, mode: bool = True) -> FrozenTeacher:  # noqa: ARG002 - frozen stays frozen
+        """Stay in evaluation mode, whatever is asked."""
+        super().train(mode=False)
+        return self
+
+    @torch.no_grad()
+    def frames(self, clips_bfyx: Tensor) -> Tensor:
+        """Unit vectors, (B, F, D), of uint8 frames."""
+        return self.teacher.encode_frames(clips_bfyx)
+
+    @torch.no_grad()
+    def text(self, texts: Sequence[str]) -> Tensor:
+        """Unit vectors, (B, D), of sentences."""
+        return self.teacher.encode_text(texts)
