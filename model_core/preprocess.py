@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from model_core.dsp import bandpass_zero_phase, resample
 from model_core.errors import PreprocessError
 from model_core.leads import STANDARD_LEADS
 from model_core.types import FloatArray, Recording
@@ -82,8 +83,6 @@ def filter_and_resample(
         If the recorded rate is too low for the filter, or no fraction of small whole numbers
         leads from it to the model's rate.
     """
-    from scipy import signal
-
     high = min(spec.band_hz[1], 0.45 * spec.fs)
     if fs <= 2 * high:
         raise PreprocessError(
@@ -91,26 +90,14 @@ def filter_and_resample(
             hint=f"It needs a recording of more than {2 * high:g} Hz.",
             code="rate_too_low",
         )
-    sections = signal.butter(
-        spec.filter_order, (spec.band_hz[0], high), btype="bandpass", fs=fs, output="sos"
-    )
-    filtered = signal.sosfiltfilt(sections, np.asarray(signal_mv, dtype=np.float64), axis=-1)
+    filtered = bandpass_zero_phase(signal_mv, fs, (spec.band_hz[0], high), spec.filter_order)
     ratio = Fraction(spec.fs / fs).limit_denominator(5000)
     if abs(float(ratio) * fs / spec.fs - 1) > 1e-6:
         raise PreprocessError(
             f"The sampling rate of {fs:g} Hz cannot be converted to {spec.fs:g} Hz.",
             code="rate_not_convertible",
         )
-    if ratio == 1:
-        return filtered
-    return signal.resample_poly(
-        filtered,
-        ratio.numerator,
-        ratio.denominator,
-        axis=-1,
-        window=("kaiser", 5.0),
-        padtype="median",
-    )
+    return filtered if ratio == 1 else resample(filtered, ratio)
 
 
 def prepare(recording: Recording, spec: PreprocessSpec, start_s: float = 0.0) -> FloatArray:

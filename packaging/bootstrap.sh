@@ -39,7 +39,8 @@ install_system_packages() {
   say "Installing system packages."
   as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq
   as_root env DEBIAN_FRONTEND=noninteractive \
-    apt-get install -y -qq --no-upgrade --no-install-recommends "${packages[@]}" >&2
+    apt-get install -y -qq -o Dpkg::Use-Pty=0 --no-upgrade --no-install-recommends \
+    "${packages[@]}" >/dev/null
 }
 
 make_venv() {
