@@ -184,9 +184,8 @@ def _limb_relations(limb_mv: _Signal) -> list[Reason]:
     if residual.max() <= LIMB_RESIDUAL_AT_MOST:
         return []
     worst = int(residual.argmax())
-    relation = ("III = II - I", "aVR = -(I + II)/2", "aVL = I - II/2", "aVF = II - I/2")[worst]
     message = (
-        f"The limb leads contradict one another ({relation} misses by "
-        f"{100 * residual[worst]:.0f} %): a lead is mislabelled, altered or scaled wrongly."
+        f"The limb leads contradict one another ({STANDARD_LEADS[2 + worst]} does not follow from "
+        "I and II): a lead is mislabelled, altered or scaled differently."
     )
     return [_refuse("inconsistent_limb_leads", message)]

@@ -79,6 +79,10 @@ class SegmentOutput:
     n_segments: int
     scale: tuple[float, float]
 
+    def __post_init__(self) -> None:
+        if not self.lead_names or self.n_segments < 1 or not 0 < self.scale[0] < self.scale[1]:
+            raise ValueError("not a segment variance map")
+
 
 @dataclass(frozen=True, slots=True)
 class Metric:
@@ -158,6 +162,11 @@ class Manifest:
     licence: str
     provenance: Provenance
     files: dict[str, str]
+
+    def __post_init__(self) -> None:
+        keys = [output.key for output in (*self.measures, *self.findings)]
+        if not self.measures or len(set(keys)) != len(keys):
+            raise ValueError("every measure and finding is wanted once, and at least one measure")
 
     def to_json(self) -> str:
         """Readable JSON, keys in the order of the fields."""

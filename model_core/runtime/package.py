@@ -1,0 +1,181 @@
+"""Reading a model package: nothing of it is used before everything of it was checked."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import stat
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_core.errors import PackageError
+from model_core.runtime.graph_check import graph_fault
+from model_core.runtime.manifest import Manifest
+from model_core.types import PackageIdentity
+
+MANIFEST_NAME = "manifest.json"
+GRAPH_NAME = "student.onnx"
+GOLDEN_NAME = "golden.npz"
+CARD_NAME = "MODEL_CARD.md"
+OUTPUT_NAMES = ("mean", "log_var", "segment_log_var", "quantiles", "finding_logits")
+
+MAX_FILES = 64
+MAX_BYTES = 512 * 2**20
+MAX_COMPRESSION = 100
+
+_FILE_NAME = re.compile(r"\w[\w.-]*")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ModelPackage:
+    """A model package whose every byte was checked against its manifest.
+
+    Attributes
+    ----------
+    manifest
+        Everything but the weights.
+    identity
+        What a prediction says of the package that it came from.
+    graph
+        The student, as an ONNX model.
+    golden
+        Arrays of the self-test: ``recording_signal_mv`` (leads, samples; mV), ``recording_fs``
+        (Hz) and the network's outputs for it, by name.
+    model_card
+        Markdown.
+    """
+
+    manifest: Manifest
+    identity: PackageIdentity
+    graph: bytes
+    golden: dict[str, NDArray[Any]]
+    model_card: str
+
+
+def load_package(path: Path) -> ModelPackage:
+    """Read a model package and check it.
+
+    Parameters
+    ----------
+    path
+        Its folder, or a zip file with its files at the top level.
+
+    Returns
+    -------
+    ModelPackage
+        The package; only `Predictor.self_test` remains to be run.
+
+    Raises
+    ------
+    PackageError
+        If anything is missing, added, changed, too large or not understood.
+    """
+    try:
+        contents = _folder_contents(path) if path.is_dir() else _zip_contents(path.open("rb"))
+    except OSError as error:
+        raise PackageError(
+            f"The model package {path.name} cannot be opened: {error.strerror or error}.",
+            hint="Install the model package again.",
+            code="package_not_found",
+        ) from error
+    return _checked(contents)
+
+
+def _fault(what: str, code: str) -> PackageError:
+    return PackageError(what, hint="Install the model package again.", code=code)
+
+
+def _checked(contents: dict[str, bytes]) -> ModelPackage:
+    if MANIFEST_NAME not in contents:
+        raise _fault("The model package has no manifest.json.", "file_missing")
+    manifest_bytes = contents[MANIFEST_NAME]
+    try:
+        manifest = Manifest.from_json(manifest_bytes.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise _fault("The manifest is not UTF-8 text.", "bad_manifest") from None
+    wanted = {GRAPH_NAME, GOLDEN_NAME, CARD_NAME} | set(manifest.files)
+    for name in sorted(wanted):
+        if name not in contents or name not in manifest.files:
+            raise _fault(f"{name} is missing from the model package.", "file_missing")
+        digest = hashlib.sha256(contents[name]).hexdigest()
+        if digest != manifest.files[name]:
+            raise _fault(f"{name} of the model package was changed or damaged.", "hash_mismatch")
+    for name in sorted(set(contents) - wanted - {MANIFEST_NAME}):
+        raise _fault(f"{name} does not belong to the model package.", "file_unknown")
+    if fault := graph_fault(contents[GRAPH_NAME]):
+        raise _fault(f"The network of the model package is refused: {fault}.", "bad_graph")
+    return ModelPackage(
+        manifest=manifest,
+        identity=PackageIdentity(
+            package_id=hashlib.sha256(manifest_bytes).hexdigest(),
+            name=manifest.name,
+            version=manifest.version,
+            caveat=manifest.caveat,
+        ),
+        graph=contents[GRAPH_NAME],
+        golden=_golden(contents[GOLDEN_NAME]),
+        model_card=contents[CARD_NAME].decode("utf-8", errors="replace"),
+    )
+
+
+def _folder_contents(folder: Path) -> dict[str, bytes]:
+    paths = sorted(folder.iterdir())
+    _check_names([path.name for path in paths])
+    total = 0
+    for path in paths:
+        if path.is_symlink() or not path.is_file():
+            raise _fault(f"{path.name} in the model package is not a plain file.", "file_unknown")
+        total += path.stat().st_size
+    if total > MAX_BYTES:
+        raise _fault("The model package is larger than 512 MB.", "too_large")
+    return {path.name: path.read_bytes() for path in paths}
+
+
+def _zip_contents(file: io.BufferedIOBase) -> dict[str, bytes]:
+    """Files of a zip archive, all at its top level and within the limits."""
+    try:
+        with file, zipfile.ZipFile(file) as archive:
+            entries = archive.infolist()
+            _check_names([entry.filename for entry in entries])
+            for entry in entries:
+                if stat.S_ISLNK(entry.external_attr >> 16):
+                    raise _fault(f"{entry.filename} is a link, not a file.", "file_unknown")
+                if entry.file_size > MAX_COMPRESSION * max(entry.compress_size, 1):
+                    raise _fault(f"{entry.filename} is compressed too much.", "too_large")
+            if sum(entry.file_size for entry in entries) > MAX_BYTES:
+                raise _fault("The model package is larger than 512 MB.", "too_large")
+            return {entry.filename: archive.read(entry) for entry in entries}
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        # RuntimeError: encrypted; NotImplementedError: a compression of another program.
+        raise _fault("The model package is not an intact zip file.", "bad_zip") from error
+
+
+def _check_names(names: list[str]) -> None:
+    if len(names) > MAX_FILES:
+        raise _fault(f"The model package holds more than {MAX_FILES} files.", "too_large")
+    for name in names:
+        if not _FILE_NAME.fullmatch(name) or [n.lower() for n in names].count(name.lower()) > 1:
+            raise _fault(f"{name!r} is not a name that a model package may hold.", "file_unknown")
+
+
+def _golden(data: bytes) -> dict[str, NDArray[Any]]:
+    """Arrays of an npz file; as a zip archive it has to keep to the same limits."""
+    arrays: dict[str, NDArray[Any]] = {}
+    try:
+        for name, content in _zip_contents(io.BytesIO(data)).items():
+            array = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
+            arrays[name.removesuffix(".npy")] = array
+    except (ValueError, EOFError, MemoryError, PackageError) as error:
+        raise _fault("golden.npz of the model package cannot be read.", "bad_golden") from error
+    needed = {"recording_signal_mv", "recording_fs", *OUTPUT_NAMES}
+    if not needed <= set(arrays):
+        absent = ", ".join(sorted(needed - set(arrays)))
+        raise _fault(f"golden.npz of the model package lacks {absent}.", "bad_golden")
+    return arrays

@@ -1,0 +1,311 @@
+"""From a recording to a prediction, on ONNX Runtime."""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_core.calibration import apply_platt, apply_widening
+from model_core.errors import (
+    Cancelled,
+    CancelToken,
+    EchoingError,
+    InferenceError,
+    PackageError,
+    PreprocessError,
+)
+from model_core.measures import MEASURES
+from model_core.preprocess import prepare
+from model_core.quality import assess
+from model_core.runtime.manifest import Manifest
+from model_core.runtime.package import OUTPUT_NAMES, ModelPackage
+from model_core.types import (
+    FindingProbability,
+    FloatArray,
+    MeasureEstimate,
+    Prediction,
+    PredictionInterval,
+    Reason,
+    Recording,
+    SegmentVariance,
+    Severity,
+)
+
+OUTPUT_TOLERANCE = 1e-3
+# In the unit of the measure: nothing shown may differ.
+MEASURE_TOLERANCE = 0.05
+# LVEF against the LVEF that the two volumes make, percentage points.
+VOLUME_TOLERANCE_PCT = 10.0
+# Beyond, the variance is no longer a float32 number.
+LARGEST_LOG_VAR = 80.0
+
+_Outputs = dict[str, NDArray[np.float32]]
+
+
+class Predictor:
+    """Runs the student of one model package.
+
+    Making one loads ONNX Runtime and the network, which takes part of a second. It may be used
+    from several threads.
+
+    Parameters
+    ----------
+    package
+        From `load_package`.
+    n_threads
+        Threads of a run; by default one core is left to the window.
+
+    Raises
+    ------
+    PackageError
+        If ONNX Runtime cannot load the network.
+    """
+
+    def __init__(self, package: ModelPackage, n_threads: int | None = None) -> None:
+        # Read at import: from 1.29 on ONNX Runtime otherwise writes a device id and an event
+        # queue to the home folder and sends them.
+        os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+        import onnxruntime as untyped  # pyright: ignore[reportMissingTypeStubs]
+
+        onnxruntime = cast("Any", untyped)
+
+        self.package = package
+        self._make_run_options: Any = onnxruntime.RunOptions
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = n_threads or max(1, (os.cpu_count() or 1) - 1)
+        options.inter_op_num_threads = 1
+        # Spinning threads cost others more than they gain here: 74 ms a run under load against 39.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 4
+        try:
+            self._session: Any = onnxruntime.InferenceSession(
+                package.graph, options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # ONNX Runtime raises bare kinds of its own
+            raise PackageError(
+                "The network of the model package cannot be loaded.",
+                hint="Install the model package again.",
+                code="bad_graph",
+            ) from error
+        inputs = [node.name for node in self._session.get_inputs()]
+        outputs = {node.name for node in self._session.get_outputs()}
+        if inputs != ["ecg"] or not outputs.issuperset(OUTPUT_NAMES):
+            raise PackageError(
+                "The network of the model package has other inputs or outputs than agreed.",
+                hint="Install a model package made for this version of the program.",
+                code="bad_graph",
+            )
+
+    def self_test(self) -> float:
+        """Run the package's golden recording and compare with the stored outputs.
+
+        Returns
+        -------
+        float
+            Largest absolute difference of any output.
+
+        Raises
+        ------
+        PackageError
+            If an output differs by more than 1e-3, or a measure by more than 0.05 of its unit.
+        """
+        golden = self.package.golden
+        expected: _Outputs = {name: golden[name] for name in OUTPUT_NAMES}
+        spec = self.package.manifest.input
+        try:
+            recording = Recording(
+                recording_id="golden",
+                signal_mv=golden["recording_signal_mv"],
+                fs=float(golden["recording_fs"]),
+                lead_names=spec.lead_names,
+                source_name="golden.npz",
+            )
+            found = self._run(prepare(recording, spec), CancelToken())
+            _check_shapes(expected, self.package.manifest)
+            difference = max(_difference(found[name], expected[name]) for name in OUTPUT_NAMES)
+            shown_difference = _difference(
+                np.array(_quantities(found, self.package.manifest)),
+                np.array(_quantities(expected, self.package.manifest)),
+            )
+        except (ValueError, TypeError, EchoingError) as error:
+            raise PackageError(
+                f"The self-test of the model package could not be run: {error}",
+                hint="Install the model package again.",
+                code="self_test_failed",
+            ) from error
+        if difference > OUTPUT_TOLERANCE or shown_difference > MEASURE_TOLERANCE:
+            raise PackageError(
+                "The model package gives other numbers on this computer than where it was made.",
+                hint="Its results cannot be trusted here; please report it.",
+                code="self_test_failed",
+            )
+        return difference
+
+    def predict(
+        self, recording: Recording, cancel: CancelToken | None = None, start_s: float = 0.0
+    ) -> Prediction:
+        """Estimate the echo measures of one recording, or say why not.
+
+        Parameters
+        ----------
+        recording
+            The recording, in mV.
+        cancel
+            Stops a run under way.
+        start_s
+            First second that the model sees.
+
+        Returns
+        -------
+        Prediction
+            With numbers, or with the reasons to withhold them.
+
+        Raises
+        ------
+        Cancelled
+            If `cancel` was set.
+        InferenceError
+            If the network itself fails.
+        """
+        cancel = cancel or CancelToken()
+        manifest = self.package.manifest
+        # The grid of samples decides where the window truly starts.
+        first_s = round(start_s * recording.fs) / recording.fs
+        window_s = (first_s, min(first_s + manifest.input.duration_s, recording.duration_s))
+
+        def refused(*reasons: Reason) -> Prediction:
+            return Prediction(
+                recording.recording_id, self.package.identity, window_s, reasons=reasons
+            )
+
+        quality = assess(recording, start_s=start_s, duration_s=manifest.input.duration_s)
+        cancel.raise_if_cancelled()
+        if not quality.usable:
+            return refused(*quality.reasons)
+        try:
+            ecg = prepare(recording, manifest.input, start_s)
+        except PreprocessError as error:
+            message = f"{error} {error.hint}".strip()
+            return refused(Reason(error.code, Severity.REFUSE, message))
+        cancel.raise_if_cancelled()
+        outputs = self._run(ecg, cancel)
+        cancel.raise_if_cancelled()
+
+        fault = _implausible(outputs, manifest)
+        if fault:
+            return refused(Reason("output_implausible", Severity.REFUSE, fault))
+        return Prediction(
+            recording_id=recording.recording_id,
+            package=self.package.identity,
+            window_s=window_s,
+            estimates=_estimates(outputs, manifest),
+            findings=_findings(outputs, manifest),
+            segment_variance=SegmentVariance(
+                variance=np.exp(outputs["segment_log_var"][0]),
+                lead_names=manifest.segments.lead_names,
+                edges_s=np.linspace(
+                    first_s,
+                    first_s + manifest.input.duration_s,
+                    manifest.segments.n_segments + 1,
+                    dtype=np.float32,
+                ),
+                scale=manifest.segments.scale,
+            ),
+            reasons=quality.reasons,
+        )
+
+    def _run(self, ecg: FloatArray, cancel: CancelToken) -> _Outputs:
+        run_options = self._make_run_options()  # one that was terminated stays so
+        cancel.on_cancel(lambda: setattr(run_options, "terminate", True))
+        try:
+            arrays = self._session.run(list(OUTPUT_NAMES), {"ecg": ecg}, run_options)
+        except Exception as error:  # ONNX Runtime raises bare kinds of its own
+            if cancel.cancelled:
+                raise Cancelled from error
+            raise InferenceError(
+                "The model failed while it was running.",
+                hint="Try again; if it happens again, install the model package again.",
+                code="run_failed",
+            ) from error
+        outputs: _Outputs = dict(zip(OUTPUT_NAMES, arrays, strict=True))
+        _check_shapes(outputs, self.package.manifest)
+        return outputs
+
+
+def _difference(found: NDArray[Any], expected: NDArray[Any]) -> float:
+    """Largest absolute difference; infinite where a number is missing."""
+    if found.shape != expected.shape:
+        return math.inf
+    distance = np.abs(found - expected)
+    return float(np.where(np.isnan(distance), math.inf, distance).max(initial=0))
+
+
+def _check_shapes(outputs: _Outputs, manifest: Manifest) -> None:
+    wanted = {
+        "quantiles": (1, len(manifest.measures), 3),
+        "finding_logits": (1, len(manifest.findings)),
+        "segment_log_var": (1, len(manifest.segments.lead_names), manifest.segments.n_segments),
+    }
+    if any(outputs[name].shape != shape for name, shape in wanted.items()):
+        raise InferenceError(
+            "The network gives another number of results than its manifest names.",
+            hint="Install the model package again.",
+            code="bad_outputs",
+        )
+
+
+def _quantities(outputs: _Outputs, manifest: Manifest) -> list[tuple[float, float, float]]:
+    """Low end, value and high end of each measure, calibrated, in its unit."""
+    found: list[tuple[float, float, float]] = []
+    for measure, quantiles in zip(manifest.measures, outputs["quantiles"][0], strict=True):
+        ends = np.array(apply_widening(quantiles, measure.widening))
+        if measure.log_space:
+            with np.errstate(over="ignore"):
+                ends = np.exp(ends)
+        found.append((float(ends[0]), float(ends[1]), float(ends[2])))
+    return found
+
+
+def _implausible(outputs: _Outputs, manifest: Manifest) -> str:
+    """Why the outputs cannot be true, as a sentence; empty if they can."""
+    if not all(np.isfinite(values).all() for values in outputs.values()) or (
+        np.abs(outputs["segment_log_var"]) > LARGEST_LOG_VAR
+    ).any():
+        return "The model gave no number."
+    quantities = _quantities(outputs, manifest)
+    values: dict[str, float] = {}
+    for measure, (low, value, high) in zip(manifest.measures, quantities, strict=True):
+        known = MEASURES[measure.key]
+        if not (known.plausible[0] <= value <= known.plausible[1] and low <= value <= high):
+            return f"The estimate of {known.label} is outside what a heart can have."
+        values[measure.key] = value
+    lvef, lvedv, lvesv = (values.get(key) for key in ("lvef", "lvedv", "lvesv"))
+    if lvedv is not None and lvesv is not None:
+        if lvesv >= lvedv:
+            return "The estimated volumes contradict each other."
+        if lvef is not None:
+            from_volumes_pct = 100 * (lvedv - lvesv) / lvedv
+            if abs(lvef - from_volumes_pct) > VOLUME_TOLERANCE_PCT:
+                return "The estimated LVEF contradicts the estimated volumes."
+    return ""
+
+
+def _estimates(outputs: _Outputs, manifest: Manifest) -> tuple[MeasureEstimate, ...]:
+    estimates: list[MeasureEstimate] = []
+    quantities = _quantities(outputs, manifest)
+    for measure, (low, value, high) in zip(manifest.measures, quantities, strict=True):
+        lowest, highest = MEASURES[measure.key].plausible
+        interval = PredictionInterval(max(low, lowest), min(high, highest), measure.level)
+        estimates.append(MeasureEstimate(measure.key, value, interval))
+    return tuple(estimates)
+
+
+def _findings(outputs: _Outputs, manifest: Manifest) -> tuple[FindingProbability, ...]:
+    return tuple(
+        FindingProbability(finding.key, float(apply_platt(logit, finding.slope, finding.offset)))
+        for finding, logit in zip(manifest.findings, outputs["finding_logits"][0], strict=True)
+    )
