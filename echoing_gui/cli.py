@@ -1,0 +1,303 @@
+"""``echoing predict``: predictions for people and for scripts, without a window."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import logging
+import math
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+from echoing_gui.resources import DISTRIBUTION, default_package_path, program_version
+from model_core.errors import EchoingError, PackageError
+from model_core.io import read_recording
+from model_core.measures import FINDINGS, MEASURES
+from model_core.runtime.package import ModelPackage, load_package
+from model_core.runtime.predictor import Predictor
+from model_core.types import Prediction, Recording, ResultState, SegmentVariance
+
+SCHEMA_VERSION = 1
+
+EXIT_REPORTED = 0
+EXIT_NO_OUTPUT = 1
+EXIT_NOT_REPORTABLE = 3
+EXIT_NOT_READ = 4
+EXIT_PACKAGE = 5
+
+_EPILOG = """\
+exit codes:
+  0  every file gave a result, with or without cautions
+  1  the output file cannot be written
+  2  the command was not understood
+  3  at least one file is not reportable, and each could be read
+  4  at least one file could not be read or worked on
+  5  the model package cannot be used
+
+The JSON is described in docs/json-output.md.
+"""
+
+_log = logging.getLogger(__name__)
+
+_Report = dict[str, Any]
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run ``echoing predict``.
+
+    Parameters
+    ----------
+    argv
+        Arguments, beginning with ``predict``.
+
+    Returns
+    -------
+    int
+        Exit code; ``echoing predict --help`` lists them.
+    """
+    options = _parser().parse_args(argv)
+    try:
+        package = load_package(options.package or default_package_path())
+        predictor = Predictor(package)
+        predictor.self_test()
+    except PackageError as error:
+        sys.stderr.write(f"echoing: {_sentences(error)}\n")
+        return EXIT_PACKAGE
+    try:
+        with _output(options.output) as output:
+            return _predict_files(options.files, predictor, options.start, options.json, output)
+    except OSError as error:
+        sys.stderr.write(f"echoing: The output cannot be written: {error.strerror}.\n")
+        return EXIT_NO_OUTPUT
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="echoing",
+        description="Echo measures with prediction intervals from a 12-lead ECG.",
+    )
+    predict = parser.add_subparsers(dest="command", required=True).add_parser(
+        "predict",
+        help="estimate echo measures for ECG files",
+        description="Estimate echo measures for ECG files, without opening a window.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    predict.add_argument("files", nargs="+", type=Path, metavar="FILE", help="an ECG file")
+    predict.add_argument("--json", action="store_true", help="one JSON object a line for each file")
+    predict.add_argument("--package", type=Path, help="model package: a folder or zip file")
+    predict.add_argument(
+        "--start",
+        type=_seconds,
+        default=0.0,
+        metavar="SECONDS",
+        help="first second of the recording that the model sees (default 0)",
+    )
+    predict.add_argument("-o", "--output", type=Path, metavar="FILE", help="write to this file")
+    return parser
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError("must be zero or more")
+    return value
+
+
+@contextlib.contextmanager
+def _output(path: Path | None) -> Iterator[TextIO]:
+    """Standard output, or a file that appears only when it is complete."""
+    if path is None:
+        reconfigure = getattr(sys.stdout, "reconfigure", None)
+        if reconfigure:
+            reconfigure(encoding="utf-8")
+        yield sys.stdout
+        return
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _predict_files(
+    files: Sequence[Path], predictor: Predictor, start_s: float, as_json: bool, output: TextIO
+) -> int:
+    code = EXIT_REPORTED
+    for path in files:
+        report = _report(path, predictor, start_s)
+        if as_json:
+            line = json.dumps(report, ensure_ascii=False, allow_nan=False) + "\n"
+        else:
+            line = _text(report)
+        output.write(line)
+        output.flush()
+        if report["state"] == "error":
+            code = EXIT_NOT_READ
+        elif report["state"] == ResultState.NOT_REPORTABLE.value:
+            code = max(code, EXIT_NOT_REPORTABLE)
+    if not as_json:
+        output.write(_footer(predictor.package))
+    return code
+
+
+def _report(path: Path, predictor: Predictor, start_s: float) -> _Report:
+    """Everything that the JSON of one file says; a bad file never stops the others."""
+    # Bytes of a name that are no text must not stop the output.
+    name = os.fsencode(path).decode("utf-8", errors="replace")
+    report: _Report = {
+        "schema_version": SCHEMA_VERSION,
+        "program": {"name": DISTRIBUTION, "version": program_version()},
+        "file": name,
+        "sha256": None,
+        "recording": None,
+        "state": "error",
+        "error": None,
+        "reasons": [],
+        "window_s": None,
+        "measures": [],
+        "findings": [],
+        "segment_variance": None,
+        "package": _package_report(predictor.package),
+    }
+    try:
+        recording = read_recording(path)
+        report["sha256"] = recording.recording_id
+        report["recording"] = _recording_report(recording)
+        return report | _prediction_report(predictor.predict(recording, start_s=start_s))
+    except EchoingError as error:
+        found = {"code": error.code, "message": str(error), "hint": error.hint}
+    except Exception as error:
+        _log.exception("unexpected failure on one of the files")
+        message = f"The program failed on this file ({type(error).__name__})."
+        found = {"code": "unexpected", "message": message, "hint": "Please report this fault."}
+    return report | {"error": found}
+
+
+def _package_report(package: ModelPackage) -> _Report:
+    return {
+        "name": package.identity.name,
+        "version": package.identity.version,
+        "id": package.identity.package_id,
+        "demonstration": package.manifest.demonstration,
+        "caveat": package.identity.caveat,
+    }
+
+
+def _recording_report(recording: Recording) -> _Report:
+    return {
+        "format": recording.metadata.format_name,
+        "fs_hz": _number(recording.fs),
+        "duration_s": _number(recording.duration_s),
+        "lead_names": list(recording.lead_names),
+        "simulated": recording.metadata.simulated,
+        "notes": list(recording.metadata.notes),
+    }
+
+
+def _prediction_report(prediction: Prediction) -> _Report:
+    return {
+        "state": prediction.state.value,
+        "reasons": [
+            {
+                "code": reason.code,
+                "severity": reason.severity.value,
+                "message": reason.message,
+                "lead": reason.lead,
+            }
+            for reason in prediction.reasons
+        ],
+        "window_s": [_number(second) for second in prediction.window_s],
+        "measures": [
+            {
+                "key": estimate.key,
+                "label": MEASURES[estimate.key].label,
+                "unit": MEASURES[estimate.key].unit,
+                "value": _number(estimate.value),
+                "interval": {
+                    "low": _number(estimate.interval.low),
+                    "high": _number(estimate.interval.high),
+                    "level": estimate.interval.level,
+                },
+            }
+            for estimate in prediction.estimates
+        ],
+        "findings": [
+            {
+                "key": finding.key,
+                "label": FINDINGS[finding.key].label,
+                "probability": _number(finding.probability),
+            }
+            for finding in prediction.findings
+        ],
+        "segment_variance": _variance_report(prediction.segment_variance),
+    }
+
+
+def _variance_report(cells: SegmentVariance | None) -> _Report | None:
+    if cells is None:
+        return None
+    return {
+        "lead_names": list(cells.lead_names),
+        "edges_s": [_number(edge) for edge in cells.edges_s],
+        "variance": [[_number(value) for value in row] for row in cells.variance],
+        "unit": "1",
+    }
+
+
+def _number(value: float) -> float | None:
+    """Six digits, which is more than the network has; None for NaN, which JSON does not know."""
+    return float(f"{value:.6g}") if math.isfinite(value) else None
+
+
+def _text(report: _Report) -> str:
+    """Block of the readable output for one file."""
+    # Nothing in a file name may move the cursor or turn the writing direction.
+    name = "".join(
+        char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in report["file"]
+    )
+    lines = [name]
+    if report["recording"]:
+        recording = report["recording"]
+        simulated = "   SIMULATED ECG" if recording["simulated"] else ""
+        lines.append(
+            f"  {recording['duration_s']:g} s, {recording['fs_hz']:g} Hz, "
+            f"{len(recording['lead_names'])} leads{simulated}"
+        )
+    if report["error"]:
+        lines.append(f"  Error: {report['error']['message']} {report['error']['hint']}".rstrip())
+    if report["state"] == ResultState.NOT_REPORTABLE.value:
+        lines.append("  Not reportable")
+    for measure in report["measures"]:
+        text, unit, interval = MEASURES[measure["key"]].text, measure["unit"], measure["interval"]
+        lines.append(
+            f"  {measure['label']:<12}{text(measure['value']):>4} {unit:<4}"
+            f"{100 * interval['level']:g} % interval "
+            f"{text(interval['low'])} to {text(interval['high'])} {unit}"
+        )
+    for finding in report["findings"]:
+        lines.append(
+            f"  {finding['label']:<12}{100 * finding['probability']:>4.0f} %   probability"
+        )
+    for reason in report["reasons"]:
+        lines.append(f"  {reason['severity'].capitalize()}: {reason['message']}")
+    return "\n".join(lines) + "\n\n"
+
+
+def _footer(package: ModelPackage) -> str:
+    identity = package.identity
+    return f"Model package {identity.name} {identity.version}\n{identity.caveat}\n"
+
+
+def _sentences(error: EchoingError) -> str:
+    return f"{error} {error.hint}".rstrip()
