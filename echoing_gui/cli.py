@@ -111,7 +111,7 @@ def _seconds(text: str) -> float:
 
 @contextlib.contextmanager
 def _output(path: Path | None) -> Iterator[TextIO]:
-    """Standard output, or a file that appears only when it is complete."""
+    """Open standard output, or a file that appears only when it is complete."""
     if path is None:
         reconfigure = getattr(sys.stdout, "reconfigure", None)
         if reconfigure:
@@ -177,7 +177,7 @@ def _report(path: Path, predictor: Predictor, start_s: float) -> _Report:
         return report | _prediction_report(predictor.predict(recording, start_s=start_s))
     except EchoingError as error:
         found = {"code": error.code, "message": str(error), "hint": error.hint}
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - logged, told, and the next file gets its turn
         _log.exception("unexpected failure on one of the files")
         message = f"The program failed on this file ({type(error).__name__})."
         found = {"code": "unexpected", "message": message, "hint": "Please report this fault."}
@@ -285,12 +285,12 @@ def _text(report: _Report) -> str:
             f"{100 * interval['level']:g} % interval "
             f"{text(interval['low'])} to {text(interval['high'])} {unit}"
         )
-    for finding in report["findings"]:
-        lines.append(
-            f"  {finding['label']:<12}{100 * finding['probability']:>4.0f} %   probability"
-        )
-    for reason in report["reasons"]:
-        lines.append(f"  {reason['severity'].capitalize()}: {reason['message']}")
+    lines += [
+        f"  {finding['label']:<12}{100 * finding['probability']:>4.0f} %   probability"
+        for finding in report["findings"]
+    ]
+    heads = {"caution": "Caution", "refuse": "Reason"}
+    lines += [f"  {heads[reason['severity']]}: {reason['message']}" for reason in report["reasons"]]
     return "\n".join(lines) + "\n\n"
 
 
