@@ -1,0 +1,151 @@
+"""Failures as messages: expected ones in the message bar, unexpected ones with details to copy."""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+import sys
+import threading
+import traceback
+from pathlib import Path
+from types import TracebackType
+
+from PySide6.QtCore import (
+    QMessageLogContext,
+    QObject,
+    Qt,
+    QtMsgType,
+    Signal,
+    qInstallMessageHandler,
+)
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import (
+    QDialog,
+    QDialogButtonBox,
+    QLabel,
+    QPlainTextEdit,
+    QVBoxLayout,
+    QWidget,
+)
+
+from echoing_gui.state import Level, UserMessage
+from model_core.errors import EchoingError
+
+log = logging.getLogger("echoing")
+
+_QT_LEVELS = {
+    QtMsgType.QtDebugMsg: logging.DEBUG,
+    QtMsgType.QtInfoMsg: logging.INFO,
+    QtMsgType.QtWarningMsg: logging.WARNING,
+    QtMsgType.QtCriticalMsg: logging.ERROR,
+    QtMsgType.QtFatalMsg: logging.CRITICAL,
+}
+
+
+def to_message(error: Exception) -> UserMessage:
+    """Turn a failure into sentences for the message bar.
+
+    Examples
+    --------
+    >>> to_message(EchoingError("The file is empty.", hint="Export it again.")).hint
+    'Export it again.'
+    """
+    if isinstance(error, EchoingError):
+        return UserMessage(str(error), error.hint, Level.ERROR)
+    return UserMessage(
+        "Something went wrong inside the program; the result was withdrawn.",
+        "Open the file again. If it happens again, report it with the details.",
+        Level.ERROR,
+    )
+
+
+def details(error: BaseException) -> str:
+    """Write the technical story of an error, without the values of any variable."""
+    return "".join(traceback.format_exception(error))
+
+
+class Unexpected(QObject):
+    """Carries errors that nobody caught, from any thread, to the GUI thread."""
+
+    happened = Signal(object)
+
+    def install(self) -> None:
+        """Take over the hooks for uncaught errors and for Qt's own messages."""
+        sys.excepthook = self._on_error
+        threading.excepthook = self._on_thread_error
+        qInstallMessageHandler(_log_qt_message)
+
+    def remove(self) -> None:
+        """Give the hooks back."""
+        sys.excepthook = sys.__excepthook__
+        threading.excepthook = threading.__excepthook__
+        qInstallMessageHandler(None)
+
+    def _on_error(
+        self, kind: type[BaseException], error: BaseException, trace: TracebackType | None
+    ) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            sys.__excepthook__(kind, error, trace)
+            return
+        log.error("uncaught error", exc_info=(kind, error, trace))
+        self.happened.emit(error)
+
+    def _on_thread_error(self, arguments: threading.ExceptHookArgs) -> None:
+        if arguments.exc_value is not None:
+            self._on_error(arguments.exc_type, arguments.exc_value, arguments.exc_traceback)
+
+
+def _log_qt_message(kind: QtMsgType, _context: QMessageLogContext, text: str) -> None:
+    log.log(_QT_LEVELS.get(kind, logging.WARNING), "Qt: %s", text)
+
+
+def start_log(folder: Path) -> None:
+    """Log to a file of bounded size; without a place to write, to nowhere."""
+    log.setLevel(logging.INFO)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handler: logging.Handler = logging.handlers.RotatingFileHandler(
+            folder / "echoing.log", maxBytes=500_000, backupCount=1, encoding="utf-8"
+        )
+    except OSError:
+        handler = logging.NullHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    log.addHandler(handler)
+    log.propagate = False
+
+
+class ErrorDialog(QDialog):
+    """Says that something unexpected happened, with details to copy.
+
+    Parameters
+    ----------
+    error
+        What happened.
+    parent
+        The window.
+    """
+
+    def __init__(self, error: BaseException, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle("Unexpected error")
+        self._details = details(error)
+        text = QLabel(
+            "Something went wrong inside the program. The program goes on; the result was "
+            "withdrawn.\n\nThe details below name no patient. Copy them into a report.",
+            wordWrap=True,
+        )
+        shown = QPlainTextEdit(self._details, readOnly=True)
+        shown.setAccessibleName("Details of the error")
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        copy = buttons.addButton("&Copy details", QDialogButtonBox.ButtonRole.ActionRole)
+        copy.clicked.connect(self._copy)
+        buttons.rejected.connect(self.reject)
+        layout = QVBoxLayout(self)
+        layout.addWidget(text)
+        layout.addWidget(shown)
+        layout.addWidget(buttons)
+        self.resize(640, 400)
+
+    def _copy(self) -> None:
+        QGuiApplication.clipboard().setText(self._details)

@@ -1,0 +1,221 @@
+"""The ECG sheet on a paint device: paper, pulses, strips, traces and names share one transform."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
+from PySide6.QtGui import QBrush, QColor, QPainter, QPen
+
+from echoing_gui import theme
+from echoing_gui.graphics.traces import (
+    CHUNK_SAMPLES,
+    Cache,
+    paint_lines,
+    piece_polylines,
+    polyline,
+    trace_pen,
+)
+from echoing_gui.state import Layout
+from echoing_gui.view_models.sheet import (
+    LABEL_HEIGHT_MM,
+    PULSE_MV,
+    PULSE_S,
+    STRIP_MM,
+    WHOLE_ROW,
+    Sheet,
+)
+
+_LEAST_FINE_PX = 2.5
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """Where the sheet lies on the paint device, in device pixels.
+
+    Attributes
+    ----------
+    px_per_mm
+        Device pixels to one millimetre of the sheet.
+    x_px, y_px
+        The sheet's upper left corner; whole numbers, so that panning never blurs a line.
+    area
+        The part of the device that shows paper.
+    pixel_ratio
+        Device pixels to one pixel of the user interface.
+    """
+
+    px_per_mm: float
+    x_px: int
+    y_px: int
+    area: QRectF
+    pixel_ratio: float
+
+    def x(self, x_mm: float) -> float:
+        """Centre of the pixel column that holds a place on the sheet."""
+        return self.x_px + round(x_mm * self.px_per_mm) + 0.5
+
+    def y(self, y_mm: float) -> float:
+        """Centre of the pixel row that holds a place on the sheet."""
+        return self.y_px + round(y_mm * self.px_per_mm) + 0.5
+
+
+def paint_sheet(painter: QPainter, sheet: Sheet | None, camera: Camera, cache: Cache) -> None:
+    """Paint paper and, if there is one, the recording on it.
+
+    Parameters
+    ----------
+    painter
+        In device pixels.
+    sheet
+        What to draw; None for blank paper.
+    camera
+        Where.
+    cache
+        Polylines kept from one frame to the next; the caller empties it when `sheet` or
+        `px_per_mm` changes.
+    """
+    painter.save()
+    painter.setClipRect(camera.area)
+    paint_grid(painter, camera)
+    if sheet is not None:
+        _paint_strips(painter, sheet, camera)
+        _paint_separators(painter, sheet, camera)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(trace_pen(theme.TRACE))
+        _paint_pulses(painter, sheet, camera)
+        _paint_traces(painter, sheet, camera, cache)
+        _paint_names(painter, sheet, camera)
+    painter.restore()
+
+
+def paint_grid(painter: QPainter, camera: Camera) -> None:
+    """Paint paper with a line every millimetre and a heavy one every five."""
+    area = camera.area
+    painter.fillRect(area, QColor(theme.PAPER))
+    columns = _millimetres(area.left(), area.right(), camera.x_px, camera.px_per_mm)
+    rows = _millimetres(area.top(), area.bottom(), camera.y_px, camera.px_per_mm)
+    for step, colour in ((1, theme.GRID_FINE), (5, theme.GRID_HEAVY)):
+        if step == 1 and camera.px_per_mm < _LEAST_FINE_PX:
+            continue
+        lines = [
+            QLineF(camera.x(k), area.top(), camera.x(k), area.bottom())
+            for k in columns
+            if k % step == 0 and (step == 5 or k % 5)
+        ]
+        lines += [
+            QLineF(area.left(), camera.y(k), area.right(), camera.y(k))
+            for k in rows
+            if k % step == 0 and (step == 5 or k % 5)
+        ]
+        pen = QPen(QColor(colour), 1.0)
+        pen.setCosmetic(True)
+        painter.setPen(pen)
+        painter.drawLines(lines)
+
+
+def _millimetres(low_px: float, high_px: float, origin_px: int, px_per_mm: float) -> range:
+    first = math.floor((low_px - origin_px) / px_per_mm)
+    return range(first, math.ceil((high_px - origin_px) / px_per_mm) + 1)
+
+
+def _paint_strips(painter: QPainter, sheet: Sheet, camera: Camera) -> None:
+    if sheet.scale is None:
+        return
+    hatch = QBrush(QColor(theme.HATCH), Qt.BrushStyle.BDiagPattern)
+    for strip in sheet.strips:
+        top, bottom = camera.y(strip.y_mm) - 0.5, camera.y(strip.y_mm + STRIP_MM) - 0.5
+        start_s = float(strip.edges_s[0])
+        edges = [
+            camera.x(strip.x_mm + (float(edge) - start_s) * sheet.speed_mm_s) - 0.5
+            for edge in strip.edges_s
+        ]
+        for left, right, value in zip(edges, edges[1:], strip.variance.tolist(), strict=False):
+            if right < camera.area.left() or left > camera.area.right():
+                continue
+            cell = QRectF(left, top, right - left, bottom - top)
+            if math.isfinite(value):
+                painter.fillRect(cell, QColor(*theme.variance_rgb(value, sheet.scale)))
+            else:
+                painter.fillRect(cell, hatch)
+
+
+def _paint_separators(painter: QPainter, sheet: Sheet, camera: Camera) -> None:
+    painter.setPen(QPen(QColor(theme.PAPER_MUTED), max(1.0, round(camera.pixel_ratio))))
+    lines = [
+        QLineF(camera.x(x_mm), camera.y(baseline + low), camera.x(x_mm), camera.y(baseline + high))
+        for x_mm, baseline in sheet.separators
+        for low, high in ((-6.0, -3.0), (3.0, 6.0))
+    ]
+    painter.drawLines(lines)
+
+
+def _paint_pulses(painter: QPainter, sheet: Sheet, camera: Camera) -> None:
+    """1 mV for 0.2 s, at the start of each row, on the pixels of the grid."""
+    width = PULSE_S * sheet.speed_mm_s
+    for x_mm, baseline in sheet.pulses:
+        left, right = camera.x(x_mm), camera.x(x_mm + width)
+        foot = camera.y(baseline)
+        head = foot - PULSE_MV * sheet.gain_mm_mv * camera.px_per_mm
+        tail = 2.5 * camera.px_per_mm
+        x_px = np.asarray([left - tail, left, left, right, right, right + tail])
+        y_px = np.asarray([foot, foot, head, head, foot, foot])
+        paint_lines(painter, [polyline(x_px, y_px)], 0.0, 0.0, camera.pixel_ratio)
+
+
+def _paint_traces(painter: QPainter, sheet: Sheet, camera: Camera, cache: Cache) -> None:
+    per_second = sheet.speed_mm_s * camera.px_per_mm
+    for n_piece, piece in enumerate(sheet.pieces):
+        left, baseline = camera.x(piece.x_mm), camera.y(piece.baseline_mm)
+        chunk_px = CHUNK_SAMPLES / piece.fs * per_second
+        for chunk in range(math.ceil(piece.values_mv.size / CHUNK_SAMPLES)):
+            chunk_left = left + chunk * chunk_px
+            if chunk_left > camera.area.right() or chunk_left + chunk_px < camera.area.left():
+                continue
+            lines = cache.get((n_piece, chunk))
+            if lines is None:
+                lines = piece_polylines(piece, sheet, camera.px_per_mm, chunk)
+                cache[n_piece, chunk] = lines
+            paint_lines(painter, lines, left, baseline, camera.pixel_ratio)
+
+
+def _paint_names(painter: QPainter, sheet: Sheet, camera: Camera) -> None:
+    """Lead names: on the paper in columns; in a margin that stays in sight in rows."""
+    size = max(3.2 * camera.px_per_mm, 11.0 * camera.pixel_ratio)
+    painter.setFont(theme.text_font(size, bold=True))
+    names = [
+        (p.lead, p.x_mm, p.label_bottom_mm, p.baseline_mm, p.values_mv.size) for p in sheet.pieces
+    ]
+    if sheet.layout is Layout.ROWS:
+        gutter = gutter_px(camera)
+        box = QRectF(camera.area.left(), camera.area.top(), gutter, camera.area.height())
+        painter.fillRect(box, QColor(theme.PAPER))
+        painter.setPen(QColor(theme.GRID_HEAVY))
+        painter.drawLine(QPointF(box.right(), box.top()), QPointF(box.right(), box.bottom()))
+    for lead, x_mm, label_bottom, baseline, n_samples in names:
+        painter.setPen(QColor(theme.PAPER_TEXT))
+        if sheet.layout is Layout.ROWS:
+            place = QRectF(
+                camera.area.left(), camera.y(baseline) - size, gutter_px(camera), 2 * size
+            )
+            painter.drawText(place, Qt.AlignmentFlag.AlignCenter, lead)
+            continue
+        height = LABEL_HEIGHT_MM * camera.px_per_mm
+        place = QRectF(camera.x(x_mm + 1.0), camera.y(label_bottom) - height, 1000.0, height)
+        flags = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignBottom
+        painter.drawText(place, flags, lead if n_samples else f"{lead} is not in the file")
+    for strip in sheet.strips:
+        if strip.lead == WHOLE_ROW:
+            painter.setPen(QColor(theme.PAPER_TEXT))
+            painter.setFont(theme.text_font(10.0 * camera.pixel_ratio))
+            place = QRectF(
+                camera.x(strip.x_mm), camera.y(strip.y_mm - 4.5), 1000.0, 4 * camera.px_per_mm
+            )
+            painter.drawText(place, Qt.AlignmentFlag.AlignLeft, "all leads")
+
+
+def gutter_px(camera: Camera) -> float:
+    """Width of the margin that holds the lead names of the 12x1 layout, device pixels."""
+    return round(max(11.0 * camera.px_per_mm, 40.0 * camera.pixel_ratio))

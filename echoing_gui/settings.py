@@ -1,0 +1,161 @@
+"""What the user chose, kept between sessions: one JSON file that holds only what differs.
+
+The window's place is Qt's business and lies in QSettings; everything a person might want to read,
+copy or mend lies here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from echoing_gui.state import (
+    GAINS_MM_MV,
+    SPEEDS_MM_S,
+    DisplayOptions,
+    Layout,
+    ThemeChoice,
+)
+
+_T = TypeVar("_T")
+_LEAST_PX_PER_MM, _MOST_PX_PER_MM = 1.0, 40.0
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What the user measured on one screen.
+
+    Attributes
+    ----------
+    device_px_per_mm
+        Device pixels in one millimetre.
+    date
+        Day of the measurement, ISO 8601.
+    """
+
+    device_px_per_mm: float
+    date: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that is remembered.
+
+    Attributes
+    ----------
+    options
+        How to draw; the zoom is not remembered.
+    calibrations
+        By screen, as named by `screen_key`.
+    """
+
+    options: DisplayOptions = field(default_factory=DisplayOptions)
+    calibrations: dict[str, Calibration] = field(default_factory=dict[str, Calibration])
+
+
+def screen_key(
+    name: str, manufacturer: str, model: str, serial: str, width_px: int, height_px: int
+) -> str:
+    """Name a screen so that another one, or another resolution, is not taken for it.
+
+    Examples
+    --------
+    >>> screen_key("DP-1", "DEL", "U2720Q", "8F2K", 3840, 2160)
+    'DEL U2720Q 8F2K 3840x2160'
+    >>> screen_key("DP-1", "", "", "", 1920, 1080)
+    'DP-1 1920x1080'
+    """
+    named = " ".join(part for part in (manufacturer, model, serial) if part)
+    return f"{named or name} {width_px}x{height_px}"
+
+
+def load_settings(path: Path) -> Settings:
+    """Read the settings; what is missing or makes no sense takes its default."""
+    try:
+        found: Any = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return Settings()
+    if not isinstance(found, dict):
+        return Settings()
+    values = cast("dict[str, Any]", found)
+    defaults = DisplayOptions()
+    options = DisplayOptions(
+        layout=_choice(
+            values.get("layout"), {item.value: item for item in Layout}, defaults.layout
+        ),
+        speed_mm_s=_choice(
+            values.get("speed_mm_s"), {v: v for v in SPEEDS_MM_S}, defaults.speed_mm_s
+        ),
+        gain_mm_mv=_choice(
+            values.get("gain_mm_mv"), {v: v for v in GAINS_MM_MV}, defaults.gain_mm_mv
+        ),
+        show_variance=_choice(
+            values.get("show_variance"), {True: True, False: False}, defaults.show_variance
+        ),
+        theme=_choice(values.get("theme"), {t.value: t for t in ThemeChoice}, defaults.theme),
+    )
+    screens: Any = values.get("screens")
+    calibrations: dict[str, Calibration] = {}
+    if isinstance(screens, dict):
+        for key, entry in cast("dict[str, Any]", screens).items():
+            calibration = _calibration(entry)
+            if calibration is not None:
+                calibrations[key] = calibration
+    return Settings(options, calibrations)
+
+
+def save_settings(path: Path, settings: Settings) -> None:
+    """Write what differs from the defaults, whole or not at all.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written; the old one is then still there.
+    """
+    options, defaults = settings.options, DisplayOptions()
+    values: dict[str, Any] = {}
+    for name in ("layout", "speed_mm_s", "gain_mm_mv", "show_variance", "theme"):
+        chosen = getattr(options, name)
+        if chosen != getattr(defaults, name):
+            values[name] = chosen.value if isinstance(chosen, Layout | ThemeChoice) else chosen
+    if settings.calibrations:
+        values["screens"] = {
+            key: {"device_px_per_mm": entry.device_px_per_mm, "date": entry.date}
+            for key, entry in settings.calibrations.items()
+        }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(values, file, indent=1)
+        Path(temporary).replace(path)
+    except OSError:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def with_calibration(settings: Settings, key: str, calibration: Calibration) -> Settings:
+    """Add or replace one screen's calibration."""
+    return replace(settings, calibrations={**settings.calibrations, key: calibration})
+
+
+def _choice(value: object, choices: dict[Any, _T], default: _T) -> _T:
+    if isinstance(value, str | int | float) and value in choices:
+        return choices[value]
+    return default
+
+
+def _calibration(entry: Any) -> Calibration | None:
+    if not isinstance(entry, dict):
+        return None
+    values = cast("dict[str, Any]", entry)
+    px_per_mm, date = values.get("device_px_per_mm"), values.get("date")
+    if not isinstance(px_per_mm, int | float) or not isinstance(date, str) or not date:
+        return None
+    if not _LEAST_PX_PER_MM <= px_per_mm <= _MOST_PX_PER_MM:
+        return None
+    return Calibration(float(px_per_mm), date)

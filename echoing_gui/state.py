@@ -1,0 +1,167 @@
+"""The whole state of the window, as data: frozen, replaced whole by the controller, no Qt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from model_core.types import PackageIdentity, Prediction, Recording
+
+SPEEDS_MM_S = (12.5, 25.0, 50.0)
+GAINS_MM_MV = (5.0, 10.0, 20.0)
+ZOOMS = (0.5, 0.67, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0)
+
+
+class Layout(Enum):
+    """How the leads are arranged."""
+
+    GRID = "3x4"
+    ROWS = "12x1"
+
+
+class ThemeChoice(Enum):
+    """Which colours the window has; the ECG paper stays light in all of them."""
+
+    SYSTEM = "system"
+    LIGHT = "light"
+    DARK = "dark"
+
+
+class Stage(Enum):
+    """What the program is doing for the recording."""
+
+    IDLE = "idle"
+    READING = "reading"
+    PREDICTING = "predicting"
+
+
+class Level(Enum):
+    """How serious a message is."""
+
+    INFO = "info"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class DisplayOptions:
+    """How the user wants the recording drawn.
+
+    Attributes
+    ----------
+    layout
+        Arrangement of the leads.
+    speed_mm_s
+        Paper speed, mm/s.
+    gain_mm_mv
+        Display gain, mm/mV.
+    zoom
+        Factor on both; anything but 1 is not to scale.
+    show_variance
+        Draw the segment variance strips.
+    theme
+        Colours of the window.
+    """
+
+    layout: Layout = Layout.GRID
+    speed_mm_s: float = 25.0
+    gain_mm_mv: float = 10.0
+    zoom: float = 1.0
+    show_variance: bool = True
+    theme: ThemeChoice = ThemeChoice.SYSTEM
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenScale:
+    """Physical size of the screen's pixels.
+
+    Attributes
+    ----------
+    device_px_per_mm
+        Device pixels in one millimetre of the screen; a guess unless calibrated.
+    calibrated_on
+        Date of the user's measurement, ISO 8601; empty without one.
+    screen_name
+        Name of the screen, as shown.
+    """
+
+    device_px_per_mm: float = 96 / 25.4
+    calibrated_on: str = ""
+    screen_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class JobStatus:
+    """Work in progress for one file."""
+
+    stage: Stage = Stage.IDLE
+    source_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UserMessage:
+    """What happened and what to do about it, in sentences.
+
+    Attributes
+    ----------
+    text
+        What happened.
+    hint
+        What the user can do; may be empty.
+    level
+        How serious it is.
+    """
+
+    text: str
+    hint: str = ""
+    level: Level = Level.INFO
+
+
+@dataclass(frozen=True, slots=True)
+class AppState:
+    """Everything the window shows follows from this.
+
+    Attributes
+    ----------
+    generation
+        Number of the file opened last; results of an older one are dropped.
+    recording
+        The recording on screen.
+    prediction
+        Result for `recording`, never for another one.
+    package
+        The model package in use; None before it is loaded, or if it cannot be.
+    package_failed
+        Why there is no model package.
+    job
+        Work in progress.
+    options
+        How to draw.
+    variance_held
+        The user holds the key that hides the segment variance strips.
+    screen
+        Scale of the screen that the window is on.
+    message
+        What the message bar says.
+
+    Raises
+    ------
+    ValueError
+        If the prediction belongs to another recording.
+    """
+
+    generation: int = 0
+    recording: Recording | None = None
+    prediction: Prediction | None = None
+    package: PackageIdentity | None = None
+    package_failed: UserMessage | None = None
+    job: JobStatus = field(default_factory=JobStatus)
+    options: DisplayOptions = field(default_factory=DisplayOptions)
+    variance_held: bool = False
+    screen: ScreenScale = field(default_factory=ScreenScale)
+    message: UserMessage | None = None
+
+    def __post_init__(self) -> None:
+        if self.prediction is not None and (
+            self.recording is None or self.recording.recording_id != self.prediction.recording_id
+        ):
+            raise ValueError("the prediction belongs to another recording")

@@ -1,0 +1,237 @@
+"""The result panel and the recording panel as rows of ready texts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from echoing_gui.state import AppState, Stage
+from echoing_gui.view_models.texts import acquired_text, source_line
+from model_core.measures import FINDINGS, MEASURES
+from model_core.types import (
+    FindingProbability,
+    MeasureEstimate,
+    Recording,
+    ResultState,
+)
+
+RESEARCH_ONLY = "Research use only. Not a medical device."
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureRow:
+    """One measure: numbers for the bar, texts beside it.
+
+    Attributes
+    ----------
+    key
+        Measure.
+    low, value, high
+        In the measure's unit.
+    value_text, interval_text
+        As shown, with unit.
+    spoken
+        The row in one sentence.
+    """
+
+    key: str
+    low: float
+    value: float
+    high: float
+    value_text: str
+    interval_text: str
+    spoken: str
+
+
+@dataclass(frozen=True, slots=True)
+class FindingRow:
+    """One finding: probability for the bar (0 to 1) and texts."""
+
+    key: str
+    probability: float
+    text: str
+    spoken: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResultView:
+    """The whole result panel.
+
+    Attributes
+    ----------
+    headline
+        What there is to see.
+    detail
+        What it means, in a sentence; may be empty.
+    source
+        The recording that the result belongs to; may be empty.
+    measures, findings
+        Rows; empty when there is no result or it is not reportable.
+    reasons
+        Sentences: cautions or refusals.
+    refused
+        The result is not reportable.
+    package_line
+        Name and version of the model package.
+    caveat
+        What must be said beside every result.
+    """
+
+    headline: str
+    detail: str = ""
+    source: str = ""
+    measures: tuple[MeasureRow, ...] = ()
+    findings: tuple[FindingRow, ...] = ()
+    reasons: tuple[str, ...] = ()
+    refused: bool = False
+    package_line: str = ""
+    caveat: str = RESEARCH_ONLY
+
+
+def measure_row(estimate: MeasureEstimate) -> MeasureRow:
+    """One measure as shown.
+
+    Examples
+    --------
+    >>> from model_core.types import PredictionInterval
+    >>> row = measure_row(MeasureEstimate("lvef", 54.6, PredictionInterval(43.2, 65.8, 0.9)))
+    >>> row.value_text, row.interval_text
+    ('55 %', '90 % interval 43–66 %')
+    """
+    measure = MEASURES[estimate.key]
+    interval = estimate.interval
+    low, high = measure.text(interval.low), measure.text(interval.high)
+    value_text = f"{measure.text(estimate.value)} {measure.unit}"
+    level = f"{interval.level * 100:.0f} % interval"
+    return MeasureRow(
+        key=estimate.key,
+        low=interval.low,
+        value=estimate.value,
+        high=interval.high,
+        value_text=value_text,
+        interval_text=f"{level} {low}–{high} {measure.unit}",
+        spoken=f"{measure.name}: {level} {low} to {high} {measure.unit}, estimate {value_text}",
+    )
+
+
+def probability_text(probability: float) -> str:
+    """Write a probability in whole per cent, never as certainty.
+
+    Examples
+    --------
+    >>> [probability_text(p) for p in (0.123, 0.002, 0.999)]
+    ['12 %', 'less than 1 %', 'more than 99 %']
+    """
+    if probability < 0.01:
+        return "less than 1 %"
+    if probability > 0.99:
+        return "more than 99 %"
+    return f"{probability * 100:.0f} %"
+
+
+def finding_row(finding: FindingProbability) -> FindingRow:
+    """One finding as shown."""
+    text = probability_text(finding.probability)
+    label = FINDINGS[finding.key].label
+    return FindingRow(
+        finding.key,
+        finding.probability,
+        text,
+        f"Probability of {label.replace('<', 'below')}: {text}",
+    )
+
+
+def result_view(state: AppState) -> ResultView:
+    """Make the result panel; numbers only beside the recording that they belong to."""
+    package = state.package
+    package_line = f"Model package: {package.name} {package.version}" if package else ""
+    # Each model package says its own caveat; that this is no medical device holds for all.
+    caveat = RESEARCH_ONLY
+    if package and package.caveat:
+        caveat = package.caveat
+        if "research use only" not in caveat.lower():
+            caveat = f"{caveat} {RESEARCH_ONLY}"
+
+    base = ResultView("No result", package_line=package_line, caveat=caveat)
+    if state.job.stage is Stage.READING:
+        return replace(base, headline="Reading", source=state.job.source_name)
+    recording = state.recording
+    if recording is None:
+        return replace(
+            base, detail="Open an ECG to see what an echocardiogram would probably measure."
+        )
+    base = replace(base, source=source_line(recording))
+    if state.job.stage is Stage.PREDICTING:
+        return replace(base, headline="Predicting")
+    prediction = state.prediction
+    if prediction is None:
+        if state.package_failed is not None:
+            failed = state.package_failed
+            return replace(
+                base, headline="No model package", detail=f"{failed.text} {failed.hint}".strip()
+            )
+        if package is None:
+            return replace(base, headline="Loading the model package")
+        return replace(base, detail="Choose Predict again to run the model.")
+    reasons = tuple(reason.message for reason in prediction.reasons)
+    if prediction.state is ResultState.NOT_REPORTABLE:
+        return replace(
+            base,
+            headline="Not reportable",
+            detail="The model gives no estimate for this recording:",
+            reasons=reasons,
+            refused=True,
+        )
+    cautious = prediction.state is ResultState.REPORTED_WITH_CAUTION
+    return replace(
+        base,
+        headline="Estimate with cautions" if cautious else "Estimate",
+        detail="Population association, not a measurement of this patient.",
+        measures=tuple(measure_row(estimate) for estimate in prediction.estimates),
+        findings=tuple(finding_row(finding) for finding in prediction.findings),
+        reasons=reasons,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingView:
+    """The recording panel: labelled facts, the reader's notes, what the input gate found."""
+
+    facts: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+    quality: tuple[str, ...] = ()
+
+
+def recording_view(state: AppState) -> RecordingView:
+    """Make the recording panel; free text of the file is left out: it may name a patient."""
+    recording = state.recording
+    if recording is None:
+        return RecordingView()
+    prediction = state.prediction
+    if prediction is None:
+        quality: tuple[str, ...] = ()
+    elif prediction.reasons:
+        quality = tuple(reason.message for reason in prediction.reasons)
+    else:
+        quality = ("No objection.",)
+    return RecordingView(facts=_facts(recording), notes=recording.metadata.notes, quality=quality)
+
+
+def _facts(recording: Recording) -> tuple[tuple[str, str], ...]:
+    metadata = recording.metadata
+    facts = [
+        ("File", recording.source_name),
+        ("Format", metadata.format_name),
+        ("Recorded", acquired_text(recording)),
+        ("Duration", f"{recording.duration_s:.1f} s"),
+        ("Sampling rate", f"{recording.fs:g} Hz"),
+        ("Leads", f"{recording.n_leads}: {', '.join(recording.lead_names)}"),
+        ("Age", "" if metadata.age_y is None else f"{metadata.age_y:.0f} years"),
+        ("Sex", metadata.sex),
+        ("Origin", "Simulated, not a patient's ECG" if metadata.simulated else ""),
+    ]
+    return tuple(
+        (label, text or "not in the file") for label, text in facts if text or label in _ALWAYS
+    )
+
+
+_ALWAYS = ("Recorded", "Age", "Sex")

@@ -1,0 +1,383 @@
+"""The ECG sheet in millimetres: where each lead, pulse, label and variance strip lies.
+
+One millimetre of the sheet is one millimetre of paper: 25 mm/s and 10 mm/mV unless the user asks
+for another speed or gain. x grows to the right, y downwards, both from the sheet's upper left
+corner; heavy lines run at multiples of 5 mm.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from echoing_gui.state import AppState, DisplayOptions, Layout
+from model_core.leads import STANDARD_LEADS, canonical_lead_name
+from model_core.types import FloatArray, Recording, SegmentVariance
+
+PULSE_MV = 1.0
+PULSE_S = 0.2
+MARGIN_MM = 5.0
+STRIP_MM = 2.0
+LABEL_HEIGHT_MM = 4.5
+LABEL_WIDTH_MM = 11.0
+GRID_WINDOW_S = 10.0
+RHYTHM_LEAD = "II"
+WHOLE_ROW = "all"
+
+_GRID_ORDER = (
+    ("I", "aVR", "V1", "V4"),
+    ("II", "aVL", "V2", "V5"),
+    ("III", "aVF", "V3", "V6"),
+)
+_LEAST_SPACING_MM = {Layout.GRID: 25.0, Layout.ROWS: 15.0}
+_LEAST_DOWN_MM = 4.0
+# Beyond this an artefact would push the other leads out of sight; there traces may overlap.
+_MOST_EXTENT_MV = 4.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TracePiece:
+    """One lead over one stretch of time, at its place on the sheet.
+
+    Attributes
+    ----------
+    lead
+        Name.
+    values_mv
+        Samples less the lead's median (each lead stands on its own row), mV; empty where the
+        recording lacks the lead. A view into the recording, NaN at gaps.
+    median_mv
+        What was subtracted, mV.
+    fs
+        Sampling frequency, Hz.
+    start_s, end_s
+        Seconds of the recording that the piece has room for.
+    x_mm, baseline_mm
+        Where `start_s` and 0 mV of `values_mv` lie.
+    top_mm, bottom_mm
+        The row's band, for finding a piece under the pointer.
+    label_bottom_mm
+        Lower edge of the lead's name: above everything drawn under the name.
+    """
+
+    lead: str
+    values_mv: FloatArray
+    median_mv: float
+    fs: float
+    start_s: float
+    end_s: float
+    x_mm: float
+    baseline_mm: float
+    top_mm: float
+    bottom_mm: float
+    label_bottom_mm: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StripPiece:
+    """Segment variance of one lead over one stretch of time.
+
+    Attributes
+    ----------
+    lead
+        Name; ``all`` where the model does not tell leads apart.
+    edges_s
+        Cell borders, seconds of the recording.
+    variance
+        One value a cell, dimensionless; NaN where not computed.
+    x_mm, y_mm
+        Upper left corner; the height is `STRIP_MM`.
+    """
+
+    lead: str
+    edges_s: FloatArray
+    variance: FloatArray
+    x_mm: float
+    y_mm: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sheet:
+    """Everything drawn on the paper, in millimetres.
+
+    Attributes
+    ----------
+    width_mm, height_mm
+        Size.
+    layout
+        The arrangement in fact used.
+    speed_mm_s, gain_mm_mv
+        Scale of the traces.
+    pieces, strips
+        Traces and variance strips.
+    pulses
+        x and baseline of each calibration pulse, 1 mV for 0.2 s.
+    separators
+        x and baseline of each column border.
+    scale
+        Ends of the colour scale of `strips`; None without strips.
+    window_s
+        Seconds of the recording on the sheet.
+    note
+        What this layout leaves out, as a sentence; may be empty.
+    """
+
+    width_mm: float
+    height_mm: float
+    layout: Layout
+    speed_mm_s: float
+    gain_mm_mv: float
+    pieces: tuple[TracePiece, ...]
+    strips: tuple[StripPiece, ...]
+    pulses: tuple[tuple[float, float], ...]
+    separators: tuple[tuple[float, float], ...]
+    scale: tuple[float, float] | None
+    window_s: tuple[float, float]
+    note: str
+
+
+def build_sheet(state: AppState) -> Sheet | None:
+    """Sheet for the recording on screen, or None without one."""
+    if state.recording is None:
+        return None
+    prediction = state.prediction
+    show = state.options.show_variance and not state.variance_held
+    return lay_out(
+        state.recording,
+        state.options,
+        window_start_s=prediction.window_s[0] if prediction else 0.0,
+        variance=prediction.segment_variance if prediction and show else None,
+    )
+
+
+def lay_out(
+    recording: Recording,
+    options: DisplayOptions,
+    window_start_s: float = 0.0,
+    variance: SegmentVariance | None = None,
+) -> Sheet:
+    """Arrange a recording on paper.
+
+    Parameters
+    ----------
+    recording
+        What to draw.
+    options
+        Layout, speed and gain; the zoom is not the sheet's business.
+    window_start_s
+        First second of the ten that the 3x4 layout shows.
+    variance
+        Segment variance to draw under the leads.
+
+    Returns
+    -------
+    Sheet
+        Sizes in mm. The space of the strips is kept free when there are none, so nothing moves
+        when they come or go.
+    """
+    layout = options.layout
+    names = tuple(canonical_lead_name(name) for name in recording.lead_names)
+    if layout is Layout.GRID and not set(names) & set(STANDARD_LEADS):
+        layout = Layout.ROWS
+    whole_s = recording.duration_s
+    if layout is Layout.GRID:
+        start_s = min(window_start_s, max(0.0, whole_s - GRID_WINDOW_S))
+        window_s = (start_s, min(whole_s, start_s + GRID_WINDOW_S))
+        quarter_s = (window_s[1] - window_s[0]) / 4
+        rows = [
+            [
+                (lead, window_s[0] + k * quarter_s, window_s[0] + (k + 1) * quarter_s)
+                for k, lead in enumerate(row)
+            ]
+            for row in _GRID_ORDER
+        ]
+        rows.append([(RHYTHM_LEAD, *window_s)])
+    else:
+        window_s = (0.0, whole_s)
+        in_order = [name for name in STANDARD_LEADS if name in names]
+        in_order += [name for name in names if name not in STANDARD_LEADS]
+        rows = [[(lead, *window_s)] for lead in in_order]
+
+    speed, gain = options.speed_mm_s, options.gain_mm_mv
+    x_start = _up_to_5(MARGIN_MM + PULSE_S * speed + 2.5)
+    centred, medians = _centre(recording)
+    pieces: list[TracePiece] = []
+    strips: list[StripPiece] = []
+    pulses: list[tuple[float, float]] = []
+    separators: list[tuple[float, float]] = []
+    baseline, below = 0.0, 0.0
+    for n_row, row in enumerate(rows):
+        cut = [_cut(recording, names, centred, *part) for part in row]
+        labels = [
+            _label_bottom(values, recording.fs, speed, gain) if layout is Layout.GRID else 0.0
+            for values in cut
+        ]
+        up = max(max(_extent(v, gain) for v in cut), max(labels) + LABEL_HEIGHT_MM, 5.0)
+        if layout is Layout.ROWS:
+            up = max(max(_extent(v, gain) for v in cut), 5.0)
+        down = max(max(_extent(-v, gain) for v in cut), _LEAST_DOWN_MM)
+        if n_row == 0:
+            baseline = _up_to_5(up + MARGIN_MM)
+            top = 0.0
+        else:
+            spacing = max(_up_to_5(below + up + 1.0), _LEAST_SPACING_MM[layout])
+            top = baseline + below
+            baseline += spacing
+        below = down + 1.0 + STRIP_MM
+        pulses.append((MARGIN_MM, baseline))
+        for k, ((lead, start_s, end_s), values, label) in enumerate(
+            zip(row, cut, labels, strict=True)
+        ):
+            x_mm = x_start + (start_s - window_s[0]) * speed
+            pieces.append(
+                TracePiece(
+                    lead=lead,
+                    values_mv=values,
+                    median_mv=medians[names.index(lead)] if lead in names else 0.0,
+                    fs=recording.fs,
+                    start_s=start_s,
+                    end_s=end_s,
+                    x_mm=x_mm,
+                    baseline_mm=baseline,
+                    top_mm=top,
+                    bottom_mm=baseline + below,
+                    label_bottom_mm=baseline - label,
+                )
+            )
+            if k:
+                separators.append((x_mm, baseline))
+            if variance is not None and lead in variance.lead_names and values.size:
+                strips.append(_strip(variance, lead, start_s, end_s, x_mm, baseline + down + 1.0))
+    height = _up_to_5(baseline + below + MARGIN_MM)
+    if variance is not None and WHOLE_ROW in variance.lead_names:
+        strips.append(_strip(variance, WHOLE_ROW, *window_s, x_start, height - MARGIN_MM))
+        height += MARGIN_MM
+    left_out = [name for name in names if all(name != piece.lead for piece in pieces)]
+    return Sheet(
+        width_mm=x_start + math.ceil((window_s[1] - window_s[0]) * speed) + MARGIN_MM,
+        height_mm=height,
+        layout=layout,
+        speed_mm_s=speed,
+        gain_mm_mv=gain,
+        pieces=tuple(pieces),
+        strips=tuple(strips),
+        pulses=tuple(pulses),
+        separators=tuple(separators),
+        scale=variance.scale if variance is not None else None,
+        window_s=window_s,
+        note=f"Not in this layout: {', '.join(left_out)}." if left_out else "",
+    )
+
+
+def piece_at(sheet: Sheet, x_mm: float, y_mm: float) -> TracePiece | None:
+    """Find the trace whose place on the sheet holds a point."""
+    for piece in sheet.pieces:
+        x_end = piece.x_mm + (piece.end_s - piece.start_s) * sheet.speed_mm_s
+        if piece.x_mm <= x_mm < x_end and piece.top_mm <= y_mm < piece.bottom_mm:
+            return piece
+    return None
+
+
+def hover_text(sheet: Sheet, x_mm: float, y_mm: float) -> str:
+    """Say what lies under the pointer: lead, time, value as recorded, segment variance."""
+    for strip in sheet.strips:
+        if strip.lead == WHOLE_ROW and strip.y_mm <= y_mm < strip.y_mm + STRIP_MM:
+            time_s = float(strip.edges_s[0]) + (x_mm - strip.x_mm) / sheet.speed_mm_s
+            return f"All leads: {_cell_text(strip, time_s)}" if x_mm >= strip.x_mm else ""
+    piece = piece_at(sheet, x_mm, y_mm)
+    if piece is None or not piece.values_mv.size:
+        return ""
+    time_s = piece.start_s + (x_mm - piece.x_mm) / sheet.speed_mm_s
+    index = min(int((time_s - piece.start_s) * piece.fs), piece.values_mv.size - 1)
+    value = float(piece.values_mv[index]) + piece.median_mv
+    text = f"Lead {piece.lead}, {time_s:.2f} s: "
+    text += f"{value:.2f} mV" if math.isfinite(value) else "no sample in the file"
+    for strip in sheet.strips:
+        if strip.lead == piece.lead and strip.edges_s[0] <= time_s < strip.edges_s[-1]:
+            return f"{text}; {_cell_text(strip, time_s)}"
+    return text
+
+
+def number_text(value: float) -> str:
+    """Write a variance with two significant digits, without exponent where it can be read so."""
+    if 0.001 <= abs(value) < 1000:
+        digits = max(0, 1 - math.floor(math.log10(abs(value))))
+        return f"{value:.{digits}f}"
+    return f"{value:.1e}"
+
+
+def _cell_text(strip: StripPiece, time_s: float) -> str:
+    cell = int(np.searchsorted(strip.edges_s, time_s, side="right")) - 1
+    if not 0 <= cell < strip.variance.size:
+        return ""
+    where = f"segment {strip.edges_s[cell]:.2f}–{strip.edges_s[cell + 1]:.2f} s"
+    value = float(strip.variance[cell])
+    if not math.isfinite(value):
+        return f"{where}, variance not computed"
+    return f"{where}, variance {number_text(value)}"
+
+
+def _up_to_5(value_mm: float) -> float:
+    return math.ceil(value_mm / 5.0 - 1e-9) * 5.0
+
+
+def _centre(recording: Recording) -> tuple[FloatArray, list[float]]:
+    """Signal less each lead's median over the whole recording, and the medians; mV."""
+    medians = [
+        float(np.median(row[np.isfinite(row)])) if np.isfinite(row).any() else 0.0
+        for row in recording.signal_mv
+    ]
+    return recording.signal_mv - np.asarray(medians, dtype=np.float32)[:, np.newaxis], medians
+
+
+def _cut(
+    recording: Recording,
+    names: tuple[str, ...],
+    centred: FloatArray,
+    lead: str,
+    start_s: float,
+    end_s: float,
+) -> FloatArray:
+    """Take the samples of one lead between two times; empty if the recording lacks the lead."""
+    if lead not in names:
+        return centred[0, :0]
+    first, last = (round(second * recording.fs) for second in (start_s, end_s))
+    return centred[names.index(lead), first:last]
+
+
+def _extent(values_mv: FloatArray, gain: float) -> float:
+    """Height above the baseline, mm."""
+    finite = values_mv[np.isfinite(values_mv)]
+    if not finite.size:
+        return 0.0
+    return min(max(float(finite.max()), 0.0), _MOST_EXTENT_MV) * gain
+
+
+def _label_bottom(values_mv: FloatArray, fs: float, speed: float, gain: float) -> float:
+    """How far above the baseline a lead's name must stand so as not to cover its trace, mm."""
+    under = values_mv[: math.ceil(LABEL_WIDTH_MM / speed * fs)]
+    return max(_extent(under, gain) + 1.0, 4.0)
+
+
+def _strip(
+    variance: SegmentVariance, lead: str, start_s: float, end_s: float, x_mm: float, y_mm: float
+) -> StripPiece:
+    """Cells between two times; where the model did not look, one cell of NaN."""
+    row = variance.variance[variance.lead_names.index(lead)]
+    edges: list[float] = [start_s]
+    values: list[float] = []
+    known = variance.edges_s
+    inner = [float(edge) for edge in known if start_s + 1e-6 < edge < end_s - 1e-6]
+    for low, high in zip([start_s, *inner], [*inner, end_s], strict=True):
+        cell = int(np.searchsorted(known, (low + high) / 2, side="right")) - 1
+        values.append(float(row[cell]) if 0 <= cell < row.size else math.nan)
+        edges.append(high)
+    return StripPiece(
+        lead=lead,
+        edges_s=np.asarray(edges, dtype=np.float32),
+        variance=np.asarray(values, dtype=np.float32),
+        x_mm=x_mm,
+        y_mm=y_mm,
+    )

@@ -1,0 +1,118 @@
+"""Texts on and around the ECG sheet."""
+
+from __future__ import annotations
+
+from echoing_gui.state import AppState, Stage
+from echoing_gui.view_models.sheet import GRID_WINDOW_S, Sheet
+from model_core.types import Recording, ResultState
+
+SIMULATED = "SIMULATED ECG"
+LEGEND = (
+    "Segment variance (dimensionless, log scale): where the estimate is unstable, "
+    "not where disease is"
+)
+NOT_COMPUTED = "not computed"
+
+
+def caption(state: AppState) -> str:
+    """Paper speed, display gain and filter, as they stand on the picture.
+
+    Examples
+    --------
+    >>> caption(AppState())
+    '25 mm/s   10 mm/mV'
+    """
+    options = state.options
+    text = f"{options.speed_mm_s:g} mm/s   {options.gain_mm_mv:g} mm/mV"
+    if state.recording is None:
+        return text
+    return f"{text}   no filter (as recorded, {state.recording.fs:g} Hz)"
+
+
+def not_to_scale(state: AppState) -> str:
+    """Why a millimetre on screen is not a millimetre; empty if it is.
+
+    Examples
+    --------
+    >>> not_to_scale(AppState())
+    'NOT TO SCALE: screen not calibrated'
+    """
+    reasons: list[str] = []
+    if state.options.zoom != 1.0:
+        reasons.append(f"zoom {state.options.zoom * 100:.0f} %")
+    if not state.screen.calibrated_on:
+        reasons.append("screen not calibrated")
+    return f"NOT TO SCALE: {', '.join(reasons)}" if reasons else ""
+
+
+def scale_status(state: AppState) -> str:
+    """State of the scale for the status bar."""
+    problem = not_to_scale(state)
+    if problem:
+        return problem
+    name = state.screen.screen_name or "this screen"
+    return f"To scale: {name}, calibrated {state.screen.calibrated_on}"
+
+
+def source_line(recording: Recording) -> str:
+    """File name and acquisition time: which recording this is."""
+    when = acquired_text(recording)
+    return f"{recording.source_name}   recorded {when}" if when else recording.source_name
+
+
+def acquired_text(recording: Recording) -> str:
+    """Acquisition time without the ISO 8601 separator; empty if the file names none."""
+    return recording.metadata.acquired_at.replace("T", " ").removesuffix("+00:00")
+
+
+def window_text(sheet: Sheet, recording: Recording) -> str:
+    """Which seconds are on the sheet, if it does not hold the whole recording."""
+    start, end = sheet.window_s
+    if end - start > recording.duration_s - 1e-3:
+        return ""
+    return f"seconds {start:.1f} to {end:.1f} of {recording.duration_s:.1f}"
+
+
+def picture_summary(state: AppState) -> str:
+    """Put the picture in words, for those who cannot see it."""
+    recording = state.recording
+    if recording is None:
+        return "No recording is open."
+    options = state.options
+    parts = [
+        f"ECG of {recording.source_name}, {recording.duration_s:.1f} seconds, "
+        f"{recording.n_leads} leads, layout {options.layout.value}, "
+        f"{options.speed_mm_s:g} millimetres per second, "
+        f"{options.gain_mm_mv:g} millimetres per millivolt."
+    ]
+    if recording.metadata.simulated:
+        parts.append("This is a simulated ECG.")
+    if not_to_scale(state):
+        parts.append("The picture is not to scale.")
+    prediction = state.prediction
+    if prediction is not None and prediction.segment_variance is not None:
+        shown = options.show_variance and not state.variance_held
+        parts.append(f"Segment variance is {'shown' if shown else 'hidden'}.")
+    return " ".join(parts)
+
+
+def announcement(old: AppState, new: AppState) -> str:
+    """Put a change in words for a screen reader; empty for nothing."""
+    if new.message is not None and new.message != old.message:
+        return f"{new.message.text} {new.message.hint}".strip()
+    if new.prediction is not None and new.prediction is not old.prediction:
+        return {
+            ResultState.REPORTED: "The estimate is ready.",
+            ResultState.REPORTED_WITH_CAUTION: "The estimate is ready, with cautions.",
+            ResultState.NOT_REPORTABLE: "The result is not reportable.",
+        }[new.prediction.state]
+    if new.job.stage is not old.job.stage and new.job.stage is not Stage.IDLE:
+        return f"{new.job.stage.value.capitalize()} {new.job.source_name}"
+    return ""
+
+
+def grid_hint(recording: Recording) -> str:
+    """How to see the rest of a long recording."""
+    if recording.duration_s <= GRID_WINDOW_S + 1e-3:
+        return ""
+    return "Layout 12x1 shows the whole recording."
