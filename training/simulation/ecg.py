@@ -78,8 +78,8 @@ def simulate_electrodes(
     """Return the potentials of the heart at RA LA LL V1-V6, (n, 9, samples) float32, mV."""
     n, samples = len(patients), round(fs * duration_s)
     field = heart.lead_field(patients)
-    normal_beat = beat_template(patients, field, fs)
-    ectopic_beat = ectopic_template(patients, field, fs)
+    normal_beat = beat_template(patients, field, heart.conducted_activation(patients), fs)
+    ectopic_beat = beat_template(patients, field, heart.ectopic_activation(patients), fs)
     p_wave = _p_wave(patients, fs)
     offset = round(TEMPLATE_START_S * fs)
     p_offset = round(P_START_S * fs)
@@ -112,37 +112,25 @@ def simulate_electrodes(
     return out
 
 
-def beat_template(patients: Patients, field: FloatArray, fs: float) -> FloatArray:
-    """Return the conducted (or paced) beat of each patient, (n, 9, samples) float32, mV.
-
-    Sample 0 lies TEMPLATE_START_S from the first activation of the ventricles.
-    """
-    activation_s, width_s, area = heart.conducted_activation(patients)
-    return _beat(patients, field, fs, activation_s, width_s, area)
-
-
-def ectopic_template(patients: Patients, field: FloatArray, fs: float) -> FloatArray:
-    """Return the premature ventricular beat of each patient; shape as beat_template."""
-    activation_s, width_s, area = heart.ectopic_activation(patients)
-    return _beat(patients, field, fs, activation_s, width_s, area)
-
-
-def _beat(
-    patients: Patients,
-    field: FloatArray,
-    fs: float,
-    activation_s: FloatArray,
-    width_s: FloatArray,
-    area: FloatArray,
+def beat_template(
+    patients: Patients, field: FloatArray, activation: heart.Activation, fs: float
 ) -> FloatArray:
-    """Sum the pulses of the segments. activation_s, width_s, area: (n, segments)."""
+    """Return one kind of beat of each patient, (n, 9, samples) float32, mV.
+
+    Sample 0 lies TEMPLATE_START_S from the start of ventricular activation.
+    """
     t = np.arange(round(TEMPLATE_START_S * fs), round(TEMPLATE_END_S * fs)) / fs
-    t = t.astype(np.float32)[None, None, :]
-    z = (t - activation_s[:, :, None]) / width_s[:, :, None]
-    # area is in mV ms against a pulse of unit area.
-    depolarisation = np.exp(-0.5 * z * z) * (area / (width_s * 2506.6))[:, :, None]
-    repolarisation, injury = heart.repolarisation(patients, activation_s, area, t)
-    return field @ (depolarisation + repolarisation + injury).astype(np.float32)
+    t = t.astype(np.float32)
+    z = (t - activation.time_s[:, :, None]) / activation.width_s[:, :, None]
+    height = 1 / (np.float32(1000 * np.sqrt(2 * np.pi)) * activation.width_s)
+    depolarisation = np.exp(-0.5 * z * z) * height[:, :, None]
+    repolarisation = heart.repolarisation_pulse(patients, activation.time_s, t)
+    # The repolarisation of a segment is its gradient less its depolarisation.
+    own = np.einsum("nesk,nsk->nes", field, activation.dipole)
+    gradient = np.einsum("nesk,nsk->nes", field, heart.ventricular_gradient(patients))
+    outward = np.einsum("nesk,sk->nes", field, heart.NORMALS.astype(np.float32))
+    beat = own @ (depolarisation - repolarisation) + gradient @ repolarisation
+    return beat + outward @ heart.injury(patients, activation.time_s, t)
 
 
 def _p_wave(patients: Patients, fs: float) -> FloatArray:

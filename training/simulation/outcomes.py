@@ -142,7 +142,8 @@ def findings_of_patients(patients: Patients) -> EcgFindings:
     wide = conduction["lbbb"] | conduction["paced"]
     # Scars below about a twentieth of the wall leave no readable Q wave; wide beats hide them.
     infarct = (p.scar_fraction > 0.05) & ~wide
-    lvh = (p.mass_gain > 1.35) & ~wide
+    # Voltage is what a reader sees of mass.
+    lvh = (p.mass_gain * p.voltage_gain > 1.5) & (p.mass_gain > 1.2) & ~wide
     ischaemic = (p.ischaemia > 0.35) & ~wide
     st_t = (p.st_t_severity > 0.4) & ~wide & ~ischaemic
     tachycardia = (p.heart_rate_bpm > 100) & ~p.af

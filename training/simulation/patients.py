@@ -222,7 +222,7 @@ def sample_patients(n: int, rng: np.random.Generator) -> Patients:
             0.25,
             2.2,
         ).astype(single),
-        axis_frontal_deg=(normal(0, 16) - 4 * decades - 0.6 * (bmi - 27)).astype(single),
+        axis_frontal_deg=(normal(0, 16) - 6 * decades - 0.6 * (bmi - 27)).astype(single),
         axis_horizontal_deg=normal(0, 13).astype(single),
         axis_roll_deg=normal(0, 10).astype(single),
         af=af,
