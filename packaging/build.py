@@ -157,7 +157,7 @@ def debian_package(name: str) -> Path:
         (tree / "DEBIAN").mkdir()
         (tree / "DEBIAN" / "control").write_text(
             f"Package: echoing-ecg\nVersion: {version()}\nArchitecture: amd64\n"
-            f"Depends: libc6 (>= {glibc}), libgl1, libegl1\nSection: science\n"
+            f"Depends: libc6 (>= {glibc}), libgl1, libegl1, fontconfig-config\nSection: science\n"
             "Priority: optional\nMaintainer: The EchoingECG desktop authors <noreply@invalid>\n"
             "Description: Echo measures with prediction intervals from a 12-lead ECG\n"
             " Research use only; not a medical device.\n",

@@ -1,0 +1,88 @@
+"""Write ``docs/performance.md``: ``python benchmarks/performance.py dist/echoing``.
+
+Needs the built bundle and its archive beside it; takes a few minutes on an idle machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+TARGET = ROOT / "docs" / "performance.md"
+PACKAGES = ("numpy", "onnxruntime", "PySide6-Essentials", "pyqtgraph", "wfdb", "pandas")
+MIB = 2**20
+
+
+def machine() -> str:
+    """One line about where the figures come from."""
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    model = next(line.partition(": ")[2] for line in lines if line.startswith("model name"))
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    system = platform.freedesktop_os_release()["PRETTY_NAME"]
+    return (
+        f"{model}, {os.cpu_count()} cores, {memory:.0f} GiB, {system}, "
+        f"Python {platform.python_version()}"
+    )
+
+
+def table(script: str, *arguments: str) -> str:
+    """Table that another benchmark prints."""
+    command = [sys.executable, str(ROOT / "benchmarks" / script), *arguments]
+    return subprocess.check_output(command, cwd=ROOT, text=True).strip()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("bundle", type=Path)
+    bundle: Path = parser.parse_args().bundle
+    packed = [
+        f"| {path.name} | {path.stat().st_size / MIB:.1f} |"
+        for path in sorted(bundle.parent.iterdir())
+        if path.suffix in {".xz", ".deb"}
+    ]
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in PACKAGES)
+    TARGET.write_text(
+        "\n".join(
+            [
+                "# Performance, measured",
+                "",
+                "Written by `python benchmarks/performance.py dist/echoing`; not edited by hand.",
+                "",
+                f"{datetime.now(UTC):%Y-%m-%d}. {machine()}. {versions}.",
+                "",
+                "## Start-up and memory",
+                "",
+                "Demonstration ECG, window off screen. Targets: window painted <= 1.5 s and first",
+                "result <= 2.0 s warm, peak memory <= 250 MB.",
+                "",
+                table("startup.py", str(bundle)),
+                "",
+                "## Size of the bundle",
+                "",
+                "Targets: <= 340 MiB unpacked, <= 120 MiB as tar.xz.",
+                "",
+                table("bundle_size.py", str(bundle)),
+                "",
+                "| packed | MiB |",
+                "|---|---|",
+                *packed,
+                "",
+                "## Panning",
+                "",
+                table("pan_frames.py"),
+                "",
+            ]
+        ),
+        encoding="utf-8",
+    )
+
+
+if __name__ == "__main__":
+    main()
