@@ -59,7 +59,8 @@ def simulate_ecg(
     heart_mv = simulate_electrodes(patients, rng, fs, duration_s)
     # Most tracings are fair, a few clean, a few bad.
     levels = np.clip(rng.lognormal(np.log(0.12), 0.8, len(patients)), 0, 1)
-    return LEADS_FROM_ELECTRODES @ (heart_mv + electrode_noise(rng, levels, heart_mv.shape[-1], fs))
+    noise_mv = electrode_noise(rng, levels, heart_mv.shape[-1], fs)
+    return (LEADS_FROM_ELECTRODES @ (heart_mv + noise_mv)).astype(np.float32, copy=False)
 
 
 def simulate_clean_ecg(

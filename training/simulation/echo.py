@@ -142,9 +142,9 @@ def _speckle_texture(rng: np.random.Generator, size: int = 512) -> FloatArray:
     return (envelope / envelope.mean()).astype(np.float32)
 
 
-def _soft(distance: FloatArray, slope: float) -> FloatArray:
+def _soft(distance: NDArray[np.floating], slope: float) -> FloatArray:
     """Step from 0 to 1 around distance 0, one pixel wide when slope is pixels a centimetre."""
-    return np.clip(0.5 + distance * np.float32(slope), 0, 1)
+    return np.clip(0.5 + distance * slope, 0, 1).astype(np.float32, copy=False)
 
 
 def _render_one(
@@ -177,7 +177,7 @@ def _render_one(
         blood, tissue, outer, across, along, length, phase, echo, px_per_cm, rng
     )
     tissue = np.maximum(tissue, _mitral_leaflets(across, along, length, radius, phase, px_per_cm))
-    brightness = (0.16 + 0.44 * tissue) * (1 - 0.92 * blood)
+    brightness = (0.16 + 0.44 * tissue) * (1 - 0.95 * blood)
     image = brightness * _acoustics(sector, len(phase), speckle, rng)
     gamma, gain = rng.uniform(0.5, 0.65), rng.uniform(150, 205)
     grey = np.clip(image * rng.uniform(0.9, 1.3), 0, 1.5) ** gamma * gain
@@ -236,10 +236,8 @@ def _right_heart_and_atria(
     left_diameter = diameter * (0.93 + 0.07 * systole)
     left = _ellipse(across - 0.2, along - length - 0.5 * left_diameter, left_diameter)
     right_diameter = 3.9 * right_size
-    centre = -(outer[:, :1] * 0 + 3.2 + 0.9 * right_size)
-    right_atrium = _ellipse(
-        across - centre, along - length - 0.5 * right_diameter, np.float32(right_diameter)
-    )
+    centre = -3.2 - 0.9 * right_size
+    right_atrium = _ellipse(across - centre, along - length - 0.5 * right_diameter, right_diameter)
     slope = 1.3 * px_per_cm
     for form in (left, right_atrium):
         blood = np.maximum(blood, _soft(1 - form, slope))
@@ -247,7 +245,9 @@ def _right_heart_and_atria(
     return np.maximum(blood, right), np.maximum(tissue, free_wall)
 
 
-def _ellipse(x: FloatArray, y: FloatArray, diameter: FloatArray | np.float32) -> FloatArray:
+def _ellipse(
+    x: NDArray[np.floating], y: NDArray[np.floating], diameter: FloatArray | float
+) -> NDArray[np.floating]:
     """Return 1 on the outline of an ellipse 0.95 as wide and 1.1 as high as ``diameter``."""
     return (2 * x / (0.95 * diameter)) ** 2 + (2 * y / (1.1 * diameter)) ** 2
 

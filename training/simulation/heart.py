@@ -227,16 +227,17 @@ def conducted_activation(patients: Patients) -> Activation:
     paced = having("paced")
     time[paced], dipole[paced] = _myocardial_spread(_PACING_START_CM)
     width[paced] *= SLOW_WIDTH
-    gain = patients.conduction_time_gain[:, None]
+    gain = patients.conduction_time_gain[:, None].astype(np.float64)
     return _with_tissue(patients, time * gain, width * gain, dipole)
 
 
 def ectopic_activation(patients: Patients) -> Activation:
     """Return the activation of a premature ventricular beat of each patient."""
     spreads = [_myocardial_spread(_ECTOPIC_STARTS_CM[origin]) for origin in PVC_ORIGIN]
-    time = np.stack([time for time, _ in spreads])[patients.pvc_origin]
-    dipole = np.stack([dipole for _, dipole in spreads])[patients.pvc_origin]
-    return _with_tissue(patients, time, np.full_like(time, PULSE_SD_MS * SLOW_WIDTH), dipole)
+    times = np.stack([time for time, _ in spreads])[patients.pvc_origin]
+    dipoles = np.stack([dipole for _, dipole in spreads])[patients.pvc_origin]
+    width = np.full(times.shape, PULSE_SD_MS * SLOW_WIDTH)
+    return _with_tissue(patients, times, width, dipoles)
 
 
 def _myocardial_spread(

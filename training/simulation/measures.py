@@ -69,7 +69,7 @@ def echo_from_lvef_and_lvedv(
     return EchoMeasures(
         lvef_pct=lvef,
         lvedv_ml=lvedv,
-        lvesv_ml=lvedv * (1 - lvef / np.float32(100)),
+        lvesv_ml=(lvedv * (1 - lvef / 100)).astype(np.float32),
         wall_mm=np.clip(wall_mm, 5.0, 22.0).astype(np.float32),
         la_volume_ml=np.clip(la_volume_ml, 12.0, 250.0).astype(np.float32),
     )

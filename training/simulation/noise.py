@@ -68,7 +68,7 @@ def add_noise(
         raise ValueError("level must lie in 0-1.")
     noise = electrode_noise(rng, levels, batch.shape[-1], fs)
     noisy = batch.astype(np.float32) + LEADS_FROM_ELECTRODES @ noise
-    return noisy.reshape(signal_mv.shape)
+    return noisy.reshape(signal_mv.shape).astype(np.float32, copy=False)
 
 
 def electrode_noise(

@@ -150,21 +150,21 @@ def sample_patients(n: int, rng: np.random.Generator) -> Patients:
     # Contractility. Hidden causes (toxic, tachycardia, early decompensation) cost function
     # without an ECG sign of their own.
     lvef = normal(63, 5) + 1.5 * ~male
-    lvef -= 115 * scar + 8 * ischaemia * ischaemic
+    lvef -= 62 * scar + 6 * ischaemia * ischaemic + ischaemic * np.abs(normal(0, 9))
     dilated_severity = np.where(dilated, np.clip(normal(0.60, 0.25), 0.05, 1.1), 0)
     lvef -= 42 * dilated_severity
-    lvef -= happens(0.08 * hypertensive + 0.035) * np.clip(normal(18, 8), 4, 40)
+    lvef -= happens(0.10 * hypertensive + 0.05) * np.clip(normal(20, 8), 4, 40)
 
     # Conduction follows disease, fibrosis and age; the electrical sign of dysfunction varies.
     lost = np.clip(55 - lvef, 0, 40)
-    sensitivity = np.clip(1.25 * rng.beta(1.6, 1.3, n), 0.02, 1.2)
-    mimic = happens(0.2) * rng.exponential(9, n)
+    sensitivity = np.clip(rng.beta(1.3, 1.4, n), 0.02, 1.0)
+    mimic = happens(0.25) * rng.exponential(10, n)
     electrical = np.clip(lost * sensitivity + mimic, 0, 45)
     conduction = choose(
         np.stack(
             [
                 np.full(n, 3.6),
-                -0.3 + 0.25 * decades + 0.9 * dilated + 0.055 * electrical,
+                -0.3 + 0.25 * decades + 0.9 * dilated + 0.060 * electrical,
                 0.9 + 0.40 * decades + 0.25 * male,
                 0.3 + 0.10 * decades + 0.040 * electrical,
                 1.2 + 0.30 * decades + 0.012 * electrical,
@@ -186,7 +186,7 @@ def sample_patients(n: int, rng: np.random.Generator) -> Patients:
     log_lvedv = np.log(bsa * np.where(male, 55, 46)) - 0.035 * decades + normal(0, 0.16)
     log_lvedv += 0.016 * lost + 0.25 * scar + 0.10 * dilated - 0.06 * preserved_hf
     wall = np.where(male, 9.3, 8.5) + 0.2 * decades + normal(0, 0.9)
-    wall += hypertensive * np.clip(normal(2.2, 1.3), 0, 7) + preserved_hf * normal(1.3, 1.2)
+    wall += hypertensive * np.clip(normal(3.0, 1.5), 0, 8) + preserved_hf * normal(1.8, 1.3)
     log_la = np.log(bsa * 25) + 0.03 * decades + 0.4 * af + 0.15 * preserved_hf + normal(0, 0.22)
     log_la += 0.007 * lost + 0.08 * hypertensive
     log_lvedv_read = log_lvedv + normal(0, 0.07)
@@ -209,7 +209,7 @@ def sample_patients(n: int, rng: np.random.Generator) -> Patients:
         st_t_severity=np.clip(
             0.012 * electrical + happens(0.12) * rng.random(n) + normal(0, 0.1), 0, 1.5
         ).astype(single),
-        mass_gain=np.clip(relative_mass**0.8 * np.exp(normal(0, 0.12)), 0.6, 2.5).astype(single),
+        mass_gain=np.clip(relative_mass**0.7 * np.exp(normal(0, 0.17)), 0.6, 2.5).astype(single),
         conduction=conduction,
         conduction_time_gain=np.clip(
             np.exp(normal(0, 0.09) + 0.004 * electrical + 0.03 * male)
