@@ -38,13 +38,13 @@ _DATA_FILE_NAME = re.compile(r"[-\w]+(\.\w+)?")
 _GAIN = re.compile(r"(\d+\.?\d*(?:[eE][-+]?\d+)?)(?:\(-?\d+\))?(?:/(\S+))?")
 _MV_PER_UNIT = {"mv": 1.0, "uv": 1e-3, "µv": 1e-3, "μv": 1e-3, "v": 1e3}
 # Format, samples a frame, skew and byte offset, for instance 16x1+24
+# Not 61 (wfdb 4.3.1 fails on its byte order) nor the FLAC formats (they need another library).
 # Format: bytes a sample, and the value that stands for "no sample"
 _FORMATS: dict[str, tuple[float, int | None]] = {
     "8": (1.0, None),
     "16": (2.0, -(2**15)),
     "24": (3.0, -(2**23)),
     "32": (4.0, -(2**31)),
-    "61": (2.0, -(2**15)),
     "80": (1.0, -(2**7)),
     "160": (2.0, -(2**15)),
     "212": (1.5, -(2**11)),

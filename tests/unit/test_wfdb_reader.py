@@ -1,0 +1,591 @@
+"""WFDB records: every sample right, every doubt refused in words."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+import wfdb
+from numpy.typing import NDArray
+
+from model_core.errors import ReadError
+from model_core.io import READERS, read_recording
+from model_core.leads import STANDARD_LEADS
+from tests.package_factory import synthetic_ecg
+
+MIMIC_LEADS = ("I", "II", "III", "aVR", "aVF", "aVL", "V1", "V2", "V3", "V4", "V5", "V6")
+
+
+def counts(n_leads: int = 12, n_samples: int = 1000) -> NDArray[np.int16]:
+    """Leads x samples, every lead different, seeded."""
+    rng = np.random.default_rng(n_leads)
+    return rng.integers(-2000, 2000, (n_leads, n_samples)).astype(np.int16)
+
+
+def write_record(
+    folder: Path,
+    digital: NDArray[np.int16],
+    names: Sequence[str] = STANDARD_LEADS,
+    *,
+    name: str = "rec",
+    record_line: str = "",
+    gain: str = "1000.0(0)/mV",
+    fmt: str = "16",
+    data_name: str = "",
+    checks: bool = True,
+    comments: str = "",
+) -> Path:
+    """Write a record in format 16 by hand, without the library under test."""
+    n_leads, n_samples = digital.shape
+    data_name = data_name or f"{name}.dat"
+    lines = [record_line or f"{name} {n_leads} 100 {n_samples}"]
+    for lead, row in zip(names, digital.astype(int), strict=True):
+        check = f" 16 0 {row[0]} {row.sum() % 65536} 0 {lead}" if checks else f" {lead}"
+        lines.append(f"{data_name} {fmt} {gain}{check}")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / data_name).write_bytes(np.ascontiguousarray(digital.T).astype("<i2").tobytes())
+    header = folder / f"{name}.hea"
+    header.write_text("\n".join(lines) + "\n" + comments, encoding="utf-8")
+    return header
+
+
+def refusal(path: Path) -> ReadError:
+    with pytest.raises(ReadError) as caught:
+        read_recording(path)
+    assert str(caught.value).endswith(".")
+    return caught.value
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Every attempt to reach a network; each fails."""
+    attempts: list[Any] = []
+
+    def refuse(*arguments: Any, **_: Any) -> None:
+        attempts.append(arguments)
+        raise OSError("network is not allowed")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    return attempts
+
+
+# What is read -----------------------------------------------------------------------------------
+
+
+def test_samples_rate_names_and_identity(tmp_path: Path) -> None:
+    digital = counts()
+    header = write_record(tmp_path, digital)
+    recording = read_recording(header)
+    np.testing.assert_array_equal(recording.signal_mv, (digital / 1000.0).astype(np.float32))
+    assert recording.fs == 100.0
+    assert recording.lead_names == STANDARD_LEADS
+    assert recording.source_name == "rec.hea"
+    both = header.read_bytes() + (tmp_path / "rec.dat").read_bytes()
+    assert recording.recording_id == hashlib.sha256(both).hexdigest()
+    assert recording.metadata.format_name == "WFDB"
+    assert any("1000 per mV" in note for note in recording.metadata.notes)
+    assert any("match the checksums" in note for note in recording.metadata.notes)
+
+
+@pytest.mark.parametrize("name", ["rec.hea", "rec.dat", "rec"])
+def test_header_data_file_or_record_name(tmp_path: Path, name: str) -> None:
+    write_record(tmp_path, counts())
+    assert read_recording(tmp_path / name).source_name == "rec.hea"
+
+
+def test_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_record(tmp_path / "inner", counts())
+    monkeypatch.chdir(tmp_path)
+    assert read_recording(Path("inner/rec.hea")).n_leads == 12
+
+
+@pytest.mark.parametrize(
+    ("gain", "mv_per_count"),
+    [
+        ("1000/mV", 1e-3),
+        ("200(0)/MV", 5e-3),
+        ("1/uV", 1e-3),
+        ("0.5/UV", 2e-3),
+        ("1/µV", 1e-3),
+        ("1/μV", 1e-3),
+        ("1e6/V", 1e-3),
+        ("1000.5/mV", 1 / 1000.5),
+    ],
+)
+def test_gain_and_unit(tmp_path: Path, gain: str, mv_per_count: float) -> None:
+    digital = counts()
+    recording = read_recording(write_record(tmp_path, digital, gain=gain))
+    np.testing.assert_allclose(recording.signal_mv, digital * mv_per_count, rtol=1e-6)
+
+
+def test_baseline_is_taken_off(tmp_path: Path) -> None:
+    digital = counts()
+    recording = read_recording(write_record(tmp_path, digital, gain="500(-300)/mV"))
+    np.testing.assert_allclose(recording.signal_mv, (digital + 300.0) / 500, rtol=1e-6)
+
+
+def test_mimic_lead_order_is_read_by_name(tmp_path: Path) -> None:
+    ecg = synthetic_ecg(lead_names=MIMIC_LEADS)
+    digital = np.round(ecg.signal_mv * 1000).astype(np.int16)
+    line = f"rec 12 500 {ecg.n_samples}"
+    recording = read_recording(write_record(tmp_path, digital, MIMIC_LEADS, record_line=line))
+    assert recording.lead_names == MIMIC_LEADS
+    by_name = dict(zip(recording.lead_names, recording.signal_mv, strict=True))
+    np.testing.assert_allclose(by_name["aVF"], by_name["II"] - by_name["I"] / 2, atol=2e-3)
+    np.testing.assert_allclose(by_name["aVL"], by_name["I"] - by_name["II"] / 2, atol=2e-3)
+
+
+def test_lead_names_in_the_spelling_of_the_field(tmp_path: Path) -> None:
+    header = write_record(tmp_path, counts(4), ["avr", "AVL", "v1", "my lead"])
+    assert read_recording(header).lead_names == ("aVR", "aVL", "V1", "my lead")
+
+
+def test_broken_rate_stays_broken(tmp_path: Path) -> None:
+    header = write_record(tmp_path, counts(), record_line="rec 12 976.5625/1000(5) 1000")
+    assert read_recording(header).fs == 976.5625
+
+
+def test_invalid_samples_are_gaps(tmp_path: Path) -> None:
+    digital = counts()
+    digital[3, 10:15] = -(2**15)
+    recording = read_recording(write_record(tmp_path, digital))
+    assert np.isnan(recording.signal_mv[3, 10:15]).all()
+    assert np.isnan(recording.signal_mv).sum() == 5
+    assert any("5 samples are marked as invalid" in note for note in recording.metadata.notes)
+
+
+def test_several_samples_a_frame(tmp_path: Path) -> None:
+    # Two samples a frame and lead: I0 I1 II0 II1 ...; 100 frames a second are 200 Hz.
+    samples = counts(2, 1000)
+    framed = samples.reshape(2, 500, 2).transpose(1, 0, 2).reshape(-1)
+    (tmp_path / "rec.dat").write_bytes(framed.astype("<i2").tobytes())
+    (tmp_path / "rec.hea").write_text(
+        "rec 2 100 500\nrec.dat 16x2 1000/mV 16 0 0 0 0 I\nrec.dat 16x2 1000/mV 16 0 0 0 0 II\n"
+    )
+    assert refusal(tmp_path / "rec.hea").code == "checksum_mismatch"  # the zeros above are wrong
+    (tmp_path / "rec.hea").write_text("rec 2 100 500\nrec.dat 16x2 1000/mV\nrec.dat 16x2 1000/mV\n")
+    recording = read_recording(tmp_path / "rec.hea")
+    assert recording.fs == 200.0
+    np.testing.assert_allclose(recording.signal_mv, samples / 1000.0, rtol=1e-6)
+
+
+@pytest.mark.parametrize("fmt", ["16", "24", "32", "80", "212"])
+def test_formats_as_the_library_writes_them(tmp_path: Path, fmt: str) -> None:
+    limit = {"80": 120, "212": 2000}.get(fmt, 20000)
+    digital = np.random.default_rng(1).integers(-limit, limit, (501, 3))
+    wfdb.wrsamp(
+        "rec",
+        fs=250,
+        units=["mV"] * 3,
+        sig_name=["I", "II", "III"],
+        d_signal=digital,
+        fmt=[fmt] * 3,
+        adc_gain=[100.0] * 3,
+        baseline=[5] * 3,
+        write_dir=str(tmp_path),
+    )
+    recording = read_recording(tmp_path / "rec.hea")
+    np.testing.assert_allclose(recording.signal_mv, (digital.T - 5) / 100, rtol=1e-6)
+
+
+def test_offset_binary(tmp_path: Path) -> None:
+    digital = counts().astype(int)
+    header = write_record(tmp_path, counts(), fmt="160")
+    (tmp_path / "rec.dat").write_bytes((digital.T + 2**15).astype("<u2").tobytes())
+    recording = read_recording(header)
+    np.testing.assert_allclose(recording.signal_mv, digital / 1000.0, rtol=1e-6)
+
+
+def test_comments_tell_age_sex_and_simulation(tmp_path: Path) -> None:
+    comments = "# Age: 74\n# Sex: Female\n# Simulated ECG, not a patient's\n# Müller\n"
+    metadata = read_recording(write_record(tmp_path, counts(), comments=comments)).metadata
+    assert (metadata.age_y, metadata.sex, metadata.simulated) == (74.0, "female", True)
+    assert metadata.comments[-1] == "Müller"
+
+
+@pytest.mark.parametrize(
+    ("comment", "age_y", "sex"),
+    [
+        ("# <age>: 69 <sex>: F", 69.0, "female"),
+        ("# age: 81", 81.0, ""),
+        ("# Sex: M", None, "male"),
+        ("# Sex: male", None, "male"),
+        ("# Age: NaN", None, ""),
+        ("# Age: 300", None, ""),
+        ("# Age: 3 months", None, ""),
+        ("# Dosage: 30 mg", None, ""),
+        ("# Sex: Unknown", None, ""),
+    ],
+)
+def test_age_and_sex(tmp_path: Path, comment: str, age_y: float | None, sex: str) -> None:
+    metadata = read_recording(write_record(tmp_path, counts(), comments=comment)).metadata
+    assert (metadata.age_y, metadata.sex) == (age_y, sex)
+    assert metadata.simulated is False
+
+
+def test_time_of_acquisition(tmp_path: Path) -> None:
+    line = "rec 12 100 1000 13:05:59 24/12/2019"
+    recording = read_recording(write_record(tmp_path, counts(), record_line=line))
+    assert recording.metadata.acquired_at == "2019-12-24T13:05:59"
+
+
+def test_no_checksum_is_said(tmp_path: Path) -> None:
+    header = write_record(tmp_path, counts(), checks=False)
+    assert any("no checksum" in note for note in read_recording(header).metadata.notes)
+
+
+def test_data_in_two_files(tmp_path: Path) -> None:
+    digital = counts(2)
+    write_record(tmp_path, digital[:1], ["I"], name="a")
+    write_record(tmp_path, digital[1:], ["II"], name="b")
+    lines = [(tmp_path / f"{n}.hea").read_text().splitlines()[1] for n in "ab"]
+    (tmp_path / "rec.hea").write_text("\n".join(["rec 2 100 1000", *lines]))
+    recording = read_recording(tmp_path / "rec.hea")
+    np.testing.assert_allclose(recording.signal_mv, digital / 1000.0, rtol=1e-6)
+
+
+# Segments ---------------------------------------------------------------------------------------
+
+
+def write_segments(folder: Path, master: str) -> Path:
+    write_record(folder, counts(2, 300), ["I", "II"], name="one")
+    write_record(folder, counts(1, 200), ["II"], name="two")
+    (folder / "rec.hea").write_text(master)
+    return folder / "rec.hea"
+
+
+@pytest.mark.parametrize("layout", ["", "layout 0\n"])
+def test_segments_are_joined_by_name(tmp_path: Path, layout: str) -> None:
+    n_segments = 4 if layout else 3
+    master = f"rec/{n_segments} 2 100 600\n{layout}one 300\n~ 100\ntwo 200\n# age: 50\n"
+    recording = read_recording(write_segments(tmp_path, master))
+    expected = np.full((2, 600), np.nan)
+    expected[:, :300] = counts(2, 300) / 1000.0
+    expected[1, 400:] = counts(1, 200)[0] / 1000.0
+    np.testing.assert_allclose(recording.signal_mv, expected, rtol=1e-6)
+    assert recording.lead_names == ("I", "II")
+    assert recording.metadata.age_y == 50
+
+
+@pytest.mark.parametrize(
+    ("master", "code"),
+    [
+        ("rec/1 2 100 300\nrec 300\n", "nested_segments"),
+        ("rec/2 2 100 600\none 300\ntwo 200\n", "bad_header"),
+        ("rec/1 2 100 200\n../two 200\n", "bad_header"),
+        ("rec/1 2 100 200\nabsent 200\n", "header_missing"),
+        ("rec/1 2 100 200\none 200\n", "bad_header"),
+        ("rec/1 2 200 300\none 300\n", "bad_header"),
+        ("rec/1 1 100 300\none 300\n", "bad_header"),
+        ("rec/1 2 100 0\n", "bad_header"),
+        ("rec/1 2 100 300\n~ 300\n", "bad_header"),
+        ("rec/1 60 100 99999999\n~ 99999999\n", "too_large"),
+    ],
+)
+def test_segments_that_cannot_be_trusted(tmp_path: Path, master: str, code: str) -> None:
+    assert refusal(write_segments(tmp_path, master)).code == code
+
+
+# What is refused --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("gain", "code"),
+    [
+        ("1000(0)", "unit_missing"),
+        ("200", "unit_missing"),
+        ("", "gain_missing"),
+        ("0/mV", "gain_missing"),
+        ("0", "gain_missing"),
+        ("-200/mV", "gain_missing"),
+        ("1e999/mV", "gain_missing"),
+        ("1000/mmHg", "unknown_unit"),
+        ("1000/NU", "unknown_unit"),
+    ],
+)
+def test_amplitude_is_never_guessed(tmp_path: Path, gain: str, code: str) -> None:
+    checks = bool(gain)
+    assert refusal(write_record(tmp_path, counts(), gain=gain, checks=checks)).code == code
+
+
+@pytest.mark.parametrize("where", ["checksum", "first value", "sample"])
+def test_altered_records(tmp_path: Path, where: str) -> None:
+    header = write_record(tmp_path, counts())
+    text = header.read_text()
+    if where == "sample":
+        data = bytearray((tmp_path / "rec.dat").read_bytes())
+        data[777] ^= 0x10
+        (tmp_path / "rec.dat").write_bytes(data)
+    else:
+        column = 6 if where == "checksum" else 5
+        lines = text.splitlines()
+        fields = lines[4].split()
+        fields[column] = str(int(fields[column]) + 1)
+        lines[4] = " ".join(fields)
+        header.write_text("\n".join(lines))
+    assert refusal(header).code == "checksum_mismatch"
+
+
+@pytest.mark.parametrize("n_bytes", [0, 1, 23999, 24001, 48000])
+def test_data_of_another_size(tmp_path: Path, n_bytes: int) -> None:
+    header = write_record(tmp_path, counts())
+    (tmp_path / "rec.dat").write_bytes(bytes(n_bytes))
+    assert refusal(header).code == "size_mismatch"
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("rec 12 100 99999999999", "size_mismatch"),
+        ("rec 12 100", "bad_header"),
+        ("rec 12", "bad_header"),
+        ("rec 12 0 1000", "bad_rate"),
+        ("rec 12 49 1000", "bad_rate"),
+        ("rec 12 4001 1000", "bad_rate"),
+        ("rec 12 -500 1000", "bad_header"),
+        ("rec 12 nan 1000", "bad_header"),
+        ("rec 12 5e2 1000", "bad_header"),
+        ("rec 12 100 0", "bad_header"),
+        ("rec 11 100 1000", "bad_header"),
+        ("rec 0 100 1000", "too_large"),
+        ("rec 65 100 1000", "too_large"),
+        ("rec -12 100 1000", "bad_header"),
+        ("../rec 12 100 1000", "bad_header"),
+        ("\x00\x01", "bad_header"),
+    ],
+)
+def test_record_lines(tmp_path: Path, line: str, code: str) -> None:
+    assert refusal(write_record(tmp_path, counts(), record_line=line)).code == code
+
+
+@pytest.mark.parametrize(
+    ("fmt", "code"),
+    [
+        ("16x2", "size_mismatch"),
+        ("16:5", "skewed"),
+        ("16+24", "size_mismatch"),
+        ("516", "unknown_format"),
+        ("61", "unknown_format"),
+        ("17", "unknown_format"),
+        ("x", "unknown_format"),
+    ],
+)
+def test_sample_formats(tmp_path: Path, fmt: str, code: str) -> None:
+    assert refusal(write_record(tmp_path, counts(), fmt=fmt)).code == code
+
+
+def test_leads_of_different_rates(tmp_path: Path) -> None:
+    header = write_record(tmp_path, counts())
+    header.write_text(header.read_text().replace("rec.dat 16 ", "rec.dat 16x2 ", 1))
+    assert refusal(header).code == "mixed_rates"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../rec.dat",
+        "/etc/passwd",
+        "http://host/x.dat",
+        r"\\host\share.dat",
+        "a::b",
+        "~",
+        "..",
+        "a b",
+    ],
+)
+def test_data_file_names_stay_in_the_folder(
+    tmp_path: Path, name: str, no_network: list[Any]
+) -> None:
+    header = write_record(tmp_path / "inner", counts())
+    shutil.copy(tmp_path / "inner" / "rec.dat", tmp_path / "rec.dat")
+    header.write_text(header.read_text().replace("rec.dat", name))
+    assert refusal(header).code in ("bad_file_name", "unknown_format")
+    assert not no_network
+
+
+@pytest.mark.parametrize("target", ["data", "segment"])
+def test_links_out_of_the_folder(tmp_path: Path, target: str) -> None:
+    outside = write_record(tmp_path / "outside", counts())
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    if target == "data":
+        shutil.copy(outside, inside)
+        (inside / "rec.dat").symlink_to(outside.with_name("rec.dat"))
+        assert refusal(inside / "rec.hea").code == "outside_folder"
+    else:
+        (inside / "seg.hea").symlink_to(outside)
+        (inside / "rec.hea").write_text("rec/1 12 100 1000\nseg 1000\n")
+        assert refusal(inside / "rec.hea").code == "outside_folder"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    header = write_record(tmp_path, counts())
+    (tmp_path / "rec.dat").unlink()
+    os.mkfifo(tmp_path / "rec.dat")
+    assert refusal(header).code == "data_missing"
+
+
+def test_files_that_are_not_there(tmp_path: Path) -> None:
+    header = write_record(tmp_path, counts())
+    (tmp_path / "rec.dat").unlink()
+    assert refusal(header).code == "data_missing"
+    (tmp_path / "alone.dat").write_bytes(b"")
+    assert refusal(tmp_path / "alone.dat").code == "header_missing"
+    assert refusal(tmp_path / "nothing").code == "not_found"
+    assert refusal(tmp_path / "nothing.hea").code == "header_missing"
+
+
+def test_a_data_file_that_its_header_does_not_name(tmp_path: Path) -> None:
+    write_record(tmp_path, counts(), data_name="other.dat")
+    (tmp_path / "rec.dat").write_bytes(b"something else")
+    assert refusal(tmp_path / "rec.dat").code == "not_in_record"
+
+
+def test_other_files_name_what_is_supported(tmp_path: Path) -> None:
+    (tmp_path / "picture.png").write_bytes(b"\x89PNG")
+    error = refusal(tmp_path / "picture.png")
+    assert error.code == "unknown_format"
+    for reader in READERS:
+        assert reader.FORMAT_NAME in error.hint
+    assert refusal(tmp_path).code == "unknown_format"
+    assert refusal(Path()).code == "unknown_format"
+
+
+def test_huge_headers_are_refused_fast(tmp_path: Path) -> None:
+    (tmp_path / "rec.hea").write_bytes(b"rec.dat 16 1000/mV\n" * 50_000)
+    assert refusal(tmp_path / "rec.hea").code == "too_large"
+    (tmp_path / "rec.hea").write_bytes(b"#" * 1_000_001)
+    assert refusal(tmp_path / "rec.hea").code == "too_large"
+    (tmp_path / "rec.hea").write_bytes(b"")
+    assert refusal(tmp_path / "rec.hea").code == "bad_header"
+
+
+def test_faults_of_the_disk_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert refusal(tmp_path / f"{'x' * 300}.hea").code == "not_readable"
+    header = write_record(tmp_path, counts())
+
+    def pulled_out(*_: Any) -> bytes:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(Path, "read_bytes", pulled_out)
+    error = refusal(header)
+    assert error.code == "not_readable"
+    assert "Input/output error" in str(error)
+
+
+@pytest.mark.parametrize("folder", ["s3:/bucket", "c[1]*?", "with space", "ü %20#", "http:"])
+def test_odd_folder_names_are_local(tmp_path: Path, folder: str, no_network: list[Any]) -> None:
+    header = write_record(tmp_path / folder, counts())
+    assert read_recording(header).n_leads == 12
+    assert not no_network
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "s3://bucket/rec.hea",
+        "gs://bucket/rec",
+        "az://bucket/rec.hea",
+        "azureml://bucket/rec.hea",
+        "http://127.0.0.1/rec.hea",
+        "file:///etc/passwd",
+        "memory://rec.hea",
+    ],
+)
+def test_addresses_are_only_names_that_do_not_exist(name: str, no_network: list[Any]) -> None:
+    assert refusal(Path(name)).code in ("not_found", "header_missing")
+    assert not no_network
+
+
+def test_chains_of_addresses_are_refused(tmp_path: Path, no_network: list[Any]) -> None:
+    write_record(tmp_path / "a::b", counts())
+    assert refusal(tmp_path / "a::b" / "rec.hea").code == "bad_path"
+    (tmp_path / "link").symlink_to(tmp_path / "a::b")
+    assert refusal(tmp_path / "link" / "rec.hea").code == "bad_path"
+    assert not no_network
+
+
+def test_damaged_files_never_leak_other_errors(tmp_path: Path) -> None:
+    header = write_record(tmp_path, counts(12, 100))
+    original = header.read_bytes()
+    truth = read_recording(header)
+    rng = np.random.default_rng(0)
+    for _ in range(400):
+        damaged = bytearray(original)
+        damaged[rng.integers(len(damaged))] = rng.integers(256)
+        header.write_bytes(damaged)
+        try:
+            read = read_recording(header)
+        except ReadError:
+            continue
+        # Samples are protected by their checksums; names, rate and gain are shown to the user.
+        assert read.signal_mv.shape == truth.signal_mv.shape
+
+
+# Real records -----------------------------------------------------------------------------------
+
+
+def compare_with_library(header: Path) -> None:
+    recording = read_recording(header)
+    record = cast("Any", wfdb).rdrecord(str(header.with_suffix("")), smooth_frames=False)
+    assert recording.fs == record.fs
+    for row, expected in zip(recording.signal_mv, record.e_p_signal, strict=True):
+        np.testing.assert_array_equal(row, expected.astype(np.float32))
+
+
+@pytest.mark.needs_shared
+@pytest.mark.parametrize(
+    "name",
+    [
+        "wfdb/00001_hr",
+        "challenge_mat/A0001",
+        "challenge_mat/E07500",
+        "challenge_mat/HR06000",
+        "challenge_mat/JS20000",
+        "edge_cases/wf_8lead",
+    ],
+)
+def test_real_records_equal_the_library(shared: Path, name: str) -> None:
+    compare_with_library(shared / "samples" / f"{name}.hea")
+
+
+@pytest.mark.needs_shared
+def test_ptbxl_equals_its_bytes(shared: Path) -> None:
+    for rate in (100, 500):
+        headers = sorted((shared / f"data/ptbxl/records{rate}").rglob("*.hea"))
+        for header in headers[::50]:
+            raw = np.fromfile(header.with_suffix(".dat"), dtype="<i2").reshape(-1, 12)
+            recording = read_recording(header)
+            np.testing.assert_array_equal(
+                recording.signal_mv, (raw.T.astype(np.float64) / 1000).astype(np.float32)
+            )
+            assert recording.lead_names == STANDARD_LEADS
+            assert (recording.fs, recording.duration_s) == (rate, 10.0)
+
+
+@pytest.mark.needs_shared
+@pytest.mark.parametrize(("name", "gain"), [("s0010_re", "2000"), ("100", "200")])
+def test_records_without_a_unit(shared: Path, tmp_path: Path, name: str, gain: str) -> None:
+    """Refused as they are; with the unit of their database written in, every sample is right."""
+    for file in (shared / "samples/wfdb").glob(f"{name}.*"):
+        shutil.copyfile(file, tmp_path / file.name)
+    header = tmp_path / f"{name}.hea"
+    assert refusal(header).code == "unit_missing"
+    header.write_text(header.read_text().replace(f" {gain} ", f" {gain}/mV "))
+    compare_with_library(header)
+
+
+@pytest.mark.needs_shared
+def test_truncated_sample(shared: Path) -> None:
+    error = refusal(shared / "samples/edge_cases/wf_truncated.hea")
+    assert error.code == "size_mismatch"
