@@ -37,20 +37,18 @@ _DATA_FILE_NAME = re.compile(r"[-\w]+(\.\w+)?")
 # Gain, baseline and unit, for instance 1000.0(0)/mV
 _GAIN = re.compile(r"(\d+\.?\d*(?:[eE][-+]?\d+)?)(?:\(-?\d+\))?(?:/(\S+))?")
 _MV_PER_UNIT = {"mv": 1.0, "uv": 1e-3, "µv": 1e-3, "μv": 1e-3, "v": 1e3}
-# Format, samples a frame, skew and byte offset, for instance 16x1+24
-# Not 61 (wfdb 4.3.1 fails on its byte order) nor the FLAC formats (they need another library).
+# The formats of resting ECGs. Left out: tape formats (8, 310, 311), FLAC (another library) and 61
+# (wfdb 4.3.1 fails on its byte order).
 # Format: bytes a sample, and the value that stands for "no sample"
-_FORMATS: dict[str, tuple[float, int | None]] = {
-    "8": (1.0, None),
+_FORMATS: dict[str, tuple[float, int]] = {
     "16": (2.0, -(2**15)),
     "24": (3.0, -(2**23)),
     "32": (4.0, -(2**31)),
     "80": (1.0, -(2**7)),
     "160": (2.0, -(2**15)),
     "212": (1.5, -(2**11)),
-    "310": (4 / 3, -(2**9)),
-    "311": (4 / 3, -(2**9)),
 }
+# Format, samples a frame, skew and byte offset, for instance 16x1+24
 _FORMAT = re.compile(r"(\d+)(?:x(\d+))?(?::(\d+))?(?:\+(\d+))?")
 _UNIT_HINT = "Have the source of the file state gain and unit, for instance 1000/mV."
 _AGE = re.compile(
@@ -260,14 +258,10 @@ def _data_paths(header: Path, signals: list[_Signal], n_frames: int) -> tuple[Pa
         if len({(signal.fmt, signal.byte_offset) for signal in group}) != 1:
             raise _bad_header(header, "one data file has two sample formats")
         n_values = n_frames * sum(signal.samples_per_frame for signal in group)
-        # Packed formats may end in a padded block of four bytes.
         expected = first.byte_offset + math.ceil(n_values * _FORMATS[first.fmt][0] - 1e-6)
-        padded = (
-            first.byte_offset + 4 * math.ceil(n_values / 3) if first.fmt[0] == "3" else expected
-        )
         size = path.stat().st_size
         total += expected
-        if size not in (expected, padded):
+        if size != expected:
             raise ReadError(
                 f"The data file {first.file_name} holds {size} bytes, but the header describes "
                 f"{expected}: it is incomplete or belongs to another header.",

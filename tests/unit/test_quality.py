@@ -1,0 +1,294 @@
+"""The input gate refuses what is no sound 12-lead ECG, and nothing else."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from model_core.io import read_recording
+from model_core.leads import STANDARD_LEADS
+from model_core.quality import assess
+from model_core.types import Recording
+from tests.package_factory import synthetic_ecg
+
+Change = Callable[[NDArray[np.float32]], None]
+ROW = {name: row for row, name in enumerate(STANDARD_LEADS)}
+
+
+def changed(change: Change, ecg: Recording | None = None) -> Recording:
+    """The sound ECG (with some noise) after `change` worked on its samples in place."""
+    ecg = ecg or synthetic_ecg()
+    rng = np.random.default_rng(0)
+    signal = ecg.signal_mv.copy()
+    signal[6:] += rng.normal(0, 0.01, signal[6:].shape)
+    change(signal)
+    return dataclasses.replace(ecg, signal_mv=signal)
+
+
+def codes(recording: Recording, **window: float) -> list[str]:
+    return [reason.code for reason in assess(recording, **window).reasons]
+
+
+@pytest.mark.parametrize("fs", [100.0, 250.0, 499.5, 500.0, 1000.0, 2000.0])
+def test_a_sound_ecg_passes(fs: float) -> None:
+    assert codes(synthetic_ecg(fs)) == []
+
+
+def test_lead_order_does_not_matter() -> None:
+    assert codes(synthetic_ecg(lead_names=STANDARD_LEADS[::-1])) == []
+
+
+def test_further_leads_are_not_looked_at() -> None:
+    ecg = synthetic_ecg()
+    signal = np.concatenate([ecg.signal_mv, np.full((1, ecg.n_samples), np.nan)])
+    names = (*ecg.lead_names, "vx")
+    assert codes(dataclasses.replace(ecg, signal_mv=signal, lead_names=names)) == []
+
+
+@pytest.mark.parametrize("absent", STANDARD_LEADS)
+def test_every_lead_is_needed(absent: str) -> None:
+    names = [name for name in STANDARD_LEADS if name != absent]
+    (reason,) = assess(synthetic_ecg(lead_names=names)).reasons
+    assert (reason.code, reason.lead) == ("missing_lead", absent)
+    assert absent in reason.message
+
+
+def test_a_lead_named_twice() -> None:
+    ecg = synthetic_ecg()
+    doubled = dataclasses.replace(
+        ecg,
+        signal_mv=np.concatenate([ecg.signal_mv, ecg.signal_mv[:1]]),
+        lead_names=(*STANDARD_LEADS, "I"),
+    )
+    (reason,) = assess(doubled).reasons
+    assert (reason.code, reason.lead) == ("duplicate_lead", "I")
+
+
+@pytest.mark.parametrize("fs", [50.0, 99.9, 2000.1, 4000.0])
+def test_rates_outside_the_range(fs: float) -> None:
+    assert codes(synthetic_ecg(fs)) == ["rate_out_of_range"]
+
+
+@pytest.mark.parametrize(
+    ("n_samples", "start_s", "found"),
+    [
+        (5000, 0.0, []),
+        (4999, 0.0, ["too_short"]),
+        (5000, 0.002, ["too_short"]),
+        (5001, 0.002, []),
+        (5000, -1.0, ["too_short"]),
+    ],
+)
+def test_length(n_samples: int, start_s: float, found: list[str]) -> None:
+    ecg = synthetic_ecg(duration_s=11.0)
+    cut = dataclasses.replace(ecg, signal_mv=ecg.signal_mv[:, :n_samples])
+    assert codes(cut, start_s=start_s, duration_s=10.0) == found
+
+
+def test_only_the_window_counts() -> None:
+    def damage(signal: NDArray[np.float32]) -> None:
+        signal[:, :500] = np.nan
+
+    ecg = changed(damage, synthetic_ecg(duration_s=12.0))
+    assert codes(ecg) == ["missing_samples"]
+    assert codes(ecg, start_s=0.998) == ["missing_samples"]
+    assert codes(ecg, start_s=1.0) == []
+
+
+def test_one_missing_or_infinite_sample() -> None:
+    for value in (np.nan, np.inf, -np.inf):
+
+        def damage(signal: NDArray[np.float32], value: float = value) -> None:
+            signal[ROW["V3"], 1234] = value
+
+        (reason,) = assess(changed(damage)).reasons
+        assert (reason.code, reason.lead) == ("missing_samples", "V3")
+
+
+def flat(signal: NDArray[np.float32]) -> None:
+    signal[ROW["V2"]] = 0.3
+
+
+def nearly_flat(signal: NDArray[np.float32]) -> None:
+    signal[ROW["V2"]] = np.random.default_rng(1).normal(0, 0.004, signal.shape[1])
+
+
+def dropout(signal: NDArray[np.float32]) -> None:
+    signal[ROW["V2"], 2000:2501] = signal[ROW["V2"], 2000]
+
+
+def saturated(signal: NDArray[np.float32]) -> None:
+    signal[ROW["V2"]] += np.sin(np.arange(signal.shape[1]) / 30)
+    np.clip(signal[ROW["V2"]], -0.9, 0.9, out=signal[ROW["V2"]])
+
+
+def huge_lead(signal: NDArray[np.float32]) -> None:
+    signal[ROW["V2"]] *= 1000
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (flat, "flat_lead"),
+        (nearly_flat, "flat_lead"),
+        (dropout, "signal_dropout"),
+        (saturated, "saturated_lead"),
+        (huge_lead, "implausible_amplitude"),
+    ],
+)
+def test_a_bad_lead_is_named(change: Change, code: str) -> None:
+    (reason,) = assess(changed(change)).reasons
+    assert (reason.code, reason.lead) == (code, "V2")
+    assert "V2" in reason.message
+
+
+def test_several_bad_leads_make_one_sentence() -> None:
+    def damage(signal: NDArray[np.float32]) -> None:
+        signal[6:9] = 0
+
+    (reason,) = assess(changed(damage)).reasons
+    assert reason.lead is None
+    assert reason.message == "The line is flat in leads V1, V2 and V3."
+
+
+def test_a_limb_electrode_off_is_told_as_a_flat_lead() -> None:
+    def damage(signal: NDArray[np.float32]) -> None:
+        signal[:6] = 0
+
+    assert codes(changed(damage)) == ["flat_lead"]
+
+
+def test_nothing_at_all() -> None:
+    def damage(signal: NDArray[np.float32]) -> None:
+        signal[:] = 0
+
+    (reason,) = assess(changed(damage)).reasons
+    assert reason.message == "The line is flat in all leads."
+
+
+def test_a_pause_below_a_second_is_no_dropout() -> None:
+    def shorter(signal: NDArray[np.float32]) -> None:
+        signal[ROW["V2"], 2000:2480] = signal[ROW["V2"], 2000]
+
+    assert codes(changed(shorter)) == []
+
+
+@pytest.mark.parametrize(
+    ("factor", "words"), [(1000.0, "microvolts"), (0.001, "volts"), (30.0, "too large")]
+)
+def test_wrong_units(factor: float, words: str) -> None:
+    ecg = synthetic_ecg()
+    scaled = dataclasses.replace(ecg, signal_mv=ecg.signal_mv * factor)
+    reasons = assess(scaled).reasons
+    assert "implausible_amplitude" in [reason.code for reason in reasons]
+    assert any(words in reason.message for reason in reasons)
+
+
+def swap(one: str, two: str) -> Change:
+    def change(signal: NDArray[np.float32]) -> None:
+        signal[[ROW[one], ROW[two]]] = signal[[ROW[two], ROW[one]]]
+
+    return change
+
+
+def copy(source: str, target: str) -> Change:
+    def change(signal: NDArray[np.float32]) -> None:
+        signal[ROW[target]] = signal[ROW[source]]
+
+    return change
+
+
+def scale(name: str, factor: float) -> Change:
+    def change(signal: NDArray[np.float32]) -> None:
+        signal[ROW[name]] *= factor
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        swap("aVL", "aVF"),
+        swap("aVR", "aVF"),
+        swap("II", "III"),
+        scale("II", -1),
+        scale("aVR", -1),
+        scale("II", 1.5),
+        scale("I", 0.5),
+        copy("aVR", "aVF"),
+    ],
+)
+def test_limb_leads_that_contradict_one_another(change: Change) -> None:
+    (reason,) = assess(changed(change)).reasons
+    assert reason.code == "inconsistent_limb_leads"
+
+
+def test_offsets_and_coarse_digits_do_not_contradict() -> None:
+    def change(signal: NDArray[np.float32]) -> None:
+        signal += np.arange(12)[:, np.newaxis] * 0.2
+        np.round(signal, 2, out=signal)  # 10 uV a step
+
+    assert codes(changed(change)) == []
+
+
+def test_refusals_are_sentences() -> None:
+    for change in (flat, dropout, saturated, huge_lead, swap("aVL", "aVF")):
+        for reason in assess(changed(change)).reasons:
+            assert reason.message[0].isupper()
+            assert reason.message.endswith(".")
+            assert "{" not in reason.message
+
+
+# Real recordings --------------------------------------------------------------------------------
+
+
+def npz_recordings(
+    shared: Path, name: str, mv_per_count: float, lead_names: tuple[str, ...] = STANDARD_LEADS
+) -> list[Recording]:
+    counts = np.load(shared / "data" / name / "ecg500.npz")["x"]
+    return [
+        Recording(f"{name}{row}", counts[row].T * mv_per_count, 500.0, lead_names, name)
+        for row in range(len(counts))
+    ]
+
+
+@pytest.mark.needs_shared
+def test_ptbxl_passes(shared: Path) -> None:
+    headers = sorted((shared / "data/ptbxl").rglob("*.hea"))[::4]
+    refused = {path.stem for path in headers if not assess(read_recording(path)).usable}
+    # In 00162_hr, aVR and aVF do not follow from I and II, by 12 % of the limb leads.
+    assert refused <= {"00162_hr"}
+
+
+@pytest.mark.needs_shared
+def test_ludb_passes(shared: Path) -> None:
+    assert all(assess(recording).usable for recording in npz_recordings(shared, "ludb", 1e-3))
+
+
+@pytest.mark.needs_shared
+def test_challenge_refuses_only_dead_leads(shared: Path) -> None:
+    recordings = npz_recordings(shared, "challenge", 1e-3)
+    refused = {row: codes(rec) for row, rec in enumerate(recordings) if not assess(rec).usable}
+    # V1 lost for 6.7 s; V2, V4, V6 empty; V1 to V6 empty.
+    assert refused == {79: ["signal_dropout"], 158: ["flat_lead"], 167: ["flat_lead"]}
+
+
+@pytest.mark.needs_shared
+def test_quality_groups_are_told_apart(shared: Path) -> None:
+    """CinC 2011, graded by people; its rows 5 and 6 are aVF and aVL, in this order."""
+    names = (*STANDARD_LEADS[:4], "aVF", "aVL", *STANDARD_LEADS[6:])
+    with (shared / "data/cinc2011/index.csv").open(encoding="utf-8") as file:
+        groups = [row["quality_group"] for row in csv.DictReader(file)]
+    refused: dict[str, list[bool]] = {}
+    for group, recording in zip(
+        groups, npz_recordings(shared, "cinc2011", 4.88e-3, names), strict=True
+    ):
+        refused.setdefault(group, []).append(not assess(recording).usable)
+    assert np.mean(refused["I.txt"]) < 0.05
+    assert np.mean(refused["II.txt"]) > 0.75
