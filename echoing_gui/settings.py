@@ -149,7 +149,7 @@ def _choice(value: object, choices: dict[Any, _T], default: _T) -> _T:
     return default
 
 
-def _calibration(entry: Any) -> Calibration | None:
+def _calibration(entry: object) -> Calibration | None:
     if not isinstance(entry, dict):
         return None
     values = cast("dict[str, Any]", entry)

@@ -90,6 +90,25 @@ class ScreenScale:
 
 
 @dataclass(frozen=True, slots=True)
+class ScreenFacts:
+    """What the system says about a screen.
+
+    Attributes
+    ----------
+    key
+        Tells this screen, at this resolution, from others.
+    name
+        As shown.
+    guessed_px_per_mm
+        Device pixels in one millimetre; systems are often wrong about it.
+    """
+
+    key: str
+    name: str
+    guessed_px_per_mm: float
+
+
+@dataclass(frozen=True, slots=True)
 class JobStatus:
     """Work in progress for one file."""
 
@@ -122,8 +141,6 @@ class AppState:
 
     Attributes
     ----------
-    generation
-        Number of the file opened last; results of an older one are dropped.
     recording
         The recording on screen.
     prediction
@@ -149,7 +166,6 @@ class AppState:
         If the prediction belongs to another recording.
     """
 
-    generation: int = 0
     recording: Recording | None = None
     prediction: Prediction | None = None
     package: PackageIdentity | None = None

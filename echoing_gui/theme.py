@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 
@@ -230,13 +231,11 @@ def apply_colours(app: QApplication, colours: Colours) -> None:
     ):
         palette.setColor(QPalette.ColorGroup.Disabled, role, QColor(colours.muted))
     app.setPalette(palette)
-    app.setStyleSheet(_STYLE.format(**{name: getattr(colours, name) for name in _STYLE_NAMES}))
+    size_pt = app.font().pointSizeF()
+    sizes = {"headline_pt": f"{1.3 * size_pt:.1f}pt", "value_pt": f"{1.5 * size_pt:.1f}pt"}
+    app.setStyleSheet(_STYLE.format(**dataclasses.asdict(colours), **sizes))
 
 
-_STYLE_NAMES = (
-    "window", "base", "raised", "text", "muted", "line", "accent", "on_accent", "caution",
-    "caution_text", "refusal", "refusal_text", "notice", "notice_text",
-)  # fmt: skip
 _STYLE = """
 QToolTip {{ color: {text}; background: {base}; border: 1px solid {line}; padding: 3px; }}
 QToolBar {{ background: {window}; border: 0; border-bottom: 1px solid {line}; spacing: 2px;
@@ -252,10 +251,10 @@ QPushButton:hover {{ border-color: {accent}; }}
 QPushButton:focus {{ border: 2px solid {accent}; padding: 4px 11px; }}
 QPushButton:default {{ background: {accent}; color: {on_accent}; }}
 #side, #side QScrollArea, #sideContent {{ background: {base}; border: 0; }}
-#headline {{ font-size: 17px; font-weight: 600; }}
+#headline {{ font-size: {headline_pt}; font-weight: 600; }}
 #panelTitle {{ font-weight: 600; color: {muted}; }}
 #muted {{ color: {muted}; }}
-#value {{ font-size: 20px; font-weight: 600; }}
+#value {{ font-size: {value_pt}; font-weight: 600; }}
 #banner {{ background: {notice}; color: {notice_text}; border-radius: 4px; padding: 7px;
   font-weight: 600; }}
 #caution {{ background: {caution}; color: {caution_text}; border-radius: 4px; padding: 7px; }}

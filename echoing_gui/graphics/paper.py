@@ -29,6 +29,7 @@ from echoing_gui.view_models.sheet import (
 )
 
 _LEAST_FINE_PX = 2.5
+_LABEL_ROOM_PX = 1000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,27 +186,24 @@ def _paint_names(painter: QPainter, sheet: Sheet, camera: Camera) -> None:
     """Lead names: on the paper in columns; in a margin that stays in sight in rows."""
     size = max(3.2 * camera.px_per_mm, 11.0 * camera.pixel_ratio)
     painter.setFont(theme.text_font(size, bold=True))
-    names = [
-        (p.lead, p.x_mm, p.label_bottom_mm, p.baseline_mm, p.values_mv.size) for p in sheet.pieces
-    ]
-    if sheet.layout is Layout.ROWS:
-        gutter = gutter_px(camera)
+    gutter = gutter_px(sheet.layout, camera.px_per_mm, camera.pixel_ratio)
+    if gutter:
         box = QRectF(camera.area.left(), camera.area.top(), gutter, camera.area.height())
         painter.fillRect(box, QColor(theme.PAPER))
         painter.setPen(QColor(theme.GRID_HEAVY))
         painter.drawLine(QPointF(box.right(), box.top()), QPointF(box.right(), box.bottom()))
-    for lead, x_mm, label_bottom, baseline, n_samples in names:
-        painter.setPen(QColor(theme.PAPER_TEXT))
-        if sheet.layout is Layout.ROWS:
-            place = QRectF(
-                camera.area.left(), camera.y(baseline) - size, gutter_px(camera), 2 * size
-            )
-            painter.drawText(place, Qt.AlignmentFlag.AlignCenter, lead)
+    painter.setPen(QColor(theme.PAPER_TEXT))
+    height = LABEL_HEIGHT_MM * camera.px_per_mm
+    for piece in sheet.pieces:
+        if gutter:
+            top = camera.y(piece.baseline_mm) - size
+            place = QRectF(camera.area.left(), top, gutter, 2 * size)
+            painter.drawText(place, Qt.AlignmentFlag.AlignCenter, piece.lead)
             continue
-        height = LABEL_HEIGHT_MM * camera.px_per_mm
-        place = QRectF(camera.x(x_mm + 1.0), camera.y(label_bottom) - height, 1000.0, height)
-        flags = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignBottom
-        painter.drawText(place, flags, lead if n_samples else f"{lead} is not in the file")
+        bottom = camera.y(piece.label_bottom_mm)
+        place = QRectF(camera.x(piece.x_mm + 1.0), bottom - height, _LABEL_ROOM_PX, height)
+        name = piece.lead if piece.values_mv.size else f"{piece.lead} is not in the file"
+        painter.drawText(place, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignBottom, name)
     for strip in sheet.strips:
         if strip.lead == WHOLE_ROW:
             painter.setPen(QColor(theme.PAPER_TEXT))
@@ -216,6 +214,6 @@ def _paint_names(painter: QPainter, sheet: Sheet, camera: Camera) -> None:
             painter.drawText(place, Qt.AlignmentFlag.AlignLeft, "all leads")
 
 
-def gutter_px(camera: Camera) -> float:
-    """Width of the margin that holds the lead names of the 12x1 layout, device pixels."""
-    return round(max(11.0 * camera.px_per_mm, 40.0 * camera.pixel_ratio))
+def gutter_px(layout: Layout, px_per_mm: float, pixel_ratio: float) -> int:
+    """Width of the margin that keeps the lead names of the rows in sight, device pixels."""
+    return round(max(11.0 * px_per_mm, 40.0 * pixel_ratio)) if layout is Layout.ROWS else 0

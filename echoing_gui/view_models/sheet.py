@@ -31,8 +31,11 @@ _GRID_ORDER = (
     ("II", "aVL", "V2", "V5"),
     ("III", "aVF", "V3", "V6"),
 )
-_LEAST_SPACING_MM = {Layout.GRID: 25.0, Layout.ROWS: 15.0}
-_LEAST_DOWN_MM = 4.0
+_LEAST_SPACING_MM = {Layout.GRID: 25.0, Layout.ROWS: 12.0}
+# Baselines lie on lines: heavy ones where there is room, fine ones where twelve rows must fit.
+_SPACING_STEP_MM = {Layout.GRID: 5.0, Layout.ROWS: 1.0}
+_LEAST_UP_MM = 5.0
+_LEAST_DOWN_MM = 3.0
 # Beyond this an artefact would push the other leads out of sight; there traces may overlap.
 _MOST_EXTENT_MV = 4.0
 
@@ -201,7 +204,7 @@ def lay_out(
         rows = [[(lead, *window_s)] for lead in in_order]
 
     speed, gain = options.speed_mm_s, options.gain_mm_mv
-    x_start = _up_to_5(MARGIN_MM + PULSE_S * speed + 2.5)
+    x_start = _up_to(MARGIN_MM + PULSE_S * speed + 2.5, 5.0)
     centred, medians = _centre(recording)
     pieces: list[TracePiece] = []
     strips: list[StripPiece] = []
@@ -214,15 +217,15 @@ def lay_out(
             _label_bottom(values, recording.fs, speed, gain) if layout is Layout.GRID else 0.0
             for values in cut
         ]
-        up = max(max(_extent(v, gain) for v in cut), max(labels) + LABEL_HEIGHT_MM, 5.0)
-        if layout is Layout.ROWS:
-            up = max(max(_extent(v, gain) for v in cut), 5.0)
+        up = max(max(_extent(v, gain) for v in cut), _LEAST_UP_MM)
+        if layout is Layout.GRID:
+            up = max(up, max(labels) + LABEL_HEIGHT_MM)
         down = max(max(_extent(-v, gain) for v in cut), _LEAST_DOWN_MM)
         if n_row == 0:
-            baseline = _up_to_5(up + MARGIN_MM)
+            baseline = _up_to(up + MARGIN_MM, 5.0)
             top = 0.0
         else:
-            spacing = max(_up_to_5(below + up + 1.0), _LEAST_SPACING_MM[layout])
+            spacing = max(_up_to(below + up, _SPACING_STEP_MM[layout]), _LEAST_SPACING_MM[layout])
             top = baseline + below
             baseline += spacing
         below = down + 1.0 + STRIP_MM
@@ -250,7 +253,7 @@ def lay_out(
                 separators.append((x_mm, baseline))
             if variance is not None and lead in variance.lead_names and values.size:
                 strips.append(_strip(variance, lead, start_s, end_s, x_mm, baseline + down + 1.0))
-    height = _up_to_5(baseline + below + MARGIN_MM)
+    height = _up_to(baseline + below + MARGIN_MM, 5.0)
     if variance is not None and WHOLE_ROW in variance.lead_names:
         strips.append(_strip(variance, WHOLE_ROW, *window_s, x_start, height - MARGIN_MM))
         height += MARGIN_MM
@@ -319,8 +322,8 @@ def _cell_text(strip: StripPiece, time_s: float) -> str:
     return f"{where}, variance {number_text(value)}"
 
 
-def _up_to_5(value_mm: float) -> float:
-    return math.ceil(value_mm / 5.0 - 1e-9) * 5.0
+def _up_to(value_mm: float, step_mm: float) -> float:
+    return math.ceil(value_mm / step_mm - 1e-9) * step_mm
 
 
 def _centre(recording: Recording) -> tuple[FloatArray, list[float]]:

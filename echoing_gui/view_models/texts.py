@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from echoing_gui.state import AppState, Stage
-from echoing_gui.view_models.sheet import GRID_WINDOW_S, Sheet
+from echoing_gui.view_models.sheet import Sheet
 from model_core.types import Recording, ResultState
 
 SIMULATED = "SIMULATED ECG"
@@ -12,6 +12,7 @@ LEGEND = (
     "not where disease is"
 )
 NOT_COMPUTED = "not computed"
+WHOLE_RECORDING_HINT = "Layout 12x1 shows the whole recording."
 
 
 def caption(state: AppState) -> str:
@@ -109,10 +110,3 @@ def announcement(old: AppState, new: AppState) -> str:
     if new.job.stage is not old.job.stage and new.job.stage is not Stage.IDLE:
         return f"{new.job.stage.value.capitalize()} {new.job.source_name}"
     return ""
-
-
-def grid_hint(recording: Recording) -> str:
-    """How to see the rest of a long recording."""
-    if recording.duration_s <= GRID_WINDOW_S + 1e-3:
-        return ""
-    return "Layout 12x1 shows the whole recording."

@@ -1,0 +1,236 @@
+"""The one place that replaces the state: answers what the user asks and what jobs report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Signal
+
+from echoing_gui.errors import log, to_message
+from echoing_gui.jobs import JobReport, JobRunner
+from echoing_gui.settings import (
+    Calibration,
+    Settings,
+    load_settings,
+    save_settings,
+    with_calibration,
+)
+from echoing_gui.state import (
+    AppState,
+    DisplayOptions,
+    JobStatus,
+    Level,
+    ScreenFacts,
+    ScreenScale,
+    Stage,
+    UserMessage,
+)
+from model_core.errors import CancelToken, EchoingError
+from model_core.types import PackageIdentity, Prediction, Recording
+
+_RECORDING = "recording"
+_PACKAGE = "package"
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model package ready to run."""
+
+    identity: PackageIdentity
+    predict: Callable[[Recording, CancelToken], Prediction]
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the controller has done by others, in workers.
+
+    Attributes
+    ----------
+    read
+        Reads a file; raises `ReadError`.
+    load_model
+        Loads and checks the model package; raises `PackageError`.
+    demo_path
+        The demonstration ECG.
+    """
+
+    read: Callable[[Path], Recording]
+    load_model: Callable[[], Model]
+    demo_path: Path
+
+
+class Controller(QObject):
+    """Owns the state; `state_changed` carries the one before and the one after."""
+
+    state_changed = Signal(object, object)
+    unexpected = Signal(object)
+
+    def __init__(
+        self, services: Services, settings_path: Path, parent: QObject | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._services = services
+        self._settings_path = settings_path
+        self._settings = load_settings(settings_path)
+        self._model: Model | None = None
+        self._screen: ScreenFacts | None = None
+        # What to go back to when the next file cannot be read.
+        self._last_prediction: Prediction | None = None
+        self._jobs = JobRunner(self)
+        self._jobs.finished.connect(self._on_finished)
+        self._state = AppState(options=self._settings.options)
+
+    @property
+    def state(self) -> AppState:
+        """The current state."""
+        return self._state
+
+    def load_package(self) -> None:
+        """Load the model package in a worker."""
+        load = self._services.load_model
+        self._jobs.submit(_PACKAGE, lambda _token: load())
+
+    def open_file(self, path: Path) -> None:
+        """Read a file and predict; what is under way for another one is cancelled."""
+        read = self._services.read
+        self._set(
+            prediction=None,
+            job=JobStatus(Stage.READING, path.name),
+            message=None,
+        )
+        self._jobs.submit(_RECORDING, lambda _token: read(path))
+
+    def open_demo(self) -> None:
+        """Open the demonstration ECG."""
+        self.open_file(self._services.demo_path)
+
+    def predict_again(self) -> None:
+        """Run the model on the recording on screen once more."""
+        self._last_prediction = None
+        self._start_predicting()
+
+    def stop(self) -> None:
+        """Stop the job under way; without one, close the message."""
+        stage = self._state.job.stage
+        if stage is Stage.IDLE:
+            self._set(message=None)
+            return
+        self._jobs.cancel(_RECORDING)
+        if stage is Stage.READING:
+            self._go_back(None)
+        else:
+            self._set(job=JobStatus())
+
+    def close_message(self) -> None:
+        """Close the message."""
+        self._set(message=None)
+
+    def set_options(self, options: DisplayOptions) -> None:
+        """Draw in another way, and remember it."""
+        self._set(options=options)
+        self._save(replace(self._settings, options=options))
+
+    def hold_variance(self, held: bool) -> None:
+        """Hide the variance strips while a key is held."""
+        if held is not self._state.variance_held:
+            self._set(variance_held=held)
+
+    def set_screen(self, facts: ScreenFacts) -> None:
+        """Take the scale of the screen that the window is on now."""
+        self._screen = facts
+        found = self._settings.calibrations.get(facts.key)
+        self._set(
+            screen=ScreenScale(
+                device_px_per_mm=found.device_px_per_mm if found else facts.guessed_px_per_mm,
+                calibrated_on=found.date if found else "",
+                screen_name=facts.name,
+            )
+        )
+
+    def calibrate(self, device_px_per_mm: float) -> None:
+        """Take what the user measured on the screen that the window is on."""
+        if self._screen is None:
+            return
+        today = datetime.now(tz=UTC).astimezone().date().isoformat()
+        calibration = Calibration(device_px_per_mm, today)
+        self._save(with_calibration(self._settings, self._screen.key, calibration))
+        self.set_screen(self._screen)
+
+    def withdraw(self, error: Exception) -> None:
+        """Take the result back after something unexpected."""
+        self._jobs.cancel(_RECORDING)
+        self._last_prediction = None
+        self._set(prediction=None, job=JobStatus(), message=to_message(error))
+        self.unexpected.emit(error)
+
+    def close(self) -> None:
+        """Cancel all work and wait a bounded time."""
+        self._jobs.close()
+
+    def _set(self, **changes: object) -> None:
+        old = self._state
+        self._state = replace(old, **changes)  # type: ignore[arg-type]
+        self.state_changed.emit(old, self._state)
+
+    def _save(self, settings: Settings) -> None:
+        self._settings = settings
+        try:
+            save_settings(self._settings_path, self._settings)
+        except OSError as error:
+            log.warning("settings not saved: %s", error.strerror)
+            text = "Your settings could not be saved; they hold until the program closes."
+            self._set(message=UserMessage(text, "Free some disk space.", Level.ERROR))
+
+    def _start_predicting(self) -> None:
+        recording, model = self._state.recording, self._model
+        if recording is None or model is None:
+            self._set(job=JobStatus(), prediction=None)
+            return
+        self._set(job=JobStatus(Stage.PREDICTING, recording.source_name), prediction=None)
+        self._jobs.submit(_RECORDING, lambda token: model.predict(recording, token))
+
+    def _go_back(self, message: UserMessage | None) -> None:
+        """Return to the last good recording, with its own result."""
+        self._set(job=JobStatus(), prediction=self._last_prediction, message=message)
+        if self._last_prediction is None and self._state.recording is not None:
+            self._start_predicting()
+
+    def _on_finished(self, report: JobReport) -> None:
+        if report.lane == _PACKAGE:
+            self._on_package(report)
+        elif report.error is not None:
+            self._on_failure(report.error)
+        elif isinstance(report.value, Recording):
+            self._last_prediction = None
+            self._set(recording=report.value, prediction=None)
+            self._start_predicting()
+        else:
+            self._last_prediction = report.value
+            self._set(prediction=report.value, job=JobStatus())
+
+    def _on_package(self, report: JobReport) -> None:
+        if report.error is not None:
+            message = to_message(report.error)
+            self._set(package_failed=message, message=message)
+            if not isinstance(report.error, EchoingError):
+                self.unexpected.emit(report.error)
+            return
+        model: Model = report.value
+        self._model = model
+        self._set(package=model.identity, package_failed=None)
+        if self._state.job.stage is Stage.IDLE and self._state.recording is not None:
+            self._start_predicting()
+
+    def _on_failure(self, error: Exception) -> None:
+        if not isinstance(error, EchoingError):
+            self.withdraw(error)
+            return
+        message = to_message(error)
+        if self._state.job.stage is Stage.READING:
+            name = self._state.job.source_name
+            self._go_back(replace(message, text=f"{name} was not opened. {message.text}"))
+        else:
+            self._set(job=JobStatus(), message=message)

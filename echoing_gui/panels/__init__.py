@@ -1,0 +1,23 @@
+"""The parts of the window: each shows the state and asks through signals; none knows another."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from echoing_gui.panels.measures import MeasuresPanel
+from echoing_gui.panels.recording import RecordingPanel
+from echoing_gui.panels.traces import TracesPanel
+from echoing_gui.state import AppState
+
+__all__ = ["PANELS", "MeasuresPanel", "Panel", "RecordingPanel", "TracesPanel"]
+
+
+class Panel(Protocol):
+    """What the window asks of a panel."""
+
+    def show_state(self, old: AppState, new: AppState, /) -> None:
+        """Show `new`; `old` is what was shown before."""
+        ...
+
+
+PANELS: tuple[type[Panel], ...] = (TracesPanel, MeasuresPanel, RecordingPanel)

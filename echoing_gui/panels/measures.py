@@ -1,0 +1,213 @@
+"""The result: intervals before points, the caveat always, no digit where there is no result."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QEvent, QRectF, QSize, Qt
+from PySide6.QtGui import QFont, QPainter, QPaintEvent
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+
+from echoing_gui import theme
+from echoing_gui.graphics import interval
+from echoing_gui.state import AppState
+from echoing_gui.view_models.results import FindingRow, MeasureRow, result_view
+from model_core.measures import FINDINGS, MEASURES
+
+
+class IntervalBar(QWidget):
+    """A prediction interval on the measure's fixed axis."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__()
+        self._measure = MEASURES[key]
+        self._row: MeasureRow | None = None
+        self._colours = theme.LIGHT
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+
+    def show_row(self, row: MeasureRow | None, colours: theme.Colours) -> None:
+        """Draw a row, or nothing."""
+        self._row, self._colours = row, colours
+        self.setAccessibleName(row.spoken if row else "")
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        """Height by the font."""
+        return QSize(200, interval.interval_height(self._tick_font()))
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Ask for another height with another font."""
+        if event.type() == QEvent.Type.FontChange:
+            self.updateGeometry()
+        super().changeEvent(event)
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        """Paint the interval, then the mark."""
+        if self._row is None:
+            return
+        row = self._row
+        interval.paint_interval(
+            QPainter(self),
+            QRectF(self.rect()),
+            self._measure,
+            row.low,
+            row.value,
+            row.high,
+            self._colours,
+            self._tick_font(),
+        )
+
+    def _tick_font(self) -> QFont:
+        font = QFont(self.font())
+        font.setPointSizeF(font.pointSizeF() * 0.85)
+        return font
+
+
+class ProbabilityBar(QWidget):
+    """A probability as the filled share of a bar."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._row: FindingRow | None = None
+        self._colours = theme.LIGHT
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+
+    def show_row(self, row: FindingRow | None, colours: theme.Colours) -> None:
+        """Draw a row, or nothing."""
+        self._row, self._colours = row, colours
+        self.setAccessibleName(row.spoken if row else "")
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        """Height by the font."""
+        return QSize(100, round(self.fontMetrics().height() * 0.7))
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        """Paint the bar."""
+        if self._row is not None:
+            interval.paint_probability(
+                QPainter(self), QRectF(self.rect()), self._row.probability, self._colours
+            )
+
+
+class MeasureWidget(QWidget):
+    """One measure: name, interval, value, bar."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__()
+        measure = MEASURES[key]
+        name = QLabel(measure.label)
+        name.setObjectName("panelTitle")
+        name.setToolTip(measure.name)
+        self._interval = QLabel()
+        self._value = QLabel()
+        self._value.setObjectName("value")
+        self._bar = IntervalBar(key)
+        numbers = QHBoxLayout()
+        numbers.addWidget(self._value)
+        numbers.addWidget(self._interval, 1, Qt.AlignmentFlag.AlignRight)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 4, 0, 4)
+        layout.setSpacing(2)
+        layout.addWidget(name)
+        layout.addWidget(self._bar)
+        layout.addLayout(numbers)
+
+    def show_row(self, row: MeasureRow | None, colours: theme.Colours) -> None:
+        """Show a row, or hide with nothing left behind."""
+        self._value.setText(row.value_text if row else "")
+        self._interval.setText(row.interval_text if row else "")
+        self._bar.show_row(row, colours)
+        self.setVisible(row is not None)
+
+
+class FindingWidget(QWidget):
+    """One finding: its probability as text and bar."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__()
+        # Its name may hold digits, so it goes with the result too.
+        self._title = f"Probability of {FINDINGS[key].label}"
+        self._name = QLabel(wordWrap=True)
+        self._name.setObjectName("panelTitle")
+        self._text = QLabel()
+        self._text.setObjectName("value")
+        self._bar = ProbabilityBar()
+        row_layout = QHBoxLayout()
+        row_layout.addWidget(self._text)
+        row_layout.addWidget(self._bar, 1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 4, 0, 4)
+        layout.setSpacing(2)
+        layout.addWidget(self._name)
+        layout.addLayout(row_layout)
+
+    def show_row(self, row: FindingRow | None, colours: theme.Colours) -> None:
+        """Show a row, or hide with nothing left behind."""
+        self._name.setText(self._title if row else "")
+        self._text.setText(row.text if row else "")
+        self._bar.show_row(row, colours)
+        self.setVisible(row is not None)
+
+
+class MeasuresPanel(QWidget):
+    """Everything the model says about the recording on screen.
+
+    Attributes
+    ----------
+    header
+        Caveat, state and recording: placed by the window where no scrolling hides it.
+    """
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._source = _label("muted")
+        self._source.setAccessibleName("Recording of this result")
+        self._headline = _label("headline")
+        self._detail = _label("muted")
+        self._caution = _label("caution")
+        self._refusal = _label("refusal")
+        self._package = _label("muted")
+        self._banner = _label("banner")
+        self._measures = {key: MeasureWidget(key) for key in MEASURES}
+        self._findings = {key: FindingWidget(key) for key in FINDINGS}
+        self.header = QWidget()
+        top = QVBoxLayout(self.header)
+        for label in (self._banner, self._headline, self._source):
+            top.addWidget(label)
+        layout = QVBoxLayout(self)
+        rows = (*self._measures.values(), *self._findings.values())
+        for widget in (self._detail, self._refusal, self._caution, *rows, self._package):
+            layout.addWidget(widget)
+        for column in (top, layout):
+            column.setContentsMargins(0, 0, 0, 0)
+            column.setSpacing(6)
+
+    def show_state(self, _old: AppState, new: AppState) -> None:
+        """Show the result of a state and nothing of any other."""
+        view = result_view(new)
+        colours = theme.colours_for(new.options.theme)
+        reasons = "\n".join(view.reasons)
+        for label, text in (
+            (self._source, view.source),
+            (self._headline, view.headline),
+            (self._detail, view.detail),
+            (self._refusal, reasons if view.refused else ""),
+            (self._caution, "" if view.refused else reasons),
+            (self._package, view.package_line),
+            (self._banner, view.caveat),
+        ):
+            label.setText(text)
+            label.setVisible(bool(text))
+        measures = {row.key: row for row in view.measures}
+        for key, widget in self._measures.items():
+            widget.show_row(measures.get(key), colours)
+        findings = {row.key: row for row in view.findings}
+        for key, widget in self._findings.items():
+            widget.show_row(findings.get(key), colours)
+
+
+def _label(name: str) -> QLabel:
+    label = QLabel(wordWrap=True)
+    label.setObjectName(name)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    return label

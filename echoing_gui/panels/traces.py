@@ -1,0 +1,297 @@
+"""The 12-lead view: one sheet of ECG paper under a window that pans over it."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import (
+    QAccessible,
+    QAccessibleEvent,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QResizeEvent,
+    QWheelEvent,
+)
+from PySide6.QtWidgets import (
+    QAbstractScrollArea,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QStackedLayout,
+    QToolTip,
+    QVBoxLayout,
+    QWidget,
+)
+
+from echoing_gui.graphics import bands, paper
+from echoing_gui.graphics.traces import Cache
+from echoing_gui.state import AppState, Stage
+from echoing_gui.view_models import texts
+from echoing_gui.view_models.sheet import Sheet, build_sheet, hover_text
+
+_ARROW_MM = 10.0
+_MOST_CHUNKS = 400
+
+
+class EcgView(QAbstractScrollArea):
+    """Shows the sheet to scale; drag, wheel, scroll bars and arrow keys move it."""
+
+    hovered = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("ecgView")
+        self.setAccessibleName("12-lead ECG")
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setFrameShape(QAbstractScrollArea.Shape.NoFrame)
+        self.viewport().setMouseTracking(True)
+        self.viewport().setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
+        self._state = AppState()
+        self._sheet: Sheet | None = None
+        self._cache: Cache = {}
+        self._drag_from: QPoint | None = None
+
+    @property
+    def sheet(self) -> Sheet | None:
+        """What is drawn, in millimetres."""
+        return self._sheet
+
+    def show_state(self, old: AppState, new: AppState) -> None:
+        """Draw what a state asks for; a new recording starts at its beginning."""
+        self._state = new
+        drawn = ("recording", "prediction", "options", "variance_held", "screen")
+        if any(getattr(old, name) is not getattr(new, name) for name in drawn):
+            self._sheet = build_sheet(new)
+            self._cache.clear()
+            self._update_range()
+            if old.recording is not new.recording:
+                self.horizontalScrollBar().setValue(0)
+                self.verticalScrollBar().setValue(0)
+            self.viewport().update()
+        summary = texts.picture_summary(new)
+        if summary != self.accessibleDescription():
+            self.setAccessibleDescription(summary)
+            changed = QAccessibleEvent(self, QAccessible.Event.DescriptionChanged)
+            QAccessible.updateAccessibility(changed)
+
+    def camera(self) -> paper.Camera:
+        """Where the sheet lies in the viewport, in device pixels."""
+        ratio = self.viewport().devicePixelRatioF()
+        header, footer = bands.header_height(ratio), bands.footer_height(ratio)
+        width = self.viewport().width() * ratio
+        height = self.viewport().height() * ratio
+        return paper.Camera(
+            px_per_mm=self._state.screen.device_px_per_mm * self._state.options.zoom,
+            x_px=round(self._gutter() - self.horizontalScrollBar().value() * ratio),
+            y_px=round(header - self.verticalScrollBar().value() * ratio),
+            area=QRectF(0, header, width, max(0.0, height - header - footer)),
+            pixel_ratio=ratio,
+        )
+
+    def band_texts(self) -> bands.BandTexts:
+        """Texts above and below the paper."""
+        recording, sheet = self._state.recording, self._sheet
+        window = ""
+        if recording is not None and sheet is not None:
+            parts = (texts.window_text(sheet, recording), sheet.note)
+            window = "   ".join(part for part in parts if part)
+            if texts.window_text(sheet, recording):
+                window += f"   {texts.WHOLE_RECORDING_HINT}"
+        return bands.BandTexts(
+            source=texts.source_line(recording) if recording else "",
+            window=window,
+            simulated=texts.SIMULATED if recording and recording.metadata.simulated else "",
+            not_to_scale=texts.not_to_scale(self._state),
+            caption=texts.caption(self._state),
+            scale=sheet.scale if sheet else None,
+        )
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        """Paint paper, recording and the lines above and below, in device pixels."""
+        painter = QPainter(self.viewport())
+        ratio = self.viewport().devicePixelRatioF()
+        painter.scale(1 / ratio, 1 / ratio)
+        camera = self.camera()
+        if len(self._cache) > _MOST_CHUNKS:
+            self._cache.clear()
+        paper.paint_sheet(painter, self._sheet, camera, self._cache)
+        area, band_texts = camera.area, self.band_texts()
+        header = QRectF(0, 0, area.width(), area.top())
+        bands.paint_header(painter, header, band_texts, ratio)
+        footer = QRectF(0, area.bottom(), area.width(), bands.footer_height(ratio) + 1)
+        bands.paint_footer(painter, footer, band_texts, ratio)
+        painter.end()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Fit the scroll bars."""
+        super().resizeEvent(event)
+        self._update_range()
+
+    def event(self, event: QEvent) -> bool:
+        """Fit the scroll bars to another pixel density."""
+        if event.type() == QEvent.Type.DevicePixelRatioChange:
+            self._cache.clear()
+            self._update_range()
+        return super().event(event)
+
+    def scrollContentsBy(self, _dx: int, _dy: int) -> None:
+        """Paint anew: the lines above and below stay where they are."""
+        self.viewport().update()
+
+    def sizeHint(self) -> QSize:
+        """Room for ten seconds at the usual size of a screen's pixels."""
+        return QSize(1080, 720)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Go to the start or the end; arrows and pages are the scroll area's own."""
+        bar = self.horizontalScrollBar()
+        if event.key() == Qt.Key.Key_Home:
+            bar.setValue(bar.minimum())
+        elif event.key() == Qt.Key.Key_End:
+            bar.setValue(bar.maximum())
+        else:
+            super().keyPressEvent(event)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        """Move along the recording when there is nothing above or below to move to."""
+        vertical = self.verticalScrollBar()
+        if vertical.maximum() == 0 and event.angleDelta().y() and not event.angleDelta().x():
+            bar = self.horizontalScrollBar()
+            bar.setValue(bar.value() - event.angleDelta().y())
+            event.accept()
+            return
+        super().wheelEvent(event)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Take hold of the paper."""
+        if event.button() == Qt.MouseButton.LeftButton:
+            self._drag_from = event.position().toPoint()
+            self.viewport().setCursor(Qt.CursorShape.ClosedHandCursor)
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        """Let go of the paper."""
+        if event.button() == Qt.MouseButton.LeftButton:
+            self._drag_from = None
+            self.viewport().unsetCursor()
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        """Move the paper, or say what is under the pointer."""
+        if self._drag_from is not None:
+            moved = event.position().toPoint() - self._drag_from
+            self._drag_from = event.position().toPoint()
+            for bar, by in (
+                (self.horizontalScrollBar(), moved.x()),
+                (self.verticalScrollBar(), moved.y()),
+            ):
+                bar.setValue(bar.value() - by)
+            return
+        text = self.text_at(event.position())
+        self.hovered.emit(text)
+        if text:
+            QToolTip.showText(event.globalPosition().toPoint(), text, self.viewport())
+        else:
+            QToolTip.hideText()
+
+    def leaveEvent(self, event: QEvent) -> None:
+        """Say nothing once the pointer is gone."""
+        self.hovered.emit("")
+        super().leaveEvent(event)
+
+    def text_at(self, position: QPointF) -> str:
+        """Say what lies at a place of the viewport, in its own pixels."""
+        if self._sheet is None:
+            return ""
+        camera = self.camera()
+        x_px, y_px = position.x() * camera.pixel_ratio, position.y() * camera.pixel_ratio
+        if not camera.area.contains(x_px, y_px):
+            return ""
+        return hover_text(
+            self._sheet,
+            (x_px - camera.x_px) / camera.px_per_mm,
+            (y_px - camera.y_px) / camera.px_per_mm,
+        )
+
+    def _gutter(self) -> float:
+        """Room for the lead names that stay in sight in rows, device pixels."""
+        if self._sheet is None:
+            return 0.0
+        px_per_mm = self._state.screen.device_px_per_mm * self._state.options.zoom
+        return paper.gutter_px(self._sheet.layout, px_per_mm, self.viewport().devicePixelRatioF())
+
+    def _update_range(self) -> None:
+        ratio = self.viewport().devicePixelRatioF()
+        px_per_mm = self._state.screen.device_px_per_mm * self._state.options.zoom / ratio
+        width = height = 0.0
+        if self._sheet is not None:
+            width = self._sheet.width_mm * px_per_mm + self._gutter() / ratio
+            height = self._sheet.height_mm * px_per_mm
+        page_height = (
+            self.viewport().height()
+            - (bands.header_height(ratio) + bands.footer_height(ratio)) / ratio
+        )
+        for bar, size, page in (
+            (self.horizontalScrollBar(), width, self.viewport().width()),
+            (self.verticalScrollBar(), height, page_height),
+        ):
+            bar.setRange(0, max(0, round(size - page)))
+            bar.setPageStep(max(1, round(page)))
+            bar.setSingleStep(round(_ARROW_MM * px_per_mm))
+
+
+class TracesPanel(QWidget):
+    """The ECG view, or what to do while there is no ECG."""
+
+    openRequested = Signal()
+    demoRequested = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.view = EcgView()
+        self._layout = QStackedLayout(self)
+        self._layout.addWidget(self._make_start())
+        self._layout.addWidget(self.view)
+
+    def show_state(self, old: AppState, new: AppState) -> None:
+        """Show the view once there is a recording."""
+        self.view.show_state(old, new)
+        self._layout.setCurrentIndex(0 if new.recording is None else 1)
+        reading = new.job.stage is Stage.READING
+        self._title.setText(f"Reading {new.job.source_name}" if reading else "Open a 12-lead ECG")
+        self._open.setEnabled(not reading)
+        self._demo.setEnabled(not reading)
+
+    def _make_start(self) -> QWidget:
+        page = QWidget()
+        self._title = QLabel("Open a 12-lead ECG")
+        self._title.setObjectName("headline")
+        self._title.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        text = QLabel(
+            "Drop a WFDB file (.hea or .dat) here, or choose one. The file is read from this "
+            "computer and never leaves it.\n\nThe program draws the ECG and estimates what an "
+            "echocardiogram would probably measure, with 90 % intervals.",
+            wordWrap=True,
+        )
+        text.setObjectName("muted")
+        text.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._open = QPushButton("&Open ECG…   Ctrl+O")
+        self._demo = QPushButton("Open &demonstration ECG   Ctrl+D")
+        self._open.clicked.connect(self.openRequested)
+        self._demo.clicked.connect(self.demoRequested)
+        buttons = QHBoxLayout()
+        buttons.addStretch()
+        buttons.addWidget(self._open)
+        buttons.addWidget(self._demo)
+        buttons.addStretch()
+        column = QVBoxLayout()
+        column.setSpacing(16)
+        column.addStretch()
+        column.addWidget(self._title)
+        column.addWidget(text)
+        column.addLayout(buttons)
+        column.addStretch()
+        row = QHBoxLayout(page)
+        row.addStretch(1)
+        row.addLayout(column, 3)
+        row.addStretch(1)
+        return page

@@ -1,0 +1,170 @@
+"""Puts window, controller and services together."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from PySide6.QtCore import QCoreApplication, QSettings, QStandardPaths
+from PySide6.QtGui import QFont
+from PySide6.QtWidgets import QApplication
+
+from echoing_gui import resources, theme
+from echoing_gui.controller import Controller, Model, Services
+from echoing_gui.errors import Unexpected, start_log
+from echoing_gui.main_window import TITLE, MainWindow
+from echoing_gui.state import AppState, Stage
+from model_core.errors import CancelToken
+from model_core.types import Prediction, Recording
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """The running parts; whoever holds this keeps them alive."""
+
+    window: MainWindow
+    controller: Controller
+
+
+def make_application() -> QApplication:
+    """Make the Qt application with the program's name, style and font."""
+    existing = QApplication.instance()
+    app = existing if isinstance(existing, QApplication) else QApplication([])
+    QCoreApplication.setOrganizationName(TITLE)
+    QCoreApplication.setApplicationName(TITLE)
+    QCoreApplication.setApplicationVersion(resources.program_version())
+    app.setStyle("Fusion")
+    theme.load_fonts()
+    app.setFont(QFont(theme.FONT_FAMILY, app.font().pointSize()))
+    return app
+
+
+def config_folder() -> Path:
+    """Folder of the user's settings."""
+    place = QStandardPaths.StandardLocation.AppConfigLocation
+    return Path(QStandardPaths.writableLocation(place))
+
+
+def state_folder() -> Path:
+    """Folder of the log."""
+    place = QStandardPaths.StandardLocation.AppLocalDataLocation
+    return Path(QStandardPaths.writableLocation(place))
+
+
+def default_services() -> Services:
+    """Readers and the model package that come with the program; imported when first used."""
+    return Services(read_file, load_default_model, resources.demo_recording_path())
+
+
+def read_file(path: Path) -> Recording:
+    """Read a recording; see `model_core.io.read_recording`."""
+    from model_core.io import read_recording
+
+    return read_recording(path)
+
+
+def load_default_model() -> Model:
+    """Load, check and try the model package that comes with the program.
+
+    Raises
+    ------
+    PackageError
+        If it is damaged, or gives other numbers here than where it was made.
+    """
+    from model_core.runtime.package import load_package
+    from model_core.runtime.predictor import Predictor
+
+    predictor = Predictor(load_package(resources.default_package_path()))
+    predictor.self_test()
+
+    def predict(recording: Recording, cancel: CancelToken) -> Prediction:
+        return predictor.predict(recording, cancel)
+
+    return Model(predictor.package.identity, predict)
+
+
+def build(services: Services, folder: Path) -> Program:
+    """Make window and controller and connect them.
+
+    Parameters
+    ----------
+    services
+        Readers and model.
+    folder
+        Where settings and the window's place are kept.
+    """
+    controller = Controller(services, folder / "settings.json")
+    geometry = QSettings(str(folder / "window.ini"), QSettings.Format.IniFormat)
+    window = MainWindow(geometry)
+    window.openRequested.connect(controller.open_file)
+    window.demoRequested.connect(controller.open_demo)
+    window.predictRequested.connect(controller.predict_again)
+    window.stopRequested.connect(controller.stop)
+    window.messageCloseRequested.connect(controller.close_message)
+    window.optionsRequested.connect(controller.set_options)
+    window.varianceHeld.connect(controller.hold_variance)
+    window.screenChanged.connect(controller.set_screen)
+    window.calibrated.connect(controller.calibrate)
+    window.closing.connect(controller.close)
+    controller.state_changed.connect(window.show_state)
+    controller.unexpected.connect(window.show_error)
+    window.show_state(window.state, controller.state)
+    return Program(window, controller)
+
+
+def run(path: Path | None, startup_report: Path | None) -> int:
+    """Open the window and stay until it is closed.
+
+    Parameters
+    ----------
+    path
+        ECG to open at once.
+    startup_report
+        File for the times of start; the program then quits after the first result.
+
+    Returns
+    -------
+    int
+        Exit code of the event loop.
+    """
+    started_s = time.monotonic()
+    app = make_application()
+    start_log(state_folder())
+    program = build(default_services(), config_folder())
+    window, controller = program.window, program.controller
+    unexpected = Unexpected()
+    unexpected.happened.connect(controller.withdraw)
+    unexpected.install()
+    # The window first: loading the package and reading the file would delay its painting.
+    window.painted.connect(controller.load_package)
+    if path is not None:
+        window.painted.connect(lambda: controller.open_file(path))
+    if startup_report is not None:
+        _report_start(program, startup_report, started_s)
+    window.show()
+    code = app.exec()
+    unexpected.remove()
+    return code
+
+
+def _report_start(program: Program, report: Path, started_s: float) -> None:
+    """Write the moments of start on the system's monotonic clock, s, then quit."""
+    moments = {"started_s": started_s}
+
+    def on_painted() -> None:
+        moments["window_painted_s"] = time.monotonic()
+
+    def on_state(_old: AppState, new: AppState) -> None:
+        finished = new.prediction is not None or (
+            new.message is not None and new.job.stage is Stage.IDLE
+        )
+        if finished and "finished_s" not in moments:
+            moments["finished_s"] = time.monotonic()
+            moments["has_result"] = new.prediction is not None
+            report.write_text(json.dumps(moments), encoding="utf-8")
+            program.window.close()
+
+    program.window.painted.connect(on_painted)
+    program.controller.state_changed.connect(on_state)
