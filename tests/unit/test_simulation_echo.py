@@ -151,6 +151,9 @@ def test_demo_recording_is_valid_wfdb_and_says_that_it_is_simulated(tmp_path: Pa
 
     header = write_demo_recording(tmp_path / "demo")
     record = wfdb.rdrecord(str(header.with_suffix("")), physical=False)
+    assert isinstance(record, wfdb.Record)
+    assert record.d_signal is not None
+    assert record.comments is not None
     assert record.checksum == record.calc_checksum()
     assert record.init_value == record.d_signal[0].tolist()
     assert (record.fs, record.sig_len, record.n_sig) == (500, 5000, 12)

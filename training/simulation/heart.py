@@ -51,6 +51,9 @@ CHEST_ELECTRODES_CM = np.array(
 )
 PROXIMITY_POWER = 0.6
 
+# Times, areas and repolarisation below, the axes in _geometry and the widths of the T wave were
+# fitted to the median beat of 241 normal recordings of PTB-XL (CC BY 4.0), starting from Durrer
+# 1970 and kept near it by a penalty. Time 0 is the visible start of the QRS.
 # name: (polar angle from the apex, azimuth round the long axis, activation ms, area mV ms,
 # repolarisation area mV ms). Azimuth 0 septum, 90 inferior, 180 lateral, 270 anterior wall.
 LEFT_SEGMENTS: dict[str, tuple[float, float, float, float, float]] = {

@@ -143,13 +143,13 @@ def findings_of_patients(patients: Patients) -> EcgFindings:
     # Scars below about a twentieth of the wall leave no readable Q wave; wide beats hide them.
     infarct = (p.scar_fraction > 0.05) & ~wide
     # Voltage is what a reader sees of mass.
-    lvh = (p.mass_gain * p.voltage_gain > 1.5) & (p.mass_gain > 1.2) & ~wide
+    lvh = (p.mass_gain * p.voltage_gain > 1.6) & (p.mass_gain > 1.2) & ~wide
     ischaemic = (p.ischaemia > 0.35) & ~wide
     st_t = (p.st_t_severity > 0.4) & ~wide & ~ischaemic
     tachycardia = (p.heart_rate_bpm > 100) & ~p.af
     pvc = p.pvc_fraction > 0.04
     av_block = (p.pr_ms > 200) & ~p.af & ~conduction["paced"]
-    low_voltage = p.voltage_gain < 0.5
+    low_voltage = p.voltage_gain < 0.55
     abnormal = (
         wide | conduction["rbbb"] | conduction["ivcd"] | conduction["lafb"] | p.af | infarct
     ) | (lvh | st_t | ischaemic | av_block | low_voltage | pvc | tachycardia)

@@ -173,7 +173,7 @@ def sample_patients(n: int, rng: np.random.Generator) -> Patients:
             axis=1,
         )
     )
-    lbbb, paced = conduction == 1, conduction == 5
+    lbbb, ivcd, paced = (conduction == CONDUCTION.index(c) for c in ("lbbb", "ivcd", "paced"))
     lvef -= lbbb * np.abs(normal(6, 5)) + paced * np.abs(normal(4, 4))
     af = happens(
         1 / (1 + np.exp(2.7 - 0.6 * decades - 0.8 * preserved_hf - 0.012 * lost - 0.25 * male))
@@ -213,16 +213,16 @@ def sample_patients(n: int, rng: np.random.Generator) -> Patients:
         conduction=conduction,
         conduction_time_gain=np.clip(
             np.exp(normal(0, 0.09) + 0.004 * electrical + 0.03 * male)
-            * np.where(conduction == 3, np.exp(normal(0.30, 0.08)), 1),
+            * np.where(ivcd, np.exp(normal(0.30, 0.08)), 1),
             0.75,
             1.8,
         ).astype(single),
         voltage_gain=np.clip(
-            np.exp(normal(0, 0.22) - 0.02 * (bmi - 27) - 0.05 * decades - 0.006 * electrical),
+            np.exp(normal(0.08, 0.22) - 0.02 * (bmi - 27) - 0.05 * decades - 0.006 * electrical),
             0.25,
             2.2,
         ).astype(single),
-        axis_frontal_deg=(normal(0, 16) - 6 * decades - 0.6 * (bmi - 27)).astype(single),
+        axis_frontal_deg=(normal(-6, 16) - 6 * decades - 0.6 * (bmi - 27)).astype(single),
         axis_horizontal_deg=normal(0, 13).astype(single),
         axis_roll_deg=normal(0, 10).astype(single),
         af=af,
