@@ -91,6 +91,17 @@ class MessageBar(QFrame):
         self.setVisible(message is not None)
 
 
+class _Column(QWidget):
+    """A column whose texts wrap: never lower than they need, so that the scroll area scrolls."""
+
+    def event(self, event: QEvent) -> bool:
+        if event.type() in (QEvent.Type.LayoutRequest, QEvent.Type.Resize):
+            layout = self.layout()
+            if layout is not None:
+                self.setMinimumHeight(max(0, layout.totalHeightForWidth(self.width())))
+        return super().event(event)
+
+
 class MainWindow(QMainWindow):
     """Shows the state and asks through signals.
 
@@ -154,6 +165,7 @@ class MainWindow(QMainWindow):
         self._message.closeRequested.connect(self.messageCloseRequested)
         QGuiApplication.styleHints().colorSchemeChanged.connect(self._on_colour_scheme)
         self._show_all(AppState(), self._state)
+        self.traces.setFocus()
         self.resize(1600, 900)
         saved = self._geometry.value("window")
         if saved is not None:
@@ -274,7 +286,7 @@ class MainWindow(QMainWindow):
                 button.setAccessibleName(self._table[key].text.replace("&", ""))
 
     def _place_panels(self) -> None:
-        rows = QWidget()
+        rows = _Column()
         rows.setObjectName("sideContent")
         stacked = QVBoxLayout(rows)
         stacked.addWidget(self.measures)

@@ -8,6 +8,7 @@ from PySide6.QtGui import (
     QAccessibleEvent,
     QKeyEvent,
     QMouseEvent,
+    QPaintDevice,
     QPainter,
     QPaintEvent,
     QResizeEvent,
@@ -75,15 +76,20 @@ class EcgView(QAbstractScrollArea):
             changed = QAccessibleEvent(self, QAccessible.Event.DescriptionChanged)
             QAccessible.updateAccessibility(changed)
 
-    def camera(self) -> paper.Camera:
-        """Where the sheet lies in the viewport, in device pixels."""
-        ratio = self.viewport().devicePixelRatioF()
+    def camera(self, ratio: float) -> paper.Camera:
+        """Place the sheet on a device of the viewport's size, in its pixels.
+
+        Parameters
+        ----------
+        ratio
+            Device pixels to one pixel of the user interface.
+        """
         header, footer = bands.header_height(ratio), bands.footer_height(ratio)
         width = self.viewport().width() * ratio
         height = self.viewport().height() * ratio
         return paper.Camera(
             px_per_mm=self._state.screen.device_px_per_mm * self._state.options.zoom,
-            x_px=round(self._gutter() - self.horizontalScrollBar().value() * ratio),
+            x_px=round(self._gutter(ratio) - self.horizontalScrollBar().value() * ratio),
             y_px=round(header - self.verticalScrollBar().value() * ratio),
             area=QRectF(0, header, width, max(0.0, height - header - footer)),
             pixel_ratio=ratio,
@@ -108,11 +114,15 @@ class EcgView(QAbstractScrollArea):
         )
 
     def paintEvent(self, _event: QPaintEvent) -> None:
-        """Paint paper, recording and the lines above and below, in device pixels."""
-        painter = QPainter(self.viewport())
-        ratio = self.viewport().devicePixelRatioF()
+        """Paint paper, recording and the lines above and below."""
+        self.paint(self.viewport())
+
+    def paint(self, device: QPaintDevice) -> None:
+        """Paint what the viewport shows, in the pixels of a device of the same size."""
+        painter = QPainter(device)
+        ratio = device.devicePixelRatioF()
         painter.scale(1 / ratio, 1 / ratio)
-        camera = self.camera()
+        camera = self.camera(ratio)
         if len(self._cache) > _MOST_CHUNKS:
             self._cache.clear()
         paper.paint_sheet(painter, self._sheet, camera, self._cache)
@@ -202,7 +212,7 @@ class EcgView(QAbstractScrollArea):
         """Say what lies at a place of the viewport, in its own pixels."""
         if self._sheet is None:
             return ""
-        camera = self.camera()
+        camera = self.camera(self.viewport().devicePixelRatioF())
         x_px, y_px = position.x() * camera.pixel_ratio, position.y() * camera.pixel_ratio
         if not camera.area.contains(x_px, y_px):
             return ""
@@ -212,19 +222,19 @@ class EcgView(QAbstractScrollArea):
             (y_px - camera.y_px) / camera.px_per_mm,
         )
 
-    def _gutter(self) -> float:
+    def _gutter(self, ratio: float) -> int:
         """Room for the lead names that stay in sight in rows, device pixels."""
         if self._sheet is None:
-            return 0.0
+            return 0
         px_per_mm = self._state.screen.device_px_per_mm * self._state.options.zoom
-        return paper.gutter_px(self._sheet.layout, px_per_mm, self.viewport().devicePixelRatioF())
+        return paper.gutter_px(self._sheet.layout, px_per_mm, ratio)
 
     def _update_range(self) -> None:
         ratio = self.viewport().devicePixelRatioF()
         px_per_mm = self._state.screen.device_px_per_mm * self._state.options.zoom / ratio
         width = height = 0.0
         if self._sheet is not None:
-            width = self._sheet.width_mm * px_per_mm + self._gutter() / ratio
+            width = self._sheet.width_mm * px_per_mm + self._gutter(ratio) / ratio
             height = self._sheet.height_mm * px_per_mm
         page_height = (
             self.viewport().height()
@@ -249,13 +259,17 @@ class TracesPanel(QWidget):
         super().__init__(parent)
         self.view = EcgView()
         self._layout = QStackedLayout(self)
-        self._layout.addWidget(self._make_start())
+        start = self._make_start()
+        self._layout.addWidget(start)
+        self.setFocusProxy(start)
         self._layout.addWidget(self.view)
 
     def show_state(self, old: AppState, new: AppState) -> None:
         """Show the view once there is a recording."""
         self.view.show_state(old, new)
         self._layout.setCurrentIndex(0 if new.recording is None else 1)
+        if old.recording is None and new.recording is not None:
+            self.view.setFocus()  # the arrow keys move the ECG at once
         reading = new.job.stage is Stage.READING
         self._title.setText(f"Reading {new.job.source_name}" if reading else "Open a 12-lead ECG")
         self._open.setEnabled(not reading)
@@ -276,6 +290,7 @@ class TracesPanel(QWidget):
         text.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._open = QPushButton("&Open ECG…   Ctrl+O")
         self._demo = QPushButton("Open &demonstration ECG   Ctrl+D")
+        page.setFocusProxy(self._open)
         self._open.clicked.connect(self.openRequested)
         self._demo.clicked.connect(self.demoRequested)
         buttons = QHBoxLayout()

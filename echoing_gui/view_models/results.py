@@ -212,7 +212,7 @@ def recording_view(state: AppState) -> RecordingView:
     elif prediction.reasons:
         quality = tuple(reason.message for reason in prediction.reasons)
     else:
-        quality = ("No objection.",)
+        quality = ("No problem found.",)
     return RecordingView(facts=_facts(recording), notes=recording.metadata.notes, quality=quality)
 
 
