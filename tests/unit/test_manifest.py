@@ -1,0 +1,72 @@
+"""The manifest of a model package is read strictly."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from model_core.errors import PackageError
+from model_core.runtime.manifest import Manifest
+from tests.package_factory import manifest
+
+Change = Callable[[dict[str, Any]], object]
+
+
+def test_round_trip() -> None:
+    assert Manifest.from_json(manifest().to_json()) == manifest()
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (lambda m: m.update(schema_version=2), "unknown_manifest_version"),
+        (lambda m: m.pop("schema_version"), "unknown_manifest_version"),
+        (lambda m: m.update(schema_version=True), "bad_manifest"),
+        (lambda m: m.update(schema_version=1.0), "bad_manifest"),
+        (lambda m: m.pop("caveat"), "bad_manifest"),
+        (lambda m: m.update(surplus=1), "bad_manifest"),
+        (lambda m: m.update(caveat=5), "bad_manifest"),
+        (lambda m: m.update(demonstration="yes"), "bad_manifest"),
+        (lambda m: m.update(demonstration=1), "bad_manifest"),
+        (lambda m: m.update(limits="none"), "bad_manifest"),
+        (lambda m: m.update(limits=[1]), "bad_manifest"),
+        (lambda m: m.update(files=[]), "bad_manifest"),
+        (lambda m: m.update(files={"a": 1}), "bad_manifest"),
+        (lambda m: m.update(measures=[]), "bad_manifest"),
+        (lambda m: m["measures"].append(m["measures"][0]), "bad_manifest"),
+        (lambda m: m["measures"][0].update(key="gls"), "bad_manifest"),
+        (lambda m: m["measures"][0].update(level=1.0), "bad_manifest"),
+        (lambda m: m["measures"][0].update(widening=float("nan")), "bad_manifest"),
+        (lambda m: m["measures"][0].update(widening=float("inf")), "bad_manifest"),
+        (lambda m: m["measures"][0].update(widening="2"), "bad_manifest"),
+        (lambda m: m["measures"][0].update(n_calibration=1.5), "bad_manifest"),
+        (lambda m: m["findings"][0].update(key="stroke"), "bad_manifest"),
+        (lambda m: m["segments"].update(scale=[1.0, 0.1]), "bad_manifest"),
+        (lambda m: m["segments"].update(scale=[0.1]), "bad_manifest"),
+        (lambda m: m["segments"].update(n_segments=0), "bad_manifest"),
+        (lambda m: m["input"].update(fs=-100.0), "bad_manifest"),
+        (lambda m: m["input"].update(band_hz=[40.0, 0.5]), "bad_manifest"),
+        (lambda m: m.update(input=None), "bad_manifest"),
+    ],
+)
+def test_wrong_manifests(change: Change, code: str) -> None:
+    values = json.loads(manifest().to_json())
+    change(values)
+    with pytest.raises(PackageError) as caught:
+        Manifest.from_json(json.dumps(values))
+    assert caught.value.code == code
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "1", "null", '"text"', "[" * 100_000])
+def test_texts_that_are_no_manifest(text: str) -> None:
+    with pytest.raises(PackageError):
+        Manifest.from_json(text)
+
+
+def test_whole_numbers_count_as_numbers() -> None:
+    values = json.loads(manifest().to_json())
+    values["input"]["fs"] = 100
+    assert Manifest.from_json(json.dumps(values)).input.fs == 100.0
