@@ -140,23 +140,28 @@ def fit_platt(
         )
     high, low = (n_positive + 1) / (n_positive + 2), 1 / (n_negative + 2)
     target = share * high + (1 - share) * low
-    design = np.stack([np.asarray(logits, dtype=np.float64), np.ones(len(share))], axis=1)
-    weights = np.array([1.0, 0.0])
+    values = np.asarray(logits, dtype=np.float64)
+    # Standardised and from the prevalence: there the curvature is never lost.
+    centre, spread = values.mean(), max(float(values.std()), 1e-12)
+    design = np.stack([(values - centre) / spread, np.ones(len(values))], axis=1)
+    weights = np.array([0.0, np.log(target.mean() / (1 - target.mean()))])
     loss = _cross_entropy(design @ weights, target)
     for _ in range(n_steps):
-        probability = 1.0 / (1.0 + np.exp(-np.clip(design @ weights, -500, 500)))
-        gradient = design.T @ (probability - target)
+        probability = _sigmoid(design @ weights)
         curvature = probability * (1 - probability)
         hessian = design.T @ (design * curvature[:, None]) + 1e-10 * np.eye(2)
-        step = np.linalg.solve(hessian, gradient)
-        size = 1.0
-        while _cross_entropy(design @ (weights - size * step), target) > loss and size > 1e-8:
-            size /= 2
-        weights = weights - size * step
+        step = np.linalg.solve(hessian, design.T @ (probability - target))
+        while np.abs(step).max() > 1e-10:
+            tried = _cross_entropy(design @ (weights - step), target)
+            if tried <= loss:
+                break
+            step = step / 2
+        weights = weights - step
         loss = _cross_entropy(design @ weights, target)
-        if np.abs(size * step).max() < 1e-10:
+        if np.abs(step).max() <= 1e-10:
             break
-    return float(weights[0]), float(weights[1])
+    slope = weights[0] / spread
+    return float(slope), float(weights[1] - slope * centre)
 
 
 def _cross_entropy(logits: NDArray[np.float64], target: NDArray[np.float64]) -> float:
@@ -165,5 +170,8 @@ def _cross_entropy(logits: NDArray[np.float64], target: NDArray[np.float64]) -> 
 
 def apply_platt(logits: NDArray[Any], slope: float, offset: float) -> NDArray[np.float64]:
     """Calibrated probabilities, 0 to 1."""
-    scaled = slope * np.asarray(logits, dtype=np.float64) + offset
-    return np.exp(-np.logaddexp(0.0, -scaled))
+    return _sigmoid(slope * np.asarray(logits, dtype=np.float64) + offset)
+
+
+def _sigmoid(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.exp(-np.logaddexp(0.0, -values))

@@ -36,7 +36,7 @@ class PackageModel(nn.Module):
         self.heads = heads
 
     def forward(self, ecg: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Outputs in the order of `OUTPUT_NAMES`; shapes as in `Manifest`."""
+        """Give the outputs in the order of `OUTPUT_NAMES`; shapes as in `Manifest`."""
         embedding = self.student(ecg)
         estimates = self.heads(embedding.mean_bd, embedding.log_var_bd)
         return (
@@ -93,7 +93,7 @@ def export_onnx(model: PackageModel, example_bls: Tensor) -> bytes:
     return graph_model.SerializeToString()
 
 
-def _clean(graph_model: Any) -> None:
+def _clean(graph_model: Any) -> None:  # noqa: ANN401 - onnx has no types
     """Drop stack traces and file names, and give the outputs their final names."""
     graph = graph_model.graph
     graph_model.doc_string = graph.doc_string = ""
@@ -112,7 +112,7 @@ def _clean(graph_model: Any) -> None:
 
 
 def run_onnx(onnx_bytes: bytes, ecg_bls: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-    """Outputs of the graph by name."""
+    """Run the graph on ONNX Runtime; outputs by name."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -204,5 +204,5 @@ class LeadTokenStudent(Student):
 
 @register_student
 def lead_token(**settings: int | float) -> LeadTokenStudent:
-    """The default student; settings as in `LeadTokenStudent`."""
+    """Build the default student; settings as in `LeadTokenStudent`."""
     return LeadTokenStudent(**settings)  # pyright: ignore[reportArgumentType]

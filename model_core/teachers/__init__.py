@@ -7,14 +7,11 @@ from model_core.teachers.image_text import (
     split_words,
     study_distribution,
 )
-from model_core.teachers.zero_shot import mean_similarity, rank_regression
 
 __all__ = [
     "FrozenTeacher",
     "ImageTextTeacher",
     "build_vocabulary",
-    "mean_similarity",
-    "rank_regression",
     "split_words",
     "study_distribution",
 ]

@@ -73,7 +73,7 @@ class FrameTower(nn.Module):
         )
 
     def forward(self, frames_n1yx: Tensor) -> Tensor:
-        """Unit vectors, (N, D), of frames scaled to about -1 to 1."""
+        """Embed frames scaled to about -1 to 1 as unit vectors, (N, D)."""
         return functional.normalize(self.project(self.layers(frames_n1yx)), dim=1)
 
 
@@ -99,7 +99,7 @@ class TextTower(nn.Module):
     number_features: Tensor
 
     def forward(self, words_bw: Tensor) -> Tensor:
-        """Unit vectors, (B, D), of rows of word numbers padded with 0."""
+        """Embed rows of word numbers, padded with 0, as unit vectors, (B, D)."""
         absent_bw = words_bw == _PAD
         hidden = self.word(words_bw) + self.number(self.number_features[words_bw])
         hidden = hidden + self.position[: words_bw.shape[1]]
@@ -142,13 +142,13 @@ class ImageTextTeacher(nn.Module):
         self.text = TextTower(vocabulary, embedding_dim, text_width, text_blocks)
 
     def encode_frames(self, clips_bfyx: Tensor) -> Tensor:
-        """Unit vectors, (B, F, D), of uint8 frames."""
+        """Embed uint8 frames as unit vectors, (B, F, D)."""
         n_frames = clips_bfyx.shape[1]
         frames = clips_bfyx.flatten(0, 1).unsqueeze(1).float() / 64.0 - 1.0
         return self.image(frames).unflatten(0, (-1, n_frames))
 
     def encode_text(self, texts: Sequence[str]) -> Tensor:
-        """Unit vectors, (B, D), of sentences."""
+        """Embed sentences as unit vectors, (B, D)."""
         known = self._number_of_word
         rows = [[known.get(word, _UNKNOWN) for word in split_words(text)] for text in texts]
         rows = [row[: self.text.max_words] or [_UNKNOWN] for row in rows]
@@ -190,10 +190,10 @@ class FrozenTeacher(nn.Module):
 
     @torch.no_grad()
     def frames(self, clips_bfyx: Tensor) -> Tensor:
-        """Unit vectors, (B, F, D), of uint8 frames."""
+        """Embed uint8 frames as unit vectors, (B, F, D)."""
         return self.teacher.encode_frames(clips_bfyx)
 
     @torch.no_grad()
     def text(self, texts: Sequence[str]) -> Tensor:
-        """Unit vectors, (B, D), of sentences."""
+        """Embed sentences as unit vectors, (B, D)."""
         return self.teacher.encode_text(texts)

@@ -1,0 +1,138 @@
+"""What is done to prepared ECGs in training, and the noise injected in evaluation.
+
+Shapes: B items, L leads, S samples. Signals are mV, filtered and resampled, not standardised.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.config import AugmentConfig
+
+FloatArray = NDArray[np.float32]
+FS = 100.0
+
+
+@dataclass(frozen=True)
+class Augmented:
+    """A batch before and after noise.
+
+    Attributes
+    ----------
+    clean_mv, noisy_mv
+        (B, L, S), mV; missing leads are zero in both.
+    keep
+        (B, L), False where a lead is declared missing.
+    """
+
+    clean_mv: FloatArray
+    noisy_mv: FloatArray
+    keep: NDArray[np.bool_]
+
+
+def augment(
+    ecg_mv: FloatArray, noise_mv: FloatArray, config: AugmentConfig, rng: np.random.Generator
+) -> Augmented:
+    """Shift, scale, add noise and take leads away.
+
+    Parameters
+    ----------
+    ecg_mv
+        (B, L, S).
+    noise_mv
+        (recordings, L, S), pure noise at level 1.
+    config
+        How often and how much.
+    rng
+        Source of randomness.
+    """
+    n_items, n_leads, n_samples = ecg_mv.shape
+    gain = np.exp(config.gain_jitter * rng.standard_normal((n_items, 1, 1)))
+    shifts = rng.integers(-1, 2, n_items) * rng.integers(
+        0, round(config.max_shift_s * FS) + 1, n_items
+    )
+    clean = np.stack(
+        [np.roll(ecg, shift, axis=1) for ecg, shift in zip(ecg_mv, shifts, strict=True)]
+    )
+    clean = (clean * gain).astype(np.float32)
+
+    # From hardly visible to hardly readable.
+    level = np.exp(rng.uniform(np.log(0.05), np.log(1.0), n_items))
+    level *= rng.random(n_items) < config.noise_share
+    noisy = clean + level[:, None, None].astype(np.float32) * _some_noise(noise_mv, n_items, rng)
+    for item in np.flatnonzero(rng.random(n_items) < config.burst_share):
+        for _ in range(rng.integers(1, 5)):
+            lead, first = rng.integers(n_leads), rng.integers(n_samples - 25)
+            last = first + round(FS * rng.uniform(0.25, 3.0))
+            noisy[item, lead, first:last] += _burst(noise_mv, last - first, rng)[
+                : n_samples - first
+            ]
+
+    keep = np.ones((n_items, n_leads), dtype=bool)
+    for item in np.flatnonzero(rng.random(n_items) < config.drop_share):
+        keep[item, rng.permutation(n_leads)[: rng.integers(1, n_leads // 2 + 1)]] = False
+    clean *= keep[:, :, None]
+    noisy *= keep[:, :, None]
+    return Augmented(clean, noisy, keep)
+
+
+def _some_noise(noise_mv: FloatArray, n: int, rng: np.random.Generator) -> FloatArray:
+    """Sum of two shifted noise recordings, so that few recordings make many noises."""
+    total = np.zeros((n, *noise_mv.shape[1:]), np.float32)
+    for _ in range(2):
+        rows = rng.integers(len(noise_mv), size=n)
+        shift = int(rng.integers(noise_mv.shape[2]))
+        total += np.roll(noise_mv[rows], shift, axis=2) * np.float32(np.sqrt(0.5))
+    return total
+
+
+def _burst(noise_mv: FloatArray, n_samples: int, rng: np.random.Generator) -> FloatArray:
+    """Noise of one lead during a short time: recorded kinds, or a steady tremor or a square."""
+    size_mv = np.exp(rng.uniform(np.log(0.1), np.log(1.5)))
+    kind = rng.integers(3)
+    time_s = np.arange(n_samples) / FS
+    if kind == 0:
+        row, lead = rng.integers(len(noise_mv)), rng.integers(noise_mv.shape[1])
+        wave = np.roll(noise_mv[row, lead], rng.integers(noise_mv.shape[2]))[:n_samples]
+        wave = wave / (wave.std() + 1e-3)
+    elif kind == 1:
+        wave = np.sin(2 * np.pi * rng.uniform(4, 35) * time_s) * np.sqrt(2)
+    else:
+        wave = np.sign(np.sin(2 * np.pi * rng.uniform(0.3, 6) * time_s + rng.uniform(0, 6)))
+    return (size_mv * wave).astype(np.float32)
+
+
+def inject_burst(
+    ecg_mv: FloatArray, rng: np.random.Generator, *, rms_mv: float = 0.3, duration_s: float = 1.0
+) -> tuple[FloatArray, NDArray[np.intp], NDArray[np.intp]]:
+    """Add white noise up to 40 Hz to one lead for a while: a kind that training never uses.
+
+    Parameters
+    ----------
+    ecg_mv
+        (B, L, S).
+    rng
+        Source of randomness.
+    rms_mv, duration_s
+        Size of the burst.
+
+    Returns
+    -------
+    noisy_mv, lead, first_sample
+        The signals, and where the burst of each item is.
+    """
+    n_items, n_leads, n_samples = ecg_mv.shape
+    n_burst = round(duration_s * FS)
+    noisy = ecg_mv.copy()
+    lead = rng.integers(n_leads, size=n_items)
+    first = rng.integers(n_samples - n_burst + 1, size=n_items)
+    spectrum = np.fft.rfft(rng.standard_normal((n_items, n_burst)), axis=1)
+    spectrum[:, np.fft.rfftfreq(n_burst, 1 / FS) > 40.0] = 0
+    burst = np.fft.irfft(spectrum, n_burst, axis=1)
+    burst *= rms_mv / burst.std(axis=1, keepdims=True)
+    for item in range(n_items):
+        noisy[item, lead[item], first[item] : first[item] + n_burst] += burst[item]
+    return noisy, lead, first

@@ -1,0 +1,154 @@
+"""The words of the model package: caveat, intended use, limits, model card, page of figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from model_core.runtime.manifest import Manifest, Metric
+
+CAVEAT = "Demonstration model: trained on simulated echo outcomes. Research use only."
+COHORT = (
+    "Training: {n_train} patients of PTB-XL folds 1-8 and {n_virtual} virtual patients. "
+    "Calibration: {n_calibration} patients of PTB-XL fold 9. Test: {n_test} patients of fold 10. "
+    "PTB-XL's ECGs are real; every echo outcome is simulated."
+)
+INTENDED_USE = (
+    "To show, test and teach the program with a 12-lead ECG of an adult at rest. "
+    "Not for diagnosis, treatment or triage of any person."
+)
+LIMITS = (
+    "Every echo outcome it learned from was simulated: it repeats published associations between "
+    "ECG findings and echo measures, and says nothing that was measured in a patient.",
+    "Its intervals hold for the simulated outcomes of PTB-XL patients; their coverage on real "
+    "echocardiograms is unknown.",
+    "Low LVEF with a normal ECG, and normal LVEF with an abnormal one, are missed as often as the "
+    "simulation says they occur.",
+    "Adults at rest only: no children, no exercise ECG, no ECG with fewer than twelve leads.",
+    "Segment variance tells where the signal informs the estimate little. It does not mark disease.",
+)
+LICENCE = (
+    "Weights: Apache-2.0. ECGs used in training: PTB-XL, CC BY 4.0, Wagner et al., Sci Data "
+    "2020;7:154, doi:10.13026/kfzx-aw45."
+)
+
+
+def _figure(value: float, unit: str) -> str:
+    return f"{value:.1f}" if unit else f"{value:.3f}"
+
+
+def _with_interval(metric: Metric) -> str:
+    low, value, high = (_figure(v, metric.unit) for v in (metric.low, metric.value, metric.high))
+    if low == high == value:
+        return value
+    return f"{value} ({low} to {high})"
+
+
+def comparison_table(metrics: Sequence[Metric]) -> str:
+    """Markdown table of the figures that have a ceiling and floors."""
+    by_name = {metric.name: metric for metric in metrics}
+    suffixes = ("", " (oracle, ceiling)", " (random encoder, floor)", " (constant, floor)")
+    lines = [
+        "| figure | this model | oracle (ceiling) | random encoder | constant |",
+        "|---|---|---|---|---|",
+    ]
+    for name, metric in by_name.items():
+        if name + suffixes[1] in by_name:
+            unit = f", {metric.unit}" if metric.unit else ""
+            cells = [_with_interval(by_name[name + suffix]) for suffix in suffixes]
+            lines.append(f"| {name}{unit} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def other_table(metrics: Sequence[Metric]) -> str:
+    """Markdown table of the other figures."""
+    compared = {
+        metric.name.removesuffix(" (oracle, ceiling)")
+        for metric in metrics
+        if metric.name.endswith("(oracle, ceiling)")
+    }
+    lines = ["| figure | value | measured on |", "|---|---|---|"]
+    for metric in metrics:
+        if metric.name.split(" (")[0] in compared and "zero-shot" not in metric.name:
+            continue
+        unit = f" {metric.unit}" if metric.unit else ""
+        lines.append(f"| {metric.name} | {_with_interval(metric)}{unit} | {metric.dataset} |")
+    return "\n".join(lines)
+
+
+def model_card(manifest: Manifest, n_draws: int) -> str:
+    """Markdown for people who meet the package without the program."""
+    limits = "\n".join(f"- {limit}" for limit in manifest.limits)
+    return f"""# {manifest.name} {manifest.version}
+
+**{manifest.caveat}**
+
+{manifest.intended_use}
+
+## Cohort
+
+{manifest.cohort}
+
+## Limits
+
+{limits}
+
+## Figures
+
+In brackets: 95 % confidence interval over patients. Each test patient carries {n_draws} draws of
+the simulated outcome.
+
+{comparison_table(manifest.metrics)}
+
+{other_table(manifest.metrics)}
+
+## Origin
+
+Recipe `{manifest.provenance.recipe}`, seed {manifest.provenance.seed}, settings
+`{manifest.provenance.config_sha256[:12]}`, code version {manifest.provenance.code_version}.
+
+{manifest.licence}
+"""
+
+
+def report_page(manifest: Manifest, n_patients: int, n_draws: int, n_parameters: int) -> str:
+    """The page of the documentation that tells how good the default model is."""
+    measures = "\n".join(
+        f"| {m.key} | {m.level:.2f} | {m.widening:+.3f} {'(log scale)' if m.log_space else ''} "
+        f"| {m.n_calibration} |"
+        for m in manifest.measures
+    )
+    return f"""{PAGE_TEXT}
+## Figures
+
+Written by `echoing-train export`; not edited by hand. Recipe `{manifest.provenance.recipe}`,
+seed {manifest.provenance.seed}, settings `{manifest.provenance.config_sha256[:12]}`;
+{n_parameters / 1e6:.2f} million parameters. {n_patients} patients of PTB-XL fold 10, one ECG each,
+{n_draws} draws of the simulated outcome each. In brackets: 95 % confidence interval, bootstrap
+over patients; the draws only lower the noise of the simulation, they add no patients.
+
+{comparison_table(manifest.metrics)}
+
+*Oracle*: sees the findings and the distributions that the outcomes were drawn from; nothing can
+be better on average. *Random encoder*: the same heads, trained the same way, on an untrained
+student. *Constant*: the median of the training patients.
+
+{other_table(manifest.metrics)}
+
+## Calibration
+
+| measure | level | widening | patients |
+|---|---|---|---|
+{measures}
+
+Found on PTB-XL fold 9, whose patients are in no other split.
+"""
+
+
+PAGE_TEXT = """# The default model
+
+<!-- Written by `echoing-train export` from training/card.py. -->
+
+**Demonstration model: trained on simulated echo outcomes. Research use only.**
+
+To make it again: `echoing-train reproduce-default --data ../shared/data --out assets/models/default`.
+"""

@@ -1,0 +1,258 @@
+"""Settings of a training run: typed, frozen, checked, hashed."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from model_core.errors import EchoingError
+
+
+def _check(*, holds: bool, message: str) -> None:
+    if not holds:
+        raise EchoingError(f"The training settings are wrong: {message}.", code="bad_config")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CohortConfig:
+    """Who is trained on.
+
+    Attributes
+    ----------
+    n_virtual
+        Virtual patients for training.
+    n_held_out
+        Further virtual patients that nothing trains on: to watch training and test the teacher.
+    train_draws, calibration_draws, test_draws
+        Simulated echo outcomes drawn for each PTB-XL patient of that split.
+    n_frames, frame_size
+        Frames a clip, and pixels along each side of a frame.
+    n_noise
+        Recordings of pure noise, for augmentation.
+    chunk
+        Patients simulated at a time.
+    """
+
+    n_virtual: int
+    n_held_out: int
+    train_draws: int
+    calibration_draws: int = 20
+    test_draws: int = 20
+    n_frames: int = 8
+    frame_size: int = 64
+    n_noise: int = 600
+    chunk: int = 500
+
+    def __post_init__(self) -> None:
+        smallest = min(self.n_virtual, self.n_held_out, self.train_draws, self.n_frames)
+        _check(holds=smallest >= 1, message="every count of the cohort must be at least 1")
+        _check(holds=self.n_noise >= 2, message="n_noise must be at least 2")
+        _check(holds=self.frame_size % 16 == 0, message="frame_size must be a multiple of 16")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FitConfig:
+    """How long and how fast a network is trained.
+
+    Attributes
+    ----------
+    steps
+        Optimiser steps in all.
+    steps_per_epoch
+        Steps between two checkpoints.
+    batch
+        Items a step.
+    learning_rate
+        Peak; warmed up over 3 % of the steps, then lowered along a cosine.
+    weight_decay
+        Of AdamW, on matrices only.
+    """
+
+    steps: int
+    steps_per_epoch: int
+    batch: int
+    learning_rate: float
+    weight_decay: float = 0.02
+
+    def __post_init__(self) -> None:
+        _check(
+            holds=1 <= self.steps_per_epoch <= self.steps,
+            message="steps_per_epoch must lie between 1 and steps",
+        )
+        _check(holds=self.batch >= 2, message="a batch needs at least 2 items")
+        _check(holds=self.learning_rate > 0, message="learning_rate must be positive")
+
+    @property
+    def n_epochs(self) -> int:
+        """Epochs; the last may be shorter."""
+        return -(-self.steps // self.steps_per_epoch)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AugmentConfig:
+    """What is done to an ECG after `prepare`, in training only.
+
+    Attributes
+    ----------
+    noise_share
+        Share of ECGs with noise over all leads.
+    burst_share
+        Share of ECGs with bursts of noise in single leads.
+    drop_share
+        Share of ECGs with some leads declared missing.
+    max_shift_s
+        Largest shift in time, s.
+    gain_jitter
+        Standard deviation of the logarithm of the gain.
+    """
+
+    noise_share: float = 0.5
+    burst_share: float = 0.5
+    drop_share: float = 0.2
+    max_shift_s: float = 0.5
+    gain_jitter: float = 0.1
+
+    def __post_init__(self) -> None:
+        shares = (self.noise_share, self.burst_share, self.drop_share)
+        _check(
+            holds=all(0 <= share <= 1 for share in shares),
+            message="shares of augmentation must lie between 0 and 1",
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TeacherConfig:
+    """The small image-text teacher; sizes as in `ImageTextTeacher`."""
+
+    fit: FitConfig
+    channels: tuple[int, ...] = (24, 48, 64, 96)
+    text_width: int = 128
+    text_blocks: int = 2
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DistillConfig:
+    """Distillation of the teacher into the student.
+
+    Attributes
+    ----------
+    fit
+        Length and speed.
+    student
+        Registered name.
+    settings
+        Of that student.
+    ptbxl_share
+        Share of each batch taken from PTB-XL; the rest are virtual patients.
+    warm_share
+        First part of the steps, in which only the mean is distilled (cosine and InfoNCE).
+    pseudo_from
+        Part of the steps after which pseudo-positives count.
+    pseudo_weight, bottleneck_weight
+        alpha and beta of PCME++, EchoingECG's values.
+    mean_weight
+        Weight of cosine and InfoNCE after the warm start.
+    gate_weight
+        Weight of the gate's own loss (see `DistillTask`).
+    """
+
+    fit: FitConfig
+    student: str = "lead_token"
+    settings: dict[str, int] = field(default_factory=dict)
+    ptbxl_share: float = 0.3
+    warm_share: float = 0.3
+    pseudo_from: float = 0.6
+    pseudo_weight: float = 0.1
+    bottleneck_weight: float = 1e-4
+    mean_weight: float = 0.2
+    gate_weight: float = 0.1
+
+    def __post_init__(self) -> None:
+        _check(
+            holds=0 <= self.warm_share <= self.pseudo_from <= 1,
+            message="the warm start must end before pseudo-positives count",
+        )
+        _check(holds=0 <= self.ptbxl_share <= 1, message="ptbxl_share must lie between 0 and 1")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HeadsConfig:
+    """Heads on the frozen student.
+
+    Attributes
+    ----------
+    fit
+        Length and speed.
+    hidden
+        Width of the hidden layer.
+    n_augmented
+        Augmented versions of each ECG beside the unchanged one.
+    ptbxl_share
+        As in `DistillConfig`.
+    """
+
+    fit: FitConfig
+    hidden: int = 96
+    n_augmented: int = 1
+    ptbxl_share: float = 0.5
+
+    def __post_init__(self) -> None:
+        _check(holds=0 <= self.ptbxl_share <= 1, message="ptbxl_share must lie between 0 and 1")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EvaluateConfig:
+    """Calibration and evaluation.
+
+    Attributes
+    ----------
+    level
+        Nominal coverage of the prediction intervals.
+    n_bootstrap
+        Resamples of patients for the confidence intervals.
+    """
+
+    level: float = 0.9
+    n_bootstrap: int = 1000
+
+    def __post_init__(self) -> None:
+        _check(holds=0 < self.level < 1, message="level must lie between 0 and 1")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunConfig:
+    """Everything that decides what a run gives.
+
+    Attributes
+    ----------
+    recipe
+        Name of the recipe.
+    seed
+        Of the whole run.
+    threads
+        Of torch; part of the settings because sums may round differently with another number.
+    """
+
+    recipe: str
+    cohort: CohortConfig
+    augment: AugmentConfig
+    teacher: TeacherConfig
+    distill: DistillConfig
+    heads: HeadsConfig
+    evaluate: EvaluateConfig
+    seed: int = 7
+    threads: int = 2
+
+
+def config_json(config: Any) -> str:  # noqa: ANN401 - any of the dataclasses above
+    """Canonical JSON of settings."""
+    return json.dumps(dataclasses.asdict(config), sort_keys=True, indent=1)
+
+
+def config_hash(*configs: Any) -> str:  # noqa: ANN401
+    """SHA-256 over the canonical JSON of settings."""
+    text = "\n".join(config_json(config) for config in configs)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,90 @@
+"""Named settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from training.config import (
+    AugmentConfig,
+    CohortConfig,
+    DistillConfig,
+    EvaluateConfig,
+    FitConfig,
+    HeadsConfig,
+    RunConfig,
+    TeacherConfig,
+)
+
+
+def debug() -> RunConfig:
+    """Every stage in a minute, for tests; what comes out knows nothing."""
+    return RunConfig(
+        recipe="debug",
+        cohort=CohortConfig(
+            n_virtual=96,
+            n_held_out=64,
+            train_draws=1,
+            n_frames=4,
+            frame_size=32,
+            n_noise=8,
+            chunk=80,
+        ),
+        augment=AugmentConfig(),
+        teacher=TeacherConfig(
+            fit=FitConfig(steps=4, steps_per_epoch=2, batch=16, learning_rate=1e-3),
+            channels=(8, 8),
+            text_width=32,
+            text_blocks=1,
+        ),
+        distill=DistillConfig(
+            fit=FitConfig(steps=4, steps_per_epoch=2, batch=16, learning_rate=1e-3),
+            settings={"patch_width": 32, "width": 32, "n_blocks": 1},
+        ),
+        heads=HeadsConfig(
+            fit=FitConfig(steps=20, steps_per_epoch=20, batch=32, learning_rate=1e-2)
+        ),
+        evaluate=EvaluateConfig(n_bootstrap=50),
+    )
+
+
+def quick() -> RunConfig:
+    """A few minutes: enough to see whether a change helps."""
+    return RunConfig(
+        recipe="quick",
+        cohort=CohortConfig(n_virtual=4000, n_held_out=600, train_draws=2),
+        augment=AugmentConfig(),
+        teacher=TeacherConfig(
+            fit=FitConfig(steps=300, steps_per_epoch=100, batch=128, learning_rate=1.5e-3)
+        ),
+        distill=DistillConfig(
+            fit=FitConfig(steps=400, steps_per_epoch=100, batch=128, learning_rate=1.5e-3)
+        ),
+        heads=HeadsConfig(
+            fit=FitConfig(steps=1000, steps_per_epoch=500, batch=256, learning_rate=2e-3)
+        ),
+        evaluate=EvaluateConfig(),
+    )
+
+
+def default() -> RunConfig:
+    """The settings behind the model package that ships with the program."""
+    return RunConfig(
+        recipe="default",
+        cohort=CohortConfig(n_virtual=24000, n_held_out=1000, train_draws=4),
+        augment=AugmentConfig(),
+        teacher=TeacherConfig(
+            fit=FitConfig(steps=1500, steps_per_epoch=250, batch=128, learning_rate=1.5e-3)
+        ),
+        distill=DistillConfig(
+            fit=FitConfig(steps=2000, steps_per_epoch=250, batch=128, learning_rate=1.5e-3)
+        ),
+        heads=HeadsConfig(
+            fit=FitConfig(steps=3000, steps_per_epoch=500, batch=256, learning_rate=2e-3)
+        ),
+        evaluate=EvaluateConfig(),
+    )
+
+
+RECIPES: dict[str, Callable[[], RunConfig]] = {
+    recipe.__name__: recipe for recipe in (debug, quick, default)
+}
