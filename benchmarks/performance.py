@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 TARGET = ROOT / "docs" / "performance.md"
-PACKAGES = ("numpy", "onnxruntime", "PySide6-Essentials", "pyqtgraph", "wfdb", "pandas")
+PACKAGES = ("numpy", "onnxruntime", "PySide6-Essentials", "wfdb", "pandas")
 MIB = 2**20
 
 

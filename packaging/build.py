@@ -151,9 +151,9 @@ def debian_package(name: str) -> Path:
         menu = tree / "usr/share/applications"
         menu.mkdir(parents=True)
         (menu / "echoing.desktop").write_text(DESKTOP_ENTRY, encoding="utf-8")
-        icons = tree / "usr/share/icons/hicolor/scalable/apps"
+        icons = tree / "usr/share/icons/hicolor/256x256/apps"
         icons.mkdir(parents=True)
-        shutil.copy(ROOT / "assets" / "icons" / "echoing.svg", icons)
+        shutil.copy(ROOT / "assets" / "icons" / "echoing.png", icons)
         (tree / "DEBIAN").mkdir()
         (tree / "DEBIAN" / "control").write_text(
             f"Package: echoing-ecg\nVersion: {version()}\nArchitecture: amd64\n"
