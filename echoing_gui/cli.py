@@ -138,6 +138,8 @@ def _predict_files(
         report = _report(path, predictor, start_s)
         if as_json:
             line = json.dumps(report, ensure_ascii=False, allow_nan=False) + "\n"
+            # Bytes of a file name that are no text must not stop the output.
+            line = line.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
         else:
             line = _text(report)
         output.write(line)
@@ -153,12 +155,10 @@ def _predict_files(
 
 def _report(path: Path, predictor: Predictor, start_s: float) -> _Report:
     """Everything that the JSON of one file says; a bad file never stops the others."""
-    # Bytes of a name that are no text must not stop the output.
-    name = os.fsencode(path).decode("utf-8", errors="replace")
     report: _Report = {
         "schema_version": SCHEMA_VERSION,
         "program": {"name": DISTRIBUTION, "version": program_version()},
-        "file": name,
+        "file": str(path),
         "sha256": None,
         "recording": None,
         "state": "error",
@@ -262,11 +262,7 @@ def _number(value: float) -> float | None:
 
 def _text(report: _Report) -> str:
     """Block of the readable output for one file."""
-    # Nothing in a file name may move the cursor or turn the writing direction.
-    name = "".join(
-        char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in report["file"]
-    )
-    lines = [name]
+    lines = [report["file"]]
     if report["recording"]:
         recording = report["recording"]
         simulated = "   SIMULATED ECG" if recording["simulated"] else ""
@@ -291,7 +287,12 @@ def _text(report: _Report) -> str:
     ]
     heads = {"caution": "Caution", "refuse": "Reason"}
     lines += [f"  {heads[reason['severity']]}: {reason['message']}" for reason in report["reasons"]]
-    return "\n".join(lines) + "\n\n"
+    # Nothing in a file may move the cursor or turn the writing direction.
+    printable = (
+        "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in line)
+        for line in lines
+    )
+    return "\n".join(printable) + "\n\n"
 
 
 def _footer(package: ModelPackage) -> str:

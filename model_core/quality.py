@@ -2,7 +2,7 @@
 
 It stands outside the network and looks at physics: a network gives a plausible number for a flat
 line. The limits were set on PTB-XL (1,799 records at 100 Hz, 500 at 500 Hz), LUDB (200) and the
-PhysioNet/CinC Challenges 2020 and 2021 (200), see docs/adr/0103-input-gate.md.
+PhysioNet/CinC Challenges 2020 and 2021 (200), see docs/adr/0006-input-gate.md.
 """
 
 from __future__ import annotations
