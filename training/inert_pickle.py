@@ -56,6 +56,12 @@ _LITERALS = {
     "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "SHORT_BINUNICODE", "SHORT_BINBYTES",
 }  # fmt: skip
 _TUPLES = {"EMPTY_TUPLE": 0, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
+_STEPS = {
+    "EMPTY_DICT", "MARK", "TUPLE", "MEMOIZE", "BINGET", "SETITEM", "SETITEMS", "STACK_GLOBAL",
+    "NEWOBJ", "REDUCE", "BUILD", "STOP",
+}  # fmt: skip
+_KNOWN = _IGNORED | _CONSTANTS.keys() | _LITERALS | _TUPLES.keys() | _STEPS
+_INSTRUCTIONS = {each.code.encode("latin-1"): each for each in pickletools.opcodes}
 _MARK = object()
 
 
@@ -101,9 +107,14 @@ def read_inert(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds, of
 def _build(stream: io.BytesIO) -> Any:  # noqa: ANN401
     stack: list[Any] = []
     memo: list[Any] = []
-    # `genops` reads no byte ahead, so the arrays that follow an instruction can be read in turn.
-    for instruction, argument, position in pickletools.genops(stream):
+    while code := stream.read(1):
+        instruction = _INSTRUCTIONS.get(code)
+        if instruction is None:
+            raise ValueError("this is no pickle")
         kind = instruction.name
+        if kind not in _KNOWN:
+            raise _refusal(f"the instruction {kind}")
+        argument: Any = instruction.arg.reader(stream) if instruction.arg else None
         match kind:
             case _ if kind in _IGNORED:
                 pass
@@ -138,11 +149,9 @@ def _build(stream: io.BytesIO) -> Any:  # noqa: ANN401
                 _expect(isinstance(target, InertObject), "an object")
                 target.state = state
                 stack.append(_read_array(stream, state) if target.name == _ARRAY else target)
-            case "STOP":
+            case _:  # STOP
                 (result,) = stack
                 return result
-            case _:
-                raise _refusal(f"the instruction {kind} at byte {position}")
     raise ValueError("it has no end")
 
 
@@ -193,7 +202,7 @@ def _refusal(what: str) -> EchoingError:
 
 
 def _read_array(stream: io.BytesIO, wrapper: Any) -> NDArray[np.float64]:  # noqa: ANN401
-    """Read the bytes that joblib puts behind its wrapper: padding, with its own length, and data."""
+    """Read what joblib puts behind its wrapper: padding, led by its length, and the values."""
     _expect(isinstance(wrapper, dict) and wrapper.get("subclass") == _NDARRAY, "a numpy array")
     dtype = _dtype(wrapper["dtype"])
     shape = wrapper["shape"]

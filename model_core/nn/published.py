@@ -10,13 +10,18 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from model_core.errors import EchoingError
+from model_core.nn.gaussian import segment_log_variance
+from model_core.nn.registry import register_student
+from model_core.nn.student import Student, StudentOutput
+
+_Module = TypeVar("_Module", bound=nn.Module)
 
 _STAGE_STRIDES = (1, 2, 2, 2)
 _NORM_FLOOR = 1e-8
@@ -81,6 +86,10 @@ class EcgGeometry:
     stage_widths: tuple[int, ...] = (192, 384, 768, 1536)
     stage_blocks: tuple[int, ...] = (3, 4, 23, 3)
     head: HeadGeometry = HeadGeometry(1536)
+
+
+RELEASED_ECG = EcgGeometry()
+TOKEN_SAMPLES = 2 * math.prod(_STAGE_STRIDES)
 
 
 def rank_encoding(length: int, dim: int) -> Tensor:
@@ -232,6 +241,39 @@ class PublishedEcgEncoder(nn.Module):
         return self.head(tokens.transpose(1, 2))
 
 
+class PublishedStudent(Student):
+    """The published ECG encoder as a student: its map has one row, for it tells no leads apart.
+
+    Parameters
+    ----------
+    encoder
+        With the weights to use.
+    n_samples
+        Length of the input.
+    """
+
+    def __init__(self, encoder: PublishedEcgEncoder, n_samples: int = 1000) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.embedding_dim = encoder.head.mean.project.out_features
+        self.row_names = ("all",)
+        self.n_segments = math.ceil(n_samples / TOKEN_SAMPLES)
+
+    def forward(self, ecg_bls: Tensor, keep_bl: Tensor | None = None) -> StudentOutput:
+        """Embed standardised ECGs; a missing lead is given its mean, for the network knows none."""
+        if keep_bl is not None:
+            ecg_bls = ecg_bls * keep_bl[:, :, None]
+        embedding: GaussianEmbedding = self.encoder(ecg_bls)
+        segments = segment_log_variance(embedding.token_log_var)
+        return StudentOutput(embedding.mean, embedding.log_var, segments[:, None])
+
+
+@register_student
+def published(geometry: EcgGeometry = RELEASED_ECG) -> PublishedStudent:
+    """Build the published student with fresh weights."""
+    return PublishedStudent(PublishedEcgEncoder(geometry))
+
+
 def head_geometry(state: Mapping[str, Tensor]) -> HeadGeometry:
     """Read a head's widths off the shapes of its parameters, ``head.*`` in `state`.
 
@@ -303,7 +345,7 @@ def shape_of(state: Mapping[str, Tensor], name: str, n_dims: int) -> tuple[int, 
     return tuple(state[name].shape)
 
 
-def load_state[M: nn.Module](module: M, state: Mapping[str, Tensor]) -> M:
+def load_state(module: _Module, state: Mapping[str, Tensor]) -> _Module:
     """Put `state` into `module`, whole and exact, and set evaluation mode.
 
     Raises

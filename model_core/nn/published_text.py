@@ -23,6 +23,7 @@ from model_core.nn.published import (
 # this width (Devlin et al. 2019; Turc et al. 2019); the weights themselves do not tell.
 _ATTENTION_HEAD_DIM = 64
 _MIN_ATTENTION_HEADS = 2
+RELEASED_TEXT_HEAD = HeadGeometry(token_dim=768)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class TextGeometry:
     n_layers: int = 12
     n_heads: int = 12
     feed_forward: int = 3072
-    head: HeadGeometry = HeadGeometry(768)
+    head: HeadGeometry = RELEASED_TEXT_HEAD
 
 
 class PublishedTextEncoder(nn.Module):

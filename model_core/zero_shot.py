@@ -1,0 +1,133 @@
+"""Zero-shot scores of embeddings against prompts; prompts and their values are data.
+
+Sweep and binary prompts follow EchoCLIP (Christensen et al., Nat Med 2024;30:1481-1488), the
+distance between distributions PCME++ (Chun, ICLR 2024). An ECG is a study of one frame.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+_TOP_PART = 0.2
+
+
+def cosine_similarity(
+    embeddings: NDArray[np.floating], prompts: NDArray[np.floating]
+) -> NDArray[np.floating]:
+    """Cosine of the angle between each embedding and each prompt.
+
+    Parameters
+    ----------
+    embeddings
+        (..., dim), of any length but 0.
+    prompts
+        (prompts, dim), of any length but 0.
+
+    Returns
+    -------
+    NDArray
+        (..., prompts), -1 to 1.
+
+    Examples
+    --------
+    >>> cosine_similarity(np.array([[3.0, 0.0]]), np.array([[1.0, 0.0], [0.0, 2.0]]))
+    array([[1., 0.]])
+    """
+    return _unit(embeddings) @ _unit(prompts).T
+
+
+def sampled_distance(
+    mean: NDArray[np.floating],
+    log_var: NDArray[np.floating],
+    prompt_mean: NDArray[np.floating],
+    prompt_log_var: NDArray[np.floating],
+) -> NDArray[np.floating]:
+    """Closed-form sampled distance (CSD) between diagonal Gaussians: E ||Z1 - Z2||^2.
+
+    ||mean1 - mean2||^2 + sum(var1 + var2), PCME++ equation 2; its negative is the similarity that
+    `sweep_value` and `prompt_score` take.
+
+    Parameters
+    ----------
+    mean, log_var
+        (..., dim); natural logarithm of the variance.
+    prompt_mean, prompt_log_var
+        (prompts, dim).
+
+    Returns
+    -------
+    NDArray
+        (..., prompts), 0 or more.
+
+    Examples
+    --------
+    >>> one = np.zeros((1, 2))
+    >>> sampled_distance(one + 1, one, one, one)
+    array([[6.]])
+    """
+    # The difference itself, not |a|^2 - 2ab + |b|^2, which cancels for near embeddings.
+    between = np.square(mean[..., None, :] - prompt_mean).sum(-1)
+    own = np.exp(log_var).sum(-1)
+    return between + own[..., None] + np.exp(prompt_log_var).sum(-1)
+
+
+def sweep_value(
+    similarity: NDArray[np.floating], values: NDArray[np.floating] | NDArray[np.integer]
+) -> NDArray[np.floating]:
+    """Value told by prompts that sweep a measure's range (EchoCLIP's zero-shot regression).
+
+    In each frame the prompts' values are put in order of falling similarity; these lists are
+    averaged over the frames, and the median of their first fifth is the answer: the lower of the
+    two middle values where their number is even, as in EchoCLIP's figures.
+
+    Parameters
+    ----------
+    similarity
+        (..., frames, prompts); higher is nearer.
+    values
+        (prompts,), the value that each prompt states, in the measure's unit.
+
+    Returns
+    -------
+    NDArray
+        (...), in the unit of `values`.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than five prompts, or `values` does not fit them.
+
+    Examples
+    --------
+    >>> sweep_value(np.array([[0.1, 0.9, 0.2, 0.3, 0.4]]), np.array([10, 20, 30, 40, 50]))
+    np.float64(20.0)
+    """
+    n_top = int(_TOP_PART * len(values))
+    if n_top < 1 or similarity.shape[-1:] != values.shape:
+        raise ValueError(f"{values.shape} values do not fit similarities {similarity.shape}")
+    order = np.argsort(-similarity, axis=-1, kind="stable")[..., :n_top]
+    nearest = np.sort(values[order].mean(-2), axis=-1)
+    return nearest[..., (n_top - 1) // 2]
+
+
+def prompt_score(similarity: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Agreement with a set of prompts that say the same: the mean over frames and prompts.
+
+    Not a probability; a threshold has to be found on data.
+
+    Parameters
+    ----------
+    similarity
+        (..., frames, prompts); higher is nearer.
+
+    Returns
+    -------
+    NDArray
+        (...), in the unit of `similarity`.
+    """
+    return similarity.mean((-2, -1))
+
+
+def _unit(vectors: NDArray[np.floating]) -> NDArray[np.floating]:
+    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)

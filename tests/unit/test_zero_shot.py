@@ -1,0 +1,69 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model_core.zero_shot import cosine_similarity, prompt_score, sampled_distance, sweep_value
+
+
+@pytest.mark.needs_shared
+def test_equals_echoclips_figures(shared: Path):
+    fixture = np.load(shared / "parity" / "echoclip_zero_shot.npz")
+    similarity = cosine_similarity(fixture["frames"], fixture["prompts"])
+    np.testing.assert_allclose(
+        sweep_value(similarity, fixture["values"]), fixture["regression"], rtol=1e-6
+    )
+    np.testing.assert_allclose(
+        prompt_score(similarity[..., :4]), fixture["binary"], rtol=0, atol=1e-7
+    )
+
+
+def test_sampled_distance_is_the_mean_squared_distance_of_samples():
+    rng = np.random.default_rng(0)
+    mean, prompt_mean = rng.normal(size=(3, 5)), rng.normal(size=(2, 5))
+    log_var, prompt_log_var = rng.normal(size=(3, 5)), rng.normal(size=(2, 5))
+    draws = mean + np.exp(log_var / 2) * rng.normal(size=(200_000, 3, 5))
+    prompt_draws = prompt_mean + np.exp(prompt_log_var / 2) * rng.normal(size=(200_000, 2, 5))
+    squared = np.square(draws[:, :, None] - prompt_draws[:, None]).sum(-1)
+    error = squared.std(0) / np.sqrt(len(squared))
+    found = sampled_distance(mean, log_var, prompt_mean, prompt_log_var)
+    assert (np.abs(found - squared.mean(0)) < 5 * error).all()
+
+
+def test_a_vague_prompt_loses_against_an_equally_near_sharp_one():
+    mean, log_var = np.zeros((1, 4)), np.full((1, 4), -5.0)
+    prompts = np.stack([np.full(4, 0.1), np.full(4, -0.1)])
+    similarity = -sampled_distance(mean, log_var, prompts, np.array([[-6.0] * 4, [-2.0] * 4]))
+    assert similarity[0, 0] > similarity[0, 1]
+
+
+def test_sweep_finds_the_value_that_the_embedding_points_at():
+    values = np.arange(101)
+    angles = values / 100 * np.pi / 2
+    prompts = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
+    frames = prompts[[30, 60]][:, None]
+    by_cosine = sweep_value(cosine_similarity(frames, prompts), values)
+    np.testing.assert_allclose(by_cosine, [30, 60], atol=1)
+    sharp = np.full_like(prompts, -20.0)
+    by_distance = sweep_value(-sampled_distance(frames, sharp[:2, None], prompts, sharp), values)
+    np.testing.assert_allclose(by_distance, by_cosine)
+
+
+def test_sweep_averages_the_frames_ranked_values_not_their_similarities():
+    values = np.array([0.0, 10.0, 20.0, 30.0, 40.0])
+    frames = np.array([[9.0, 1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 3.0, 4.0, 5.0]])
+    assert sweep_value(frames, values) == (0 + 40) / 2
+
+
+def test_cosine_does_not_depend_on_length():
+    rng = np.random.default_rng(1)
+    frames, prompts = rng.normal(size=(2, 3, 8)), rng.normal(size=(4, 8))
+    np.testing.assert_allclose(
+        cosine_similarity(7 * frames, prompts / 3), cosine_similarity(frames, prompts)
+    )
+
+
+@pytest.mark.parametrize("n_values", [4, 6])
+def test_sweep_refuses_values_that_do_not_fit(n_values: int):
+    with pytest.raises(ValueError, match="do not fit"):
+        sweep_value(np.zeros((1, 1, n_values if n_values < 5 else 5)), np.zeros(n_values))
