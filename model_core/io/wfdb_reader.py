@@ -88,7 +88,7 @@ def recognises(path: Path) -> bool:
     """Whether `path` is a WFDB header, a data file that one names, or a record's name."""
     if path.suffix.lower() in SUFFIXES:
         return True
-    header = _header_path(path)
+    header = path.with_suffix(".hea")
     if not header.is_file():
         return False
     return not path.suffix or path.name in header.read_text(encoding="latin-1")
@@ -114,7 +114,7 @@ def read(path: Path) -> Recording:
         If a file is missing, damaged, outside the record's folder or beyond the limits of this
         module, or if gain, unit, rate or length are not stated.
     """
-    header = _header_path(path)
+    header = path.with_suffix(".hea")
     if not header.is_file():
         raise ReadError(
             f"The header {header.name} is not there.",
@@ -158,10 +158,6 @@ def read(path: Path) -> Recording:
             simulated=any("simulated ecg" in line.lower() for line in comments),
         ),
     )
-
-
-def _header_path(path: Path) -> Path:
-    return path.with_suffix(".hea") if path.suffix.lower() != ".hea" else path
 
 
 def _bad_header(

@@ -272,9 +272,10 @@ def _quantities(outputs: _Outputs, manifest: Manifest) -> list[tuple[float, floa
 
 def _implausible(outputs: _Outputs, manifest: Manifest) -> str:
     """Why the outputs cannot be true, as a sentence; empty if they can."""
-    if not all(np.isfinite(values).all() for values in outputs.values()) or (
-        np.abs(outputs["segment_log_var"]) > LARGEST_LOG_VAR
-    ).any():
+    if (
+        not all(np.isfinite(values).all() for values in outputs.values())
+        or (np.abs(outputs["segment_log_var"]) > LARGEST_LOG_VAR).any()
+    ):
         return "The model gave no number."
     quantities = _quantities(outputs, manifest)
     values: dict[str, float] = {}
