@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import tempfile
@@ -12,6 +13,7 @@ from PySide6.QtCore import QEventLoop, QTimer
 from PySide6.QtGui import QColor, QImage
 
 from echoing_gui import resources, theme
+from echoing_gui.errors import Unexpected, log
 from echoing_gui.state import AppState, Stage
 from echoing_gui.view_models.results import result_view
 from echoing_gui.wiring import Program, build, default_services, make_application
@@ -60,6 +62,11 @@ def _steps(picture: Path | None) -> Iterator[str]:
     package = f"{identity.name} {identity.version}"
     yield f"model package {package}: golden numbers within {difference:.1e}"
 
+    log.addHandler(logging.NullHandler())
+    unexpected = Unexpected()
+    errors: list[BaseException] = []
+    unexpected.happened.connect(errors.append)
+    unexpected.install()
     app = make_application()
     with tempfile.TemporaryDirectory() as folder:
         program = build(default_services(), Path(folder))
@@ -73,6 +80,9 @@ def _steps(picture: Path | None) -> Iterator[str]:
         finally:
             program.window.close()
             app.sendPostedEvents()
+            unexpected.remove()
+    if errors:
+        raise SelfTestError(f"unexpected error: {errors[0]!r}")
 
 
 def _open_demonstration(program: Program) -> AppState:

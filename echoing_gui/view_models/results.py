@@ -14,7 +14,8 @@ from model_core.types import (
     ResultState,
 )
 
-RESEARCH_ONLY = "Research use only. Not a medical device."
+RESEARCH_SENTENCES = ("Research use only.", "Not a medical device.")
+RESEARCH_ONLY = " ".join(RESEARCH_SENTENCES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,13 +145,11 @@ def result_view(state: AppState) -> ResultView:
     """Make the result panel; numbers only beside the recording that they belong to."""
     package = state.package
     package_line = f"Model package: {package.name} {package.version}" if package else ""
-    # Each model package says its own caveat; that this is no medical device holds for all.
-    caveat = RESEARCH_ONLY
-    if package and package.caveat:
-        caveat = package.caveat
-        if "research use only" not in caveat.lower():
-            caveat = f"{caveat} {RESEARCH_ONLY}"
-
+    caveat = package.caveat if package else ""
+    # Each model package says its own caveat; these hold for all, and are said once.
+    for sentence in RESEARCH_SENTENCES:
+        if sentence.rstrip(".").lower() not in caveat.lower():
+            caveat = f"{caveat} {sentence}".strip()
     base = ResultView("No result", package_line=package_line, caveat=caveat)
     if state.job.stage is Stage.READING:
         return replace(base, headline="Reading", source=state.job.source_name)

@@ -1,0 +1,146 @@
+"""Recordings, predictions and a program with fake services for the tests of the window."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from echoing_gui.controller import Model, Services
+from echoing_gui.wiring import Program, build
+from model_core.errors import CancelToken, ReadError
+from model_core.leads import STANDARD_LEADS
+from model_core.types import (
+    FindingProbability,
+    MeasureEstimate,
+    PackageIdentity,
+    Prediction,
+    PredictionInterval,
+    Reason,
+    Recording,
+    RecordingMetadata,
+    SegmentVariance,
+    Severity,
+)
+
+FS = 500.0
+IDENTITY = PackageIdentity(
+    "ab" * 32, "Test package", "3.1.4", "Demonstration model: trained on simulated echo outcomes."
+)
+FLAT_LEAD = Reason("flat_lead", Severity.REFUSE, "A chest lead is flat.", "V2")
+NOISY_LEAD = Reason("noisy_lead", Severity.CAUTION, "A chest lead is noisy.", "V3")
+
+
+def spike_signal(
+    duration_s: float = 10.0, fs: float = FS, n_leads: int = 12, *, at_s: tuple[float, ...] = (1.0,)
+) -> np.ndarray:
+    """Zero everywhere but for triangles of 1 mV, 40 ms wide, at given times; leads x samples."""
+    time_s = np.arange(round(duration_s * fs)) / fs
+    row = np.zeros_like(time_s)
+    for peak_s in at_s:
+        row = np.maximum(row, 1 - np.abs(time_s - peak_s) / 0.02)
+    return np.tile(row, (n_leads, 1)).astype(np.float32)
+
+
+def recording(
+    name: str = "a.hea",
+    signal_mv: np.ndarray | None = None,
+    fs: float = FS,
+    leads: tuple[str, ...] = STANDARD_LEADS,
+    **metadata: Any,
+) -> Recording:
+    """Make a recording; its name is its identity."""
+    signal = spike_signal(n_leads=len(leads)) if signal_mv is None else signal_mv
+    return Recording(name, signal, fs, leads, name, RecordingMetadata(**metadata))
+
+
+def variance(start_s: float = 0.0, leads: tuple[str, ...] = STANDARD_LEADS) -> SegmentVariance:
+    """Ten seconds of segments of 0.2 s, each lead and segment with a value of its own."""
+    values = np.linspace(0.1, 2.0, len(leads) * 50).reshape(len(leads), 50).astype(np.float32)
+    edges_s = np.linspace(start_s, start_s + 10, 51, dtype=np.float32)
+    return SegmentVariance(values, leads, edges_s, (0.1, 2.0))
+
+
+def prediction(
+    of: Recording, *reasons: Reason, start_s: float = 0.0, lvef: float = 54.6
+) -> Prediction:
+    """Make a prediction; a refusal if a reason says so."""
+    if any(reason.severity is Severity.REFUSE for reason in reasons):
+        return Prediction(of.recording_id, IDENTITY, (start_s, start_s + 10), reasons=reasons)
+    return Prediction(
+        of.recording_id,
+        IDENTITY,
+        (start_s, start_s + 10),
+        estimates=(
+            MeasureEstimate("lvef", lvef, PredictionInterval(43.2, 65.8, 0.9)),
+            MeasureEstimate("lvedv", 121.0, PredictionInterval(85.0, 172.0, 0.9)),
+            MeasureEstimate("lvesv", 56.0, PredictionInterval(31.0, 94.0, 0.9)),
+        ),
+        findings=(FindingProbability("lvef_below_40", 0.123),),
+        segment_variance=variance(start_s),
+        reasons=reasons,
+    )
+
+
+@dataclass
+class FakeServices:
+    """Reads recordings from a dictionary and predicts what it is told.
+
+    Attributes
+    ----------
+    files
+        Recordings by file name; others cannot be read.
+    reasons
+        Reasons of the next predictions, by file name.
+    hold
+        Files whose prediction waits until the event is set or the job cancelled.
+    read_hold
+        The same for reading.
+    broken
+        Raised instead of predicting.
+    package_error
+        Raised instead of loading the package.
+    """
+
+    files: dict[str, Recording] = field(default_factory=dict)
+    reasons: dict[str, tuple[Reason, ...]] = field(default_factory=dict)
+    hold: dict[str, threading.Event] = field(default_factory=dict)
+    read_hold: dict[str, threading.Event] = field(default_factory=dict)
+    broken: Exception | None = None
+    package_error: Exception | None = None
+    cancelled: list[str] = field(default_factory=list)
+
+    def services(self) -> Services:
+        return Services(self._read, self._load, Path("demo.hea"))
+
+    def _read(self, path: Path) -> Recording:
+        if path.name in self.read_hold:
+            self.read_hold[path.name].wait(10)
+        if path.name not in self.files:
+            raise ReadError("The file is damaged.", hint="Export it again.", code="damaged")
+        return self.files[path.name]
+
+    def _load(self) -> Model:
+        if self.package_error is not None:
+            raise self.package_error
+        return Model(IDENTITY, self._predict)
+
+    def _predict(self, of: Recording, token: CancelToken) -> Prediction:
+        if self.broken is not None:
+            raise self.broken
+        gate = self.hold.get(of.source_name)
+        if gate is not None:
+            token.on_cancel(gate.set)
+            gate.wait(10)
+            if token.cancelled:
+                self.cancelled.append(of.source_name)
+            token.raise_if_cancelled()
+        return prediction(of, *self.reasons.get(of.source_name, ()))
+
+
+def make_program(fake: FakeServices, folder: Path) -> Program:
+    """Window and controller, connected, not yet shown."""
+    return build(fake.services(), folder)
