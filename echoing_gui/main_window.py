@@ -55,7 +55,7 @@ _TOOLBAR: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
     ("Layout", (("grid", "3x4"), ("rows", "12x1"))),
     ("mm/s", (("speed_12.5", "12.5"), ("speed_25", "25"), ("speed_50", "50"))),
     ("mm/mV", (("gain_5", "5"), ("gain_10", "10"), ("gain_20", "20"))),
-    ("Zoom", (("zoom_out", "−"), ("zoom_reset", "To scale"), ("zoom_in", "+"))),
+    ("Zoom", (("zoom_out", "−"), ("zoom_reset", "100 %"), ("zoom_in", "+"))),
     ("", (("variance", "Variance strips"),)),
 )
 

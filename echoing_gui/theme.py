@@ -245,6 +245,7 @@ QToolBar QToolButton {{ border: 1px solid transparent; border-radius: 4px; paddi
 QToolBar QToolButton:hover {{ border-color: {line}; }}
 QToolBar QToolButton:checked {{ background: {accent}; color: {on_accent}; }}
 QToolBar QToolButton:focus {{ border: 2px solid {accent}; padding: 3px 7px; }}
+QToolBar #qt_toolbar_ext_button {{ padding: 0; }}
 QPushButton {{ background: {raised}; border: 1px solid {line}; border-radius: 4px;
   padding: 5px 12px; }}
 QPushButton:hover {{ border-color: {accent}; }}

@@ -10,7 +10,7 @@ from PySide6.QtGui import QBrush, QColor, QFontMetricsF, QPainter, QPen
 
 from echoing_gui import theme
 from echoing_gui.view_models.sheet import number_text
-from echoing_gui.view_models.texts import LEGEND, NOT_COMPUTED
+from echoing_gui.view_models.texts import LEGEND, LEGEND_SHORT, NOT_COMPUTED
 
 _TEXT_PX = 13.0
 _LINE_PX = 22.0
@@ -143,6 +143,7 @@ def _paint_legend(
     x = cell.right() + gap
     put(NOT_COMPUTED)
     x += gap
-    _paint_text(
-        painter, QRectF(x, row.top(), row.right() - x, row.height()), LEGEND, theme.PAPER_MUTED
-    )
+    room = QRectF(x, row.top(), max(0.0, row.right() - x), row.height())
+    # Cut in the middle, the long text could lose its "not".
+    text = LEGEND if metrics.horizontalAdvance(LEGEND) <= room.width() else LEGEND_SHORT
+    _paint_text(painter, room, text, theme.PAPER_MUTED)

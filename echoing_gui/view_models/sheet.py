@@ -222,7 +222,7 @@ def lay_out(
             up = max(up, max(labels) + LABEL_HEIGHT_MM)
         down = max(max(_extent(-v, gain) for v in cut), _LEAST_DOWN_MM)
         if n_row == 0:
-            baseline = _up_to(up + MARGIN_MM, 5.0)
+            baseline = _up_to(max(up, PULSE_MV * gain) + MARGIN_MM, 5.0)
             top = 0.0
         else:
             spacing = max(_up_to(below + up, _SPACING_STEP_MM[layout]), _LEAST_SPACING_MM[layout])

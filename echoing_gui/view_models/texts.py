@@ -11,6 +11,7 @@ LEGEND = (
     "Segment variance (dimensionless, log scale): where the estimate is unstable, "
     "not where disease is"
 )
+LEGEND_SHORT = "unstable estimate, not disease"
 NOT_COMPUTED = "not computed"
 WHOLE_RECORDING_HINT = "Layout 12x1 shows the whole recording."
 
