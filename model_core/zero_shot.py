@@ -100,8 +100,9 @@ def sweep_value(
 
     Examples
     --------
-    >>> sweep_value(np.array([[0.1, 0.9, 0.2, 0.3, 0.4]]), np.array([10, 20, 30, 40, 50]))
-    np.float64(20.0)
+    >>> similarity = np.array([[0.1, 0.9, 0.2, 0.3, 0.4]])
+    >>> float(sweep_value(similarity, np.array([10, 20, 30, 40, 50])))
+    20.0
     """
     n_top = int(_TOP_PART * len(values))
     if n_top < 1 or similarity.shape[-1:] != values.shape:

@@ -22,8 +22,8 @@ from model_core.nn.published_text import PublishedTextEncoder, published_text_en
 from training.inert_pickle import SCALER, InertObject, read_inert
 
 _MIN_SCALE = 1e-8
-# Their names to ours, in this order. The buffer `position_ids` counts 0, 1, 2 and was saved by
-# older releases of transformers; BERT's own pooler is not used.
+_WEIGHT_TYPES = {torch.float32, torch.float16, torch.bfloat16, torch.float64, torch.int64}
+# Their names to ours, applied in this order.
 _RENAMES = (
     (r"^(ecg|text)_encoder\.(?=(std_)?(linear|gpool)\.)", r"\1_encoder.head."),
     (r"\.head\.linear\.", ".head.mean.project."),
@@ -37,6 +37,7 @@ _RENAMES = (
     (r"^(ecg_encoder\.layer\d+\.\d+)\.bn(\d)\.", r"\1.norm\2."),
 )
 _STAGE = re.compile(r"^ecg_encoder\.layer(\d+)\.")
+# BERT's own pooler is not used; `position_ids` counts 0, 1, 2 (saved by older transformers).
 _UNUSED = re.compile(r"^text_encoder\.backbone\.(pooler\.|embeddings\.position_ids$)")
 
 
@@ -96,11 +97,14 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
             code="unsafe_weights",
         ) from error
     if not isinstance(state, dict) or not all(
-        isinstance(name, str) and isinstance(values, Tensor) for name, values in state.items()
+        isinstance(name, str) and _is_plain(values) for name, values in state.items()
     ):
         raise EchoingError(
             f"{path.name} does not hold weights by name.", code="not_published_weights"
         )
+    # Strides of zero would let a small file stand for any amount of memory.
+    if sum(values.nbytes for values in state.values()) > path.stat().st_size:
+        raise EchoingError(f"{path.name} claims more weights than it holds.", code="unsafe_weights")
     return dict(state)
 
 
@@ -165,6 +169,15 @@ def read_scaler(path: Path) -> Standardisation:
             f"{path.name} does not hold a mean and a scale for each lead.", code="not_a_scaler"
         )
     return Standardisation(tuple(mean.tolist()), tuple(np.maximum(scale, _MIN_SCALE).tolist()))
+
+
+def _is_plain(values: object) -> bool:
+    return (
+        isinstance(values, Tensor)
+        and values.layout is torch.strided
+        and values.device.type == "cpu"
+        and values.dtype in _WEIGHT_TYPES
+    )
 
 
 def _translate(name: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
@@ -326,7 +326,8 @@ def published_ecg_encoder(state: Mapping[str, Tensor]) -> PublishedEcgEncoder:
     EchoingError
         If names or shapes are not those of this network.
     """
-    return load_state(PublishedEcgEncoder(ecg_geometry(state)), state)
+    geometry = ecg_geometry(state)
+    return build_from(lambda: PublishedEcgEncoder(geometry), state)
 
 
 def shape_of(state: Mapping[str, Tensor], name: str, n_dims: int) -> tuple[int, ...]:
@@ -338,31 +339,46 @@ def shape_of(state: Mapping[str, Tensor], name: str, n_dims: int) -> tuple[int, 
         If it is missing or has not `n_dims` dimensions.
     """
     if name not in state or state[name].ndim != n_dims:
-        raise EchoingError(
-            f"The weights are not the published network's: they lack {name}.",
-            code="not_published_weights",
-        )
+        raise _not_published(f"they lack {name}")
     return tuple(state[name].shape)
 
 
-def load_state(module: _Module, state: Mapping[str, Tensor]) -> _Module:
-    """Put `state` into `module`, whole and exact, and set evaluation mode.
+def build_from(build: Callable[[], _Module], state: Mapping[str, Tensor]) -> _Module:
+    """Build a network and put `state` into it, whole and exact, in evaluation mode.
+
+    Nothing is allocated before names and shapes are known to fit: a small file could otherwise ask
+    for any amount of memory.
 
     Raises
     ------
     EchoingError
         If a parameter is missing, left over, of another shape or not finite.
     """
-    broken = [name for name, values in state.items() if not torch.isfinite(values).all()]
-    if broken:
-        raise EchoingError(
-            f"The weights hold values that are not numbers, first in {broken[0]}.",
-            code="not_finite_weights",
-        )
     try:
-        module.load_state_dict(state)
-    except RuntimeError as error:
-        raise EchoingError(
-            f"The weights do not fit the published network: {error}", code="not_published_weights"
-        ) from error
+        with torch.device("meta"):
+            expected = {name: values.shape for name, values in build().state_dict().items()}
+    except (ValueError, RuntimeError) as error:  # widths that no network can have
+        raise _not_published("their shapes contradict one another") from error
+    for name in sorted(expected.keys() | state.keys()):
+        if name not in state:
+            raise _not_published(f"they lack {name}")
+        if name not in expected:
+            raise _not_published(f"it has no {name}")
+        if state[name].shape != expected[name]:
+            raise _not_published(
+                f"{name} has shape {tuple(state[name].shape)}, not {tuple(expected[name])}"
+            )
+        if not torch.isfinite(state[name]).all():
+            raise EchoingError(
+                f"The weights hold values that are not numbers, first in {name}.",
+                code="not_finite_weights",
+            )
+    module = build()
+    module.load_state_dict(state)
     return module.eval()
+
+
+def _not_published(why: str) -> EchoingError:
+    return EchoingError(
+        f"The weights are not the published network's: {why}.", code="not_published_weights"
+    )

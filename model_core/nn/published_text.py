@@ -14,8 +14,8 @@ from model_core.nn.published import (
     GaussianEmbedding,
     GaussianHead,
     HeadGeometry,
+    build_from,
     head_geometry,
-    load_state,
     shape_of,
 )
 
@@ -125,4 +125,5 @@ def published_text_encoder(state: Mapping[str, Tensor]) -> PublishedTextEncoder:
     EchoingError
         If names or shapes are not those of this network.
     """
-    return load_state(PublishedTextEncoder(text_geometry(state)), state)
+    geometry = text_geometry(state)
+    return build_from(lambda: PublishedTextEncoder(geometry), state)

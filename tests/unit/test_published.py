@@ -219,6 +219,21 @@ def test_other_weights_are_refused(small_encoder: PublishedEcgEncoder):
         assert caught.value.code == "not_published_weights", what
 
 
+def test_shapes_that_would_fill_the_memory_are_refused(small_encoder: PublishedEcgEncoder):
+    state = small_encoder.state_dict()
+    huge = {name: torch.zeros(2_000_000, 1, 1) for name in state if "stages.0" in name}
+    with pytest.raises(EchoingError) as caught:
+        published_ecg_encoder({**state, **huge})
+    assert caught.value.code == "not_published_weights"
+
+
+def test_a_file_that_claims_more_than_it_holds_is_refused(tmp_path: Path):
+    path = tmp_path / "weights.pt"
+    torch.save({"stem_conv.weight": torch.zeros(1).expand(1 << 40)}, path)
+    with pytest.raises(EchoingError, match="claims more"):
+        read_state_dict(path)
+
+
 def test_weights_that_are_not_numbers_are_refused(small_encoder: PublishedEcgEncoder):
     state = small_encoder.state_dict()
     state["stem_conv.weight"][0, 0, 0] = torch.nan
@@ -268,7 +283,17 @@ def test_truncated_weights_are_refused(tmp_path: Path, small_encoder: PublishedE
             read_state_dict(path)
 
 
-@pytest.mark.parametrize("held", [[torch.zeros(1)], {"a": 1}, {1: torch.zeros(1)}, 3])
+@pytest.mark.parametrize(
+    "held",
+    [
+        [torch.zeros(1)],
+        {"a": 1},
+        {1: torch.zeros(1)},
+        3,
+        {"a": torch.zeros(1, device="meta")},
+        {"a": torch.zeros(2).to_sparse()},
+    ],
+)
 def test_a_file_without_named_weights_is_refused(tmp_path: Path, held: object):
     path = tmp_path / "weights.pt"
     torch.save(held, path)
