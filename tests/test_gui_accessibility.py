@@ -12,6 +12,8 @@ from PySide6.QtWidgets import (
     QApplication,
     QLabel,
     QScrollBar,
+    QToolBar,
+    QToolButton,
     QWidget,
 )
 
@@ -58,6 +60,14 @@ def test_every_button_has_a_name(program):
         if button.isVisible():
             interface = QAccessible.queryAccessibleInterface(button)
             assert interface.text(QAccessible.Text.Name), button
+
+
+def test_short_toolbar_buttons_are_spoken_in_full(program):
+    bar = program.window.findChild(QToolBar)
+    names = {button.text(): button.accessibleName() for button in bar.findChildren(QToolButton)}
+    assert names["25"] == "Speed 25 mm/s"
+    assert names["10"] == "Gain 10 mm/mV"
+    assert names["−"] == "Zoom out"
 
 
 def test_tab_reaches_everything(qtbot, opened):

@@ -63,6 +63,19 @@ def test_a_result_already_queued_is_dropped_after_cancellation(qtbot, runner, re
     assert not reports
 
 
+def test_a_result_already_queued_is_dropped_for_a_newer_job(qtbot, runner, reports):
+    done, gate = threading.Event(), threading.Event()
+    runner.submit("a", lambda _token: "late")
+    runner._pool.submit(done.set)
+    assert done.wait(10)
+    runner.submit("a", lambda _token: gate.wait(10) and "new")
+    qtbot.wait(50)
+    assert not reports
+    gate.set()
+    qtbot.waitUntil(lambda: bool(reports))
+    assert reports[0].value == "new"
+
+
 def test_lanes_do_not_disturb_each_other(qtbot, runner, reports):
     gate = threading.Event()
     runner.submit("a", lambda _token: gate.wait(10) and "a")
