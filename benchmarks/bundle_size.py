@@ -12,7 +12,12 @@ from pathlib import Path
 
 MIB = 2**20
 # Library folders that wheels lay beside their package.
-BELONGS_TO = {"numpy.libs": "numpy", "numpy-": "numpy", "shiboken6": "PySide6"}
+BELONGS_TO = {
+    "numpy.libs": "numpy",
+    "numpy-": "numpy",
+    "shiboken6": "PySide6",
+    "echoing": "echoing and pure Python",
+}
 
 
 def package_of(path: Path) -> str:
