@@ -10,15 +10,16 @@ from PySide6.QtGui import (
     QMouseEvent,
     QPaintDevice,
     QPainter,
-    QPaintEvent,
     QResizeEvent,
     QWheelEvent,
 )
 from PySide6.QtWidgets import (
-    QAbstractScrollArea,
+    QAbstractSlider,
+    QGridLayout,
     QHBoxLayout,
     QLabel,
     QPushButton,
+    QScrollBar,
     QStackedLayout,
     QToolTip,
     QVBoxLayout,
@@ -26,16 +27,27 @@ from PySide6.QtWidgets import (
 )
 
 from echoing_gui.graphics import bands, paper
-from echoing_gui.graphics.traces import Cache
+from echoing_gui.graphics.canvas import Canvas
 from echoing_gui.state import AppState, Stage
 from echoing_gui.view_models import texts
 from echoing_gui.view_models.sheet import Sheet, build_sheet, hover_text
 
 _ARROW_MM = 10.0
-_MOST_CHUNKS = 400
+_Move = QAbstractSlider.SliderAction
+# Which scroll bar a key moves (0 horizontal, 1 vertical), and how.
+_KEYS = {
+    Qt.Key.Key_Left: (0, _Move.SliderSingleStepSub),
+    Qt.Key.Key_Right: (0, _Move.SliderSingleStepAdd),
+    Qt.Key.Key_Home: (0, _Move.SliderToMinimum),
+    Qt.Key.Key_End: (0, _Move.SliderToMaximum),
+    Qt.Key.Key_Up: (1, _Move.SliderSingleStepSub),
+    Qt.Key.Key_Down: (1, _Move.SliderSingleStepAdd),
+    Qt.Key.Key_PageUp: (1, _Move.SliderPageStepSub),
+    Qt.Key.Key_PageDown: (1, _Move.SliderPageStepAdd),
+}
 
 
-class EcgView(QAbstractScrollArea):
+class EcgView(QWidget):
     """Shows the sheet to scale; drag, wheel, scroll bars and arrow keys move it."""
 
     hovered = Signal(str)
@@ -45,13 +57,34 @@ class EcgView(QAbstractScrollArea):
         self.setObjectName("ecgView")
         self.setAccessibleName("12-lead ECG")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setFrameShape(QAbstractScrollArea.Shape.NoFrame)
-        self.viewport().setMouseTracking(True)
-        self.viewport().setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
+        self.setMouseTracking(True)
+        self._canvas = Canvas(self)
+        self._canvas.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._bars = (QScrollBar(Qt.Orientation.Horizontal), QScrollBar(Qt.Orientation.Vertical))
+        grid = QGridLayout(self)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setSpacing(0)
+        grid.addWidget(self._canvas, 0, 0)
+        grid.addWidget(self._bars[0], 1, 0)
+        grid.addWidget(self._bars[1], 0, 1)
+        for bar in self._bars:
+            bar.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+            bar.valueChanged.connect(self._place)
         self._state = AppState()
         self._sheet: Sheet | None = None
-        self._cache: Cache = {}
         self._drag_from: QPoint | None = None
+
+    def viewport(self) -> QWidget:
+        """Get the widget that the picture is painted on."""
+        return self._canvas.viewport()
+
+    def horizontalScrollBar(self) -> QScrollBar:
+        """Get the one that moves along the recording."""
+        return self._bars[0]
+
+    def verticalScrollBar(self) -> QScrollBar:
+        """Get the one that moves over the rows."""
+        return self._bars[1]
 
     @property
     def sheet(self) -> Sheet | None:
@@ -64,12 +97,12 @@ class EcgView(QAbstractScrollArea):
         drawn = ("recording", "prediction", "options", "variance_held", "screen")
         if any(getattr(old, name) is not getattr(new, name) for name in drawn):
             self._sheet = build_sheet(new)
-            self._cache.clear()
+            self._canvas.sheet_item.set_sheet(self._sheet)
+            self._canvas.set_texts(self.band_texts())
             self._update_range()
             if old.recording is not new.recording:
-                self.horizontalScrollBar().setValue(0)
-                self.verticalScrollBar().setValue(0)
-            self.viewport().update()
+                for bar in self._bars:
+                    bar.setValue(0)
         summary = texts.picture_summary(new)
         if summary != self.accessibleDescription():
             self.setAccessibleDescription(summary)
@@ -113,25 +146,14 @@ class EcgView(QAbstractScrollArea):
             scale=sheet.scale if sheet else None,
         )
 
-    def paintEvent(self, _event: QPaintEvent) -> None:
-        """Paint paper, recording and the lines above and below."""
-        self.paint(self.viewport())
-
     def paint(self, device: QPaintDevice) -> None:
         """Paint what the viewport shows, in the pixels of a device of the same size."""
+        self._canvas.place(self.camera(device.devicePixelRatioF()))
         painter = QPainter(device)
-        ratio = device.devicePixelRatioF()
-        painter.scale(1 / ratio, 1 / ratio)
-        camera = self.camera(ratio)
-        if len(self._cache) > _MOST_CHUNKS:
-            self._cache.clear()
-        paper.paint_sheet(painter, self._sheet, camera, self._cache)
-        area, band_texts = camera.area, self.band_texts()
-        header = QRectF(0, 0, area.width(), area.top())
-        bands.paint_header(painter, header, band_texts, ratio)
-        footer = QRectF(0, area.bottom(), area.width(), bands.footer_height(ratio) + 1)
-        bands.paint_footer(painter, footer, band_texts, ratio)
+        rect = self.viewport().rect()
+        self._canvas.render(painter, QRectF(rect), rect)
         painter.end()
+        self._place()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Fit the scroll bars."""
@@ -139,39 +161,37 @@ class EcgView(QAbstractScrollArea):
         self._update_range()
 
     def event(self, event: QEvent) -> bool:
-        """Fit the scroll bars to another pixel density."""
-        if event.type() == QEvent.Type.DevicePixelRatioChange:
-            self._cache.clear()
+        """Fit the scroll bars to another pixel density, and the paper to a new layout."""
+        handled = super().event(event)
+        if event.type() in (QEvent.Type.DevicePixelRatioChange, QEvent.Type.LayoutRequest):
             self._update_range()
-        return super().event(event)
+        return handled
 
-    def scrollContentsBy(self, _dx: int, _dy: int) -> None:
-        """Paint anew: the lines above and below stay where they are."""
-        self.viewport().update()
+    def _place(self) -> None:
+        """Move the paper to where the scroll bars stand."""
+        self._canvas.place(self.camera(self.viewport().devicePixelRatioF()))
 
     def sizeHint(self) -> QSize:
         """Room for ten seconds at the usual size of a screen's pixels."""
         return QSize(1080, 720)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Go to the start or the end; arrows and pages are the scroll area's own."""
-        bar = self.horizontalScrollBar()
-        if event.key() == Qt.Key.Key_Home:
-            bar.setValue(bar.minimum())
-        elif event.key() == Qt.Key.Key_End:
-            bar.setValue(bar.maximum())
-        else:
+        """Move by arrows and pages, to the start or to the end."""
+        move = _KEYS.get(Qt.Key(event.key()))
+        if move is None:
             super().keyPressEvent(event)
+        else:
+            self._bars[move[0]].triggerAction(move[1])
 
     def wheelEvent(self, event: QWheelEvent) -> None:
-        """Move along the recording when there is nothing above or below to move to."""
-        vertical = self.verticalScrollBar()
-        if vertical.maximum() == 0 and event.angleDelta().y() and not event.angleDelta().x():
-            bar = self.horizontalScrollBar()
-            bar.setValue(bar.value() - event.angleDelta().y())
-            event.accept()
-            return
-        super().wheelEvent(event)
+        """Scroll; along the recording when there is nothing above or below to move to."""
+        delta = event.angleDelta()
+        across, down = delta.x(), delta.y()
+        if self._bars[1].maximum() == 0 and not across:
+            across, down = down, 0
+        for bar, by in zip(self._bars, (across, down), strict=True):
+            bar.setValue(bar.value() - by)
+        event.accept()
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """Take hold of the paper."""
@@ -190,10 +210,7 @@ class EcgView(QAbstractScrollArea):
         if self._drag_from is not None:
             moved = event.position().toPoint() - self._drag_from
             self._drag_from = event.position().toPoint()
-            for bar, by in (
-                (self.horizontalScrollBar(), moved.x()),
-                (self.verticalScrollBar(), moved.y()),
-            ):
+            for bar, by in zip(self._bars, (moved.x(), moved.y()), strict=True):
                 bar.setValue(bar.value() - by)
             return
         text = self.text_at(event.position())
@@ -230,23 +247,28 @@ class EcgView(QAbstractScrollArea):
         return paper.gutter_px(self._sheet.layout, px_per_mm, ratio)
 
     def _update_range(self) -> None:
+        """Show the scroll bars that are needed, with the range that is needed."""
         ratio = self.viewport().devicePixelRatioF()
         px_per_mm = self._state.screen.device_px_per_mm * self._state.options.zoom / ratio
         width = height = 0.0
         if self._sheet is not None:
             width = self._sheet.width_mm * px_per_mm + self._gutter(ratio) / ratio
             height = self._sheet.height_mm * px_per_mm
-        page_height = (
-            self.viewport().height()
-            - (bands.header_height(ratio) + bands.footer_height(ratio)) / ratio
-        )
-        for bar, size, page in (
-            (self.horizontalScrollBar(), width, self.viewport().width()),
-            (self.verticalScrollBar(), height, page_height),
-        ):
-            bar.setRange(0, max(0, round(size - page)))
-            bar.setPageStep(max(1, round(page)))
+        bands_height = (bands.header_height(ratio) + bands.footer_height(ratio)) / ratio
+        page = [self.width(), self.height() - bands_height]
+        shown = [False, False]
+        for _ in range(2):  # one bar takes room that may make the other one necessary
+            for axis, size in enumerate((width, height)):
+                if not shown[axis] and round(size - page[axis]) > 0:
+                    shown[axis] = True
+                    other = self._bars[axis].sizeHint()
+                    page[1 - axis] -= other.height() if axis == 0 else other.width()
+        for axis, (bar, size) in enumerate(zip(self._bars, (width, height), strict=True)):
+            bar.setVisible(shown[axis])
+            bar.setRange(0, max(0, round(size - page[axis])))
+            bar.setPageStep(max(1, round(page[axis])))
             bar.setSingleStep(round(_ARROW_MM * px_per_mm))
+        self._place()
 
 
 class TracesPanel(QWidget):
