@@ -128,7 +128,7 @@ class TeacherConfig:
     """The small image-text teacher; sizes as in `ImageTextTeacher`."""
 
     fit: FitConfig
-    channels: tuple[int, ...] = (24, 48, 64, 96)
+    channels: tuple[int, ...] = (16, 32, 64, 96)
     text_width: int = 128
     text_blocks: int = 2
 

@@ -17,7 +17,7 @@ from training.config import (
 
 
 def debug() -> RunConfig:
-    """Every stage in a minute, for tests; what comes out knows nothing."""
+    """Set up every stage in a minute, for tests; what comes out knows nothing."""
     return RunConfig(
         recipe="debug",
         cohort=CohortConfig(
@@ -48,7 +48,7 @@ def debug() -> RunConfig:
 
 
 def quick() -> RunConfig:
-    """A few minutes: enough to see whether a change helps."""
+    """Set up a few minutes: enough to see whether a change helps."""
     return RunConfig(
         recipe="quick",
         cohort=CohortConfig(n_virtual=4000, n_held_out=600, train_draws=2),
@@ -67,19 +67,21 @@ def quick() -> RunConfig:
 
 
 def default() -> RunConfig:
-    """The settings behind the model package that ships with the program."""
+    """Set up the run behind the model package that ships with the program."""
     return RunConfig(
         recipe="default",
-        cohort=CohortConfig(n_virtual=24000, n_held_out=1000, train_draws=4),
+        cohort=CohortConfig(n_virtual=16000, n_held_out=1000, train_draws=8),
         augment=AugmentConfig(),
         teacher=TeacherConfig(
-            fit=FitConfig(steps=1500, steps_per_epoch=250, batch=128, learning_rate=1.5e-3)
+            fit=FitConfig(steps=1500, steps_per_epoch=250, batch=192, learning_rate=2e-3)
         ),
         distill=DistillConfig(
-            fit=FitConfig(steps=2000, steps_per_epoch=250, batch=128, learning_rate=1.5e-3)
+            fit=FitConfig(steps=1600, steps_per_epoch=200, batch=128, learning_rate=1.5e-3)
         ),
         heads=HeadsConfig(
-            fit=FitConfig(steps=3000, steps_per_epoch=500, batch=256, learning_rate=2e-3)
+            fit=FitConfig(steps=1200, steps_per_epoch=400, batch=256, learning_rate=1e-3),
+            n_augmented=2,
+            ptbxl_share=0.3,
         ),
         evaluate=EvaluateConfig(),
     )

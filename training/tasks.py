@@ -18,7 +18,7 @@ from model_core.losses import MatchingLoss, cosine_loss, info_nce, pinball_loss
 from model_core.measures import FINDINGS, MEASURES
 from model_core.nn import LeadTokenStudent, MeasureHeads, Student
 from model_core.nn.lead_token import Patches
-from model_core.teachers import ImageTextTeacher, study_distribution
+from model_core.teachers import ImageTextTeacher
 from training.augment import augment
 from training.cohort import MEASURE_FIELDS, Cohort, Source, Split
 from training.config import AugmentConfig, DistillConfig
@@ -54,8 +54,8 @@ def fit_standardiser(cohort: Cohort) -> Standardiser:
 class TeacherTask(Task):
     """Contrast of clips with sentences of their own report.
 
-    Which sentences a step sees changes: one, or up to all of a report, because prompts are
-    single sentences.
+    A step sees one snippet of each clip, as EchoCLIP sees one frame, and one or two sentences of
+    the report, because prompts are single sentences.
     """
 
     def __init__(self, teacher: ImageTextTeacher, cohort: Cohort) -> None:
@@ -71,21 +71,21 @@ class TeacherTask(Task):
     def step_loss(
         self, rng: np.random.Generator, batch: int, done: float
     ) -> tuple[Tensor, dict[str, float]]:
-        """Symmetric InfoNCE of study means and texts; equal texts are no negatives."""
+        """Symmetric InfoNCE of one snippet a study and texts; equal texts are no negatives."""
         del done
         rows = np.sort(rng.choice(self._clips, batch, replace=False))
         texts = [_some_sentences(self._cohort.sentences[row], rng) for row in rows]
         clips = _jitter(self._cohort.clips[rows], rng)
-        mean_bd, _ = study_distribution(self.teacher.encode_frames(clips))
+        snippet_bd = self.teacher.encode_snippet(clips, int(rng.integers(clips.shape[1])))
         text_bd = self.teacher.encode_text(texts)
         same = np.array(texts)[:, None] == np.array(texts)[None, :]
         matched = torch.from_numpy(same.astype(np.float32))
-        loss = info_nce(mean_bd, text_bd, self.log_scale, matched)
+        loss = info_nce(snippet_bd, text_bd, self.log_scale, matched)
         return loss, {"inverse_temperature": float(self.log_scale.detach().exp())}
 
 
 def _some_sentences(sentences: list[str], rng: np.random.Generator) -> str:
-    n = 1 if rng.random() < 0.6 else int(rng.integers(2, len(sentences) + 1))
+    n = min(1 if rng.random() < 0.7 else 2, len(sentences))
     return " ".join(sentences[i] for i in rng.permutation(len(sentences))[:n])
 
 

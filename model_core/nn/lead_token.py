@@ -19,8 +19,9 @@ from model_core.nn.student import Student, StudentOutput
 
 # A clean patch's gate is 0; from here on, more noise makes no difference.
 GATE_MAX = 8.0
-# What the strides of the stem multiply to: 0.5 s at 100 Hz.
+# 0.5 s at 100 Hz, and what a patch sees of its neighbours on each side.
 SEGMENT_SAMPLES = 50
+OVERLAP_SAMPLES = 10
 
 
 class Patches(NamedTuple):
@@ -39,23 +40,26 @@ class Patches(NamedTuple):
 
 
 class _PatchStem(nn.Module):
-    """Three strided convolutions, shared by all leads: 50 samples become one token."""
+    """A patch of one lead, with a little of its neighbours, becomes one token; one for all leads.
 
-    def __init__(self, width: int) -> None:
+    Two matrix products: strided convolutions over 12 leads took 60 % of the training time.
+    """
+
+    def __init__(self, width: int, n_segments: int) -> None:
         super().__init__()
+        self.n_segments = n_segments
         self.layers = nn.Sequential(
-            nn.Conv1d(1, 16, kernel_size=9, stride=2, padding=4),
+            nn.Linear(SEGMENT_SAMPLES + 2 * OVERLAP_SAMPLES, 2 * width),
             nn.GELU(),
-            nn.Conv1d(16, 48, kernel_size=7, stride=5, padding=3),
-            nn.GELU(),
-            nn.Conv1d(48, width, kernel_size=5, stride=5),
+            nn.Linear(2 * width, width),
         )
         self.norm = nn.LayerNorm(width)
 
     def forward(self, ecg_bls: Tensor) -> Tensor:
-        n_leads = ecg_bls.shape[1]
-        features = self.layers(ecg_bls.flatten(0, 1).unsqueeze(1)).transpose(1, 2)
-        return self.norm(features).unflatten(0, (-1, n_leads))
+        patches = ecg_bls.unflatten(2, (self.n_segments, SEGMENT_SAMPLES))
+        before = functional.pad(patches[:, :, :-1, -OVERLAP_SAMPLES:], (0, 0, 1, 0))
+        after = functional.pad(patches[:, :, 1:, :OVERLAP_SAMPLES], (0, 0, 0, 1))
+        return self.norm(self.layers(torch.cat([before, patches, after], dim=3)))
 
 
 class _Gate(nn.Module):
@@ -142,7 +146,7 @@ class LeadTokenStudent(Student):
         self.embedding_dim = embedding_dim
         self.row_names = STANDARD_LEADS[:n_leads]
         self.n_segments = n_segments
-        self.stem = _PatchStem(patch_width)
+        self.stem = _PatchStem(patch_width, n_segments)
         self.gate = _Gate(patch_width, n_segments)
         self.lead_projection = nn.Parameter(
             torch.randn(n_leads, patch_width, width) / math.sqrt(patch_width)

@@ -15,6 +15,8 @@ from torch.nn import functional
 
 # EchoingECG's floor, so that identical frames give a finite log variance.
 VARIANCE_FLOOR = 1e-8
+# A single frame shows a volume but not how it changes: the tower sees four phases of the beat.
+SNIPPET_FRAMES = 4
 _PAD, _UNKNOWN = 0, 1
 _N_WAVES = 10
 
@@ -51,12 +53,12 @@ def _number_features(vocabulary: Sequence[str]) -> Tensor:
 
 
 class FrameTower(nn.Module):
-    """Convolutional network from one frame to a unit vector."""
+    """Convolutional network from one snippet, a few frames of one beat, to a unit vector."""
 
     def __init__(self, embedding_dim: int, channels: Sequence[int], size: int) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        previous = 1
+        previous = SNIPPET_FRAMES
         for number, width in enumerate(channels):
             kernel, padding = (5, 2) if number == 0 else (3, 1)
             layers += [
@@ -72,9 +74,9 @@ class FrameTower(nn.Module):
             nn.Linear(previous * size * size, 256), nn.ReLU(), nn.Linear(256, embedding_dim)
         )
 
-    def forward(self, frames_n1yx: Tensor) -> Tensor:
-        """Embed frames scaled to about -1 to 1 as unit vectors, (N, D)."""
-        return functional.normalize(self.project(self.layers(frames_n1yx)), dim=1)
+    def forward(self, snippets_ncyx: Tensor) -> Tensor:
+        """Embed snippets, scaled to about -1 to 1, as unit vectors, (N, D)."""
+        return functional.normalize(self.project(self.layers(snippets_ncyx)), dim=1)
 
 
 class TextTower(nn.Module):
@@ -130,7 +132,7 @@ class ImageTextTeacher(nn.Module):
         *,
         frame_size: int,
         embedding_dim: int = 128,
-        channels: Sequence[int] = (24, 48, 64, 96),
+        channels: Sequence[int] = (16, 32, 64, 96),
         text_width: int = 128,
         text_blocks: int = 2,
     ) -> None:
@@ -142,10 +144,16 @@ class ImageTextTeacher(nn.Module):
         self.text = TextTower(vocabulary, embedding_dim, text_width, text_blocks)
 
     def encode_frames(self, clips_bfyx: Tensor) -> Tensor:
-        """Embed uint8 frames as unit vectors, (B, F, D)."""
+        """Embed uint8 clips of one beat as unit vectors, (B, F, D): a snippet from each frame on."""
+        starts = range(clips_bfyx.shape[1])
+        return torch.stack([self.encode_snippet(clips_bfyx, start) for start in starts], dim=1)
+
+    def encode_snippet(self, clips_bfyx: Tensor, start: int) -> Tensor:
+        """Embed the snippet that starts at one frame of each clip as unit vectors, (B, D)."""
         n_frames = clips_bfyx.shape[1]
-        frames = clips_bfyx.flatten(0, 1).unsqueeze(1).float() / 64.0 - 1.0
-        return self.image(frames).unflatten(0, (-1, n_frames))
+        step = n_frames // SNIPPET_FRAMES
+        chosen = [(start + step * i) % n_frames for i in range(SNIPPET_FRAMES)]
+        return self.image(clips_bfyx[:, chosen].float() / 64.0 - 1.0)
 
     def encode_text(self, texts: Sequence[str]) -> Tensor:
         """Embed sentences as unit vectors, (B, D)."""
