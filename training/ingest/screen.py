@@ -75,7 +75,7 @@ def clearly_sound(waveform: Waveform) -> bool:
 def _large_enough(counts: NDArray[np.int16], gain: float) -> bool:
     """Wherever the median lies, enough samples are further from it than the gate asks for."""
     needed = len(counts) - int(0.999 * (len(counts) - 1))
-    mean = float(counts.mean())
+    mean = int(counts.sum(dtype=np.int64)) / len(counts)
     far = 2 * quality.LARGEST_LEAD_AT_LEAST_MV / _MARGIN * gain
     above, below = np.count_nonzero(counts >= mean), np.count_nonzero(counts <= mean)
     far_above = np.count_nonzero(counts >= mean + far)
@@ -99,7 +99,8 @@ def _often_at(counts: NDArray[np.int16], rail: NDArray[np.int16]) -> bool:
 def _alive_and_consistent(counts: NDArray[np.int16], gain: NDArray[np.float64]) -> bool:
     """Judge standard deviations and limb relations, by sums of products."""
     signal_mv = counts.astype(np.float32)
-    signal_mv -= counts.mean(axis=1, dtype=np.float64, keepdims=True).astype(np.float32)
+    mean = counts.sum(axis=1, dtype=np.int64, keepdims=True) / counts.shape[1]
+    signal_mv -= mean.astype(np.float32)
     signal_mv *= (1.0 / gain).astype(np.float32)[:, None]
     squares = np.einsum("ij,ij->i", signal_mv, signal_mv)
     if np.sqrt(squares.min() / counts.shape[1]) < quality.FLAT_STD_MV / _MARGIN:

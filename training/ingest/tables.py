@@ -27,7 +27,8 @@ from model_core.errors import EchoingError
 # Its functions are made when it is imported: no type checker sees them.
 compute = cast("Any", pyarrow.compute)
 
-BLANK = frozenset({"", "na", "n/a", "nan", "null", "none"})
+# Not "none": a valve without stenosis was looked at.
+BLANK = frozenset({"", "na", "n/a", "nan", "null"})
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _TIME = "%Y-%m-%d %H:%M:%S"
 
