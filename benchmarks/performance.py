@@ -55,7 +55,8 @@ def main() -> None:
                 "",
                 "Written by `python benchmarks/performance.py dist/echoing`; not edited by hand.",
                 "",
-                f"{datetime.now(UTC):%Y-%m-%d}. {machine()}. {versions}.",
+                f"{datetime.now(UTC):%Y-%m-%d}. {machine()}. {versions}. Load average when begun: "
+                f"{os.getloadavg()[0]:.1f} (an idle machine has less than 0.5).",
                 "",
                 "## Start-up and memory",
                 "",
