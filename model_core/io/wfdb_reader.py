@@ -50,7 +50,8 @@ _FORMATS: dict[str, tuple[float, int]] = {
 }
 # Format, samples a frame, skew and byte offset, for instance 16x1+24
 _FORMAT = re.compile(r"(\d+)(?:x(\d+))?(?::(\d+))?(?:\+(\d+))?")
-_UNIT_HINT = "Have the source of the file state gain and unit, for instance 1000/mV."
+_STANDARD_UNIT = "mV"
+_GAIN_HINT = "Have the source of the file state gain and unit, for instance 1000/mV."
 _AGE = re.compile(
     r"(?<![a-z])age>?\s*:\s*(\d{1,3}(?:\.\d+)?)(?![\d.])(?!\s*(?:months?|weeks?|days?|[mwd])\b)",
     re.IGNORECASE,
@@ -215,13 +216,10 @@ def _signal_line(header: Path, line: str) -> _Signal:
         raise _bad_header(header, "its signals are shifted in time (skew)", code="skewed")
     if not gain or not 0 < float(gain[1]) < math.inf:
         raise _bad_header(
-            header, "it does not state the gain of every signal", "gain_missing", _UNIT_HINT
+            header, "it does not state the gain of every signal", "gain_missing", _GAIN_HINT
         )
-    if not gain[2]:
-        raise _bad_header(
-            header, "it does not state the unit of every signal", "unit_missing", _UNIT_HINT
-        )
-    if gain[2].lower() not in _MV_PER_UNIT:
+    # header(5): a signal without a unit is in millivolts. The import notes say so.
+    if (gain[2] or _STANDARD_UNIT).lower() not in _MV_PER_UNIT:
         raise _bad_header(header, f"the unit '{gain[2][:10]}' is not a voltage", "unknown_unit")
     return _Signal(
         file_name=name,
@@ -229,7 +227,7 @@ def _signal_line(header: Path, line: str) -> _Signal:
         samples_per_frame=int(layout[2] or 1),
         byte_offset=int(layout[4] or 0),
         gain=float(gain[1]),
-        unit=gain[2],
+        unit=gain[2] or "",
     )
 
 
@@ -305,7 +303,7 @@ def _read_part(header: Path, lines: list[str]) -> _Part:
                 hint="Copy the record again from its source.",
                 code="checksum_mismatch",
             )
-        mv_per_count = _MV_PER_UNIT[signal.unit.lower()] / signal.gain
+        mv_per_count = _MV_PER_UNIT[(signal.unit or _STANDARD_UNIT).lower()] / signal.gain
         signal_mv[row] = (values - float(record.baseline[row])) * mv_per_count
         invalid = values == _FORMATS[signal.fmt][1]
         signal_mv[row, invalid] = np.nan
@@ -315,7 +313,12 @@ def _read_part(header: Path, lines: list[str]) -> _Part:
         fs=fs,
         lead_names=tuple(canonical_lead_name(name or "") for name in record.sig_name),
         paths=(header, *data_paths),
-        gains=frozenset(f"{signal.gain:g} per {signal.unit}" for signal in signals),
+        gains=frozenset(
+            f"{signal.gain:g} per {signal.unit}"
+            if signal.unit
+            else f"{signal.gain:g} per mV (no unit stated: by the format's rule, mV)"
+            for signal in signals
+        ),
         n_invalid=n_invalid,
         verified=all(has_checksums),
         acquired_at=record.base_datetime.isoformat() if record.base_datetime else "",
