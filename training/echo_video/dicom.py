@@ -207,11 +207,16 @@ def _check_jpeg_sizes(
 
 def _decode(dataset: FileDataset, indices: range) -> Frames:
     from pydicom.pixels.processing import apply_color_lut
-    from pydicom.pixels.utils import iter_pixels
+    from pydicom.pixels.utils import iter_pixels, pixel_array
 
+    if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
+        decoded = iter_pixels(dataset, indices=indices)
+    else:
+        # One by one: pydicom 3.0.2's iterator forgets after the first frame that uncompressed
+        # YBR_FULL_422 is stored in two thirds, and takes the next from the wrong place.
+        decoded = (pixel_array(dataset, index=index) for index in indices)
     palette = dataset.PhotometricInterpretation == "PALETTE COLOR"
     frames = np.empty((len(indices), dataset.Rows, dataset.Columns, 3), np.uint8)
-    decoded = iter_pixels(dataset, indices=indices)
     for target, picture in zip(frames, decoded, strict=True):
         if palette:
             coloured = apply_color_lut(picture, dataset)

@@ -32,14 +32,11 @@ def read_clip(
     BadFileError
         Anything else.
     """
+    data = _load(path, limits)
     try:
-        return _read(_load(path, limits), stride, max_frames, limits)
+        return _read(data, stride, max_frames, limits)
     except EchoFileError:
         raise
-    except OSError as error:
-        raise BadFileError(
-            f"The file cannot be read: {error.strerror}.", code="unreadable"
-        ) from error
     # On hostile bytes the libraries raise whatever comes; a batch of 500,000 files goes on.
     except Exception as error:
         raise BadFileError(
@@ -48,9 +45,14 @@ def read_clip(
 
 
 def _load(path: Path, limits: ReadLimits) -> bytes:
-    if path.stat().st_size > limits.file_bytes:
-        raise BadFileError("The file is larger than the limit.", code="too_large")
-    return path.read_bytes()
+    try:
+        if path.stat().st_size <= limits.file_bytes:
+            return path.read_bytes()
+    except OSError as error:
+        raise BadFileError(
+            f"The file cannot be read: {error.strerror}.", code="unreadable"
+        ) from error
+    raise BadFileError("The file is larger than the limit.", code="too_large")
 
 
 def _read(data: bytes, stride: int, max_frames: int | None, limits: ReadLimits) -> Clip:
