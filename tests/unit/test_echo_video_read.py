@@ -21,6 +21,7 @@ from pydicom.uid import (
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
+    JPEG2000Lossless,
     JPEGBaseline8Bit,
     JPEGLSLossless,
     RLELossless,
@@ -188,6 +189,16 @@ def test_jpeg_agrees_with_pillow(write: Write, colour: str) -> None:
     np.testing.assert_allclose(read_clip(path).frames.astype(int), expected.astype(int), atol=3)
 
 
+def test_lossless_jpeg_2000_comes_back_as_written(write: Write, pictures: Pictures) -> None:
+    frames = []
+    for picture in pictures:
+        buffer = io.BytesIO()
+        Image.fromarray(picture).save(buffer, "JPEG2000", no_jp2=True, mct=1)
+        frames.append(buffer.getvalue())
+    path = write(encapsulate(frames), JPEG2000Lossless, PhotometricInterpretation="YBR_RCT")
+    np.testing.assert_array_equal(read_clip(path).frames, pictures)
+
+
 def test_palette_and_grey_become_rgb(write: Write) -> None:
     index = np.random.default_rng(2).integers(0, 256, (T, H, W), np.uint8)
     grey = read_clip(
@@ -343,6 +354,9 @@ def test_deflate_bomb_is_refused_within_memory(write: Write, tmp_path: Path) -> 
     bomb = tmp_path / "bomb.dcm"
     bomb.write_bytes(head[:start] + body)
     assert len(body) < 1_100_000  # a gigabyte of zeros
+    cut_off = tmp_path / "cut_off.dcm"
+    cut_off.write_bytes(head[:-40])
+    assert reason(cut_off, BadFileError) == "bad_deflate"
     tracemalloc.start()
     try:
         assert reason(bomb, BadFileError) == "bad_deflate"

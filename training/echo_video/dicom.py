@@ -121,21 +121,19 @@ def _parse(data: bytes, limits: ReadLimits) -> FileDataset:
 
 
 def _inflate(deflated: bytes, limits: ReadLimits) -> bytes:
-    allowed = min(limits.inflated_bytes, limits.inflation * len(deflated))
+    left = min(limits.inflated_bytes, limits.inflation * len(deflated))
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    chunks: list[bytes] = []
-    # In steps: one call would double its buffer until it exceeds what is allowed.
-    while allowed > 0 and not inflater.eof:
-        chunk = inflater.decompress(deflated if not chunks else inflater.unconsumed_tail, 1 << 20)
-        if not chunk:
+    parts: list[bytes] = []
+    for start in range(0, len(deflated), 1 << 16):
+        parts.append(inflater.decompress(deflated[start : start + (1 << 16)], left + 1))
+        left -= len(parts[-1])
+        if left < 0:
             break
-        chunks.append(chunk)
-        allowed -= len(chunk)
-    if not inflater.eof:
+    if left < 0 or not inflater.eof:
         raise BadFileError(
             "The deflated file is cut off or inflates beyond the limit.", code="bad_deflate"
         )
-    return b"".join(chunks)
+    return b"".join(parts)
 
 
 def _check_kind(dataset: FileDataset) -> int:
