@@ -51,9 +51,17 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code is 1 if it failed in an expected way."""
     options = _parser().parse_args(arguments)
-    # After parsing, so that --help does not wait for torch.
-    from training import stages
-    from training.recipes import RECIPES
+    try:
+        # After parsing, so that --help does not wait for torch.
+        from training import stages
+        from training.recipes import RECIPES
+    except ModuleNotFoundError as error:
+        print(
+            f"Training needs the package {error.name}, which is not installed: "
+            "pip install 'echoing-ecg[train]'.",
+            file=sys.stderr,
+        )
+        return 1
 
     name = "default" if options.command == "reproduce-default" else options.recipe
     run = stages.Run(
@@ -78,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _default_page(command: str) -> Path | None:
-    """The documentation's page, if this is the default model made in a checkout."""
+    """Find the documentation's page, if this is the default model made in a checkout."""
     page = Path("docs/default-model.md")
     return page if command == "reproduce-default" and page.parent.is_dir() else None
 
