@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -143,14 +143,17 @@ def fit_platt(
     values = np.asarray(logits, dtype=np.float64)
     # Standardised and from the prevalence: there the curvature is never lost.
     centre, spread = values.mean(), max(float(values.std()), 1e-12)
-    design = np.stack([(values - centre) / spread, np.ones(len(values))], axis=1)
-    weights = np.array([0.0, np.log(target.mean() / (1 - target.mean()))])
+    columns = [(values - centre) / spread, np.ones(len(values))]
+    design: NDArray[np.float64] = np.stack(columns, axis=1)
+    prevalence = float(target.mean())
+    weights: NDArray[np.float64] = np.array([0.0, math.log(prevalence / (1 - prevalence))])
     loss = _cross_entropy(design @ weights, target)
     for _ in range(n_steps):
         probability = _sigmoid(design @ weights)
         curvature = probability * (1 - probability)
         hessian = design.T @ (design * curvature[:, None]) + 1e-10 * np.eye(2)
-        step = np.linalg.solve(hessian, design.T @ (probability - target))
+        gradient = design.T @ (probability - target)
+        step = cast("NDArray[np.float64]", np.linalg.solve(hessian, gradient))
         while np.abs(step).max() > 1e-10:
             tried = _cross_entropy(design @ (weights - step), target)
             if tried <= loss:
@@ -160,8 +163,8 @@ def fit_platt(
         loss = _cross_entropy(design @ weights, target)
         if np.abs(step).max() <= 1e-10:
             break
-    slope = weights[0] / spread
-    return float(slope), float(weights[1] - slope * centre)
+    slope = float(weights[0]) / spread
+    return slope, float(weights[1]) - slope * float(centre)
 
 
 def _cross_entropy(logits: NDArray[np.float64], target: NDArray[np.float64]) -> float:

@@ -9,7 +9,7 @@ import io
 import shutil
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -65,10 +65,11 @@ def export_onnx(model: PackageModel, example_bls: Tensor) -> bytes:
     """
     import onnx
 
+    checker, exporter = cast("Any", onnx.checker), cast("Any", torch.onnx)
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         # The exporter warns of its own internals.
         warnings.simplefilter("ignore")
-        program = torch.onnx.export(
+        program = exporter.export(
             model,
             (example_bls,),
             input_names=["ecg"],
@@ -89,7 +90,7 @@ def export_onnx(model: PackageModel, example_bls: Tensor) -> bytes:
             f"The graph uses operators outside the ONNX standard: {', '.join(sorted(odd))}.",
             code="export_failed",
         )
-    onnx.checker.check_model(graph_model, full_check=True)
+    checker.check_model(graph_model, full_check=True)
     return graph_model.SerializeToString()
 
 
@@ -113,13 +114,12 @@ def _clean(graph_model: Any) -> None:  # noqa: ANN401 - onnx has no types
 
 def run_onnx(onnx_bytes: bytes, ecg_bls: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
     """Run the graph on ONNX Runtime; outputs by name."""
-    import onnxruntime
+    import onnxruntime as untyped  # pyright: ignore[reportMissingTypeStubs]
 
+    onnxruntime = cast("Any", untyped)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    session: Any = onnxruntime.InferenceSession(
-        onnx_bytes, options, providers=["CPUExecutionProvider"]
-    )
+    session = onnxruntime.InferenceSession(onnx_bytes, options, providers=["CPUExecutionProvider"])
     outputs = session.run(list(OUTPUT_NAMES), {"ecg": ecg_bls})
     return dict(zip(OUTPUT_NAMES, outputs, strict=True))
 
@@ -129,7 +129,7 @@ def parity_error(
 ) -> dict[str, float]:
     """Largest absolute difference between torch and ONNX Runtime, for each output."""
     with torch.no_grad():
-        expected = model(torch.from_numpy(ecg_bls))
+        expected = model(torch.tensor(ecg_bls))
     found = run_onnx(onnx_bytes, ecg_bls)
     return {
         name: float(np.abs(found[name] - values.numpy()).max())
@@ -182,7 +182,7 @@ def write_package(
             f"got {len(parity_inputs_bls)}.",
             code="export_failed",
         )
-    onnx_bytes = export_onnx(model, torch.from_numpy(parity_inputs_bls[:2]))
+    onnx_bytes = export_onnx(model, torch.tensor(parity_inputs_bls[:2]))
     errors = parity_error(model, onnx_bytes, parity_inputs_bls)
     worst = max(errors, key=lambda name: errors[name])
     if not errors[worst] <= PARITY_TOLERANCE:

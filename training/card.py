@@ -24,7 +24,7 @@ LIMITS = (
     "Low LVEF with a normal ECG, and normal LVEF with an abnormal one, are missed as often as the "
     "simulation says they occur.",
     "Adults at rest only: no children, no exercise ECG, no ECG with fewer than twelve leads.",
-    "Segment variance tells where the signal informs the estimate little. It does not mark disease.",
+    "Segment variance tells where the signal informs the estimate little; it marks no disease.",
 )
 LICENCE = (
     "Weights: Apache-2.0. ECGs used in training: PTB-XL, CC BY 4.0, Wagner et al., Sci Data "
@@ -111,7 +111,7 @@ Recipe `{manifest.provenance.recipe}`, seed {manifest.provenance.seed}, settings
 
 
 def report_page(manifest: Manifest, n_patients: int, n_draws: int, n_parameters: int) -> str:
-    """The page of the documentation that tells how good the default model is."""
+    """Write the page of the documentation that tells how good the default model is."""
     measures = "\n".join(
         f"| {m.key} | {m.level:.2f} | {m.widening:+.3f} {'(log scale)' if m.log_space else ''} "
         f"| {m.n_calibration} |"
@@ -146,9 +146,40 @@ Found on PTB-XL fold 9, whose patients are in no other split.
 
 PAGE_TEXT = """# The default model
 
-<!-- Written by `echoing-train export` from training/card.py. -->
+<!-- Written by `echoing-train export` from training/card.py: edit the words there. -->
 
 **Demonstration model: trained on simulated echo outcomes. Research use only.**
 
-To make it again: `echoing-train reproduce-default --data ../shared/data --out assets/models/default`.
+To make it again:
+
+    echoing-train reproduce-default --data ../shared/data --out assets/models/default
+
+The stages `cohort`, `teacher`, `distill`, `finetune`, `calibrate`, `evaluate` and `export` can be
+run alone with the same options; each stores its result in `runs/default` and is skipped when it is
+there for the same settings. An interrupted training goes on at its last epoch.
+
+## How it is made
+
+1. **Cohort.** PTB-XL's 100 Hz records whose table row states findings, folds 1-8 for training, and
+   virtual patients (`docs/simulated-cohort.md`). No PTB-XL patient has a known echo: outcomes are
+   drawn from distributions conditional on the stated findings, several draws for each patient, so
+   that the chance of one draw does not count as knowledge. Every ECG passes
+   `model_core.preprocess`, the run time's own.
+2. **Teacher.** Rendered apical clips and report sentences train a small image-text network by
+   InfoNCE. As in EchoCLIP, a step sees one image of each clip; here the image is a snippet of four
+   phases of one beat, because a single frame shows a volume and not how it changes. Then it is
+   frozen. A study is the Gaussian of its snippets: renormalised mean, log of population variance
+   plus 1e-8.
+3. **Distillation.** The `lead_token` student first learns the teacher's mean (cosine and InfoNCE):
+   PCME++ from scratch stalls, because nearly every pair counts as a pseudo-positive. PCME++
+   follows (sampled distance, learnable shift and scale from 5, information bottleneck 1e-4), at
+   last with pseudo-positives (weight 0.1); the warm start's losses stay on with a small weight.
+   Only the ECG-echo term of EchoingECG is used; the ECG-text term is not.
+4. **The gate has a loss of its own.** That segment variance follows noise is not left to
+   distillation: added noise is known in training, and the gate learns the error that it makes in a
+   patch's features. The figure for an injected burst below is therefore one of a trained skill. The
+   kind of noise injected there, white noise, is not among those trained with.
+5. **Heads** for quantiles and the finding are trained on the frozen student.
+6. **Calibration** on fold 9: conformalised quantile regression, Platt scaling, the colour scale.
+7. **Figures** on fold 10, which nothing was chosen by.
 """

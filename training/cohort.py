@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import json
 import multiprocessing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -378,7 +377,7 @@ def _render(
 
 
 def noise_bank(n: int, rng: np.random.Generator) -> FloatArray:
-    """Prepared noise; the filter is linear, so adding it later is adding it before."""
+    """Make prepared noise; the filter is linear, so adding it later is adding it before."""
     silence = np.zeros((n, 12, round(SIMULATED_FS * NEUTRAL_SPEC.duration_s)), np.float32)
     noise = add_noise(silence, rng, 1.0, fs=SIMULATED_FS)
     prepared = filter_and_resample(noise, SIMULATED_FS, NEUTRAL_SPEC)

@@ -45,7 +45,7 @@ class Outputs:
 
 @torch.no_grad()
 def run(model: PackageModel, standardise: Standardiser, ecg_mv: NDArray[np.floating]) -> Outputs:
-    """Outputs for (n, 12, samples) in mV."""
+    """Compute the outputs for (n, 12, samples) in mV."""
     parts = [
         model(standardise(ecg_mv[start : start + 256].astype(np.float32)))
         for start in range(0, len(ecg_mv), 256)
@@ -315,7 +315,7 @@ def zero_shot_values(
     """
     found = {}
     for key, values in SWEEPS.items():
-        texts = prompts(MEASURE_FIELDS[key], values)
+        texts = prompts(MEASURE_FIELDS[key], values.astype(float))
         templates = len(texts[0])
         flat = [texts[i][j] for j in range(templates) for i in range(len(values))]
         embedded = teacher.text(flat).numpy()
@@ -376,7 +376,7 @@ def zero_shot_metrics(
 def embed_frames(
     teacher: FrozenTeacher, cohort: Cohort, studies: NDArray[np.intp]
 ) -> NDArray[np.float32]:
-    """Unit vectors, (studies, F, D), of the clips of some studies."""
+    """Embed the clips of some studies as unit vectors, (studies, F, D)."""
     rows = cohort.clip_row[studies]
     parts = [
         teacher.frames(torch.from_numpy(np.ascontiguousarray(cohort.clips[rows[s : s + 128]])))

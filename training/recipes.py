@@ -44,6 +44,7 @@ def debug() -> RunConfig:
             fit=FitConfig(steps=20, steps_per_epoch=20, batch=32, learning_rate=1e-2)
         ),
         evaluate=EvaluateConfig(n_bootstrap=50),
+        threads=1,
     )
 
 

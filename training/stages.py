@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import hashlib
 import shutil
 from collections.abc import Callable
@@ -53,7 +53,15 @@ from training.tasks import (
     fit_standardiser,
 )
 
-STAGES = ("cohort", "teacher", "distill", "finetune", "calibrate", "evaluate", "export")
+STAGES: tuple[str, ...] = (
+    "cohort",
+    "teacher",
+    "distill",
+    "finetune",
+    "calibrate",
+    "evaluate",
+    "export",
+)
 PACKAGE_NAME = "EchoingECG demonstration"
 # Of the package; rises with the weights.
 PACKAGE_VERSION = "0.1.0"
@@ -195,7 +203,7 @@ def _teacher(run: Run, folder: Path) -> None:
 
 
 def load_teacher(run: Run) -> FrozenTeacher:
-    """The trained teacher, frozen."""
+    """Read the trained teacher and freeze it."""
     teacher = _new_teacher(run, load_json(run.folder / "teacher/vocabulary.json"))
     teacher.load_state_dict(load_tensors(run.folder / "teacher/weights.pt"))
     return FrozenTeacher(teacher)
@@ -240,7 +248,7 @@ def load_standardiser(run: Run) -> Standardiser:
 
 
 def load_student(run: Run) -> Student:
-    """The distilled student."""
+    """Read the distilled student."""
     student = _new_student(run)
     student.load_state_dict(load_tensors(run.folder / "distill/weights.pt"))
     return student.eval()
@@ -251,7 +259,7 @@ def _finetune(run: Run, folder: Path) -> None:
     cohort = load_cohort(run.folder / "cohort")
     config = run.config.heads
     batches = PairedBatches(cohort, load_standardiser(run), run.config.augment, config.ptbxl_share)
-    for name, student in (("student", load_student(run)), ("random", _new_student(run).eval())):
+    for name, student in (("distilled", load_student(run)), ("random", _new_student(run).eval())):
         torch.manual_seed(run.config.seed + 4)
         heads = create_heads(cohort, student.embedding_dim, config.hidden)
         seed = run.config.seed + 5
@@ -260,7 +268,7 @@ def _finetune(run: Run, folder: Path) -> None:
         history = fit(
             task,
             config.fit,
-            name=f"heads on the {name} encoder" if name == "random" else "heads",
+            name=f"heads on the {name} encoder",
             seed=seed,
             checkpoint=folder / f"{name}_checkpoint.pt",
         )
@@ -268,9 +276,9 @@ def _finetune(run: Run, folder: Path) -> None:
         save_json(folder / f"{name}_history.json", history)
 
 
-def load_model(run: Run, name: str = "student") -> PackageModel:
+def load_model(run: Run, name: str = "distilled") -> PackageModel:
     """Student (or the untrained one, ``random``) with its heads."""
-    student = load_student(run) if name == "student" else _new_student(run)
+    student = load_student(run) if name == "distilled" else _new_student(run)
     state = load_tensors(run.folder / f"finetune/{name}_heads.pt")
     n_measures = len(MEASURES)
     heads = MeasureHeads(
@@ -385,7 +393,7 @@ def _export(run: Run, folder: Path) -> None:
         schema_version=SCHEMA_VERSION,
         name=PACKAGE_NAME,
         version=PACKAGE_VERSION,
-        created=datetime.datetime.now(datetime.UTC).date().isoformat(),
+        created=dt.datetime.now(dt.UTC).date().isoformat(),
         architecture=run.config.distill.student,
         demonstration=True,
         caveat=CAVEAT,
@@ -413,9 +421,9 @@ def _export(run: Run, folder: Path) -> None:
         files={},
     )
     golden = _golden_recording(run.config.seed)
-    held_out = cohort.records(Split.HELD_OUT)
-    train = cohort.records(Split.TRAIN, Source.PTBXL)
-    parity = np.concatenate([held_out, train])[:128]
+    # Real and simulated ECGs alike.
+    real, any_ecg = cohort.records(Split.TRAIN, Source.PTBXL), np.arange(len(cohort.patient))
+    parity = np.concatenate([real[:64], any_ecg[::-1]])[:128]
     write_package(
         run.out,
         model,

@@ -115,7 +115,7 @@ class PairedBatches:
     def rows(
         self, rng: np.random.Generator, batch: int
     ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Records and studies, (B,) each."""
+        """Draw records and studies, (B,) each."""
         n_real = min(round(batch * self._share), len(self._real))
         records = np.concatenate(
             [
@@ -149,7 +149,7 @@ class DistillTask(Task):
 
     The gate of `lead_token` has a loss of its own beside: it predicts the squared error that known
     added noise makes in a patch's features, as a Gaussian negative log-likelihood with variance
-    ``CLEAN_ERROR * exp(gate)``. Its gradient reaches the gate only.
+    ``CLEAN_ERROR * exp(gate)``. Its gradient reaches gate and stem, never through the error.
 
     Parameters
     ----------
@@ -192,7 +192,7 @@ class DistillTask(Task):
         if isinstance(self.student, LeadTokenStudent):
             patches = self.student.patches(noisy)
             out = self.student.pool(*self.student.mix(patches, keep))
-            gate = self._gate_loss(patches, clean, keep)
+            gate = self._gate_loss(self.student, patches, clean, keep)
         else:
             out, gate = self.student(noisy, keep), torch.zeros(())
         towards_mean = cosine_loss(out.mean_bd, target_mean)
@@ -213,10 +213,11 @@ class DistillTask(Task):
             **figures,
         }
 
-    def _gate_loss(self, patches: Patches, clean: Tensor, keep: Tensor) -> Tensor:
-        assert isinstance(self.student, LeadTokenStudent)
+    def _gate_loss(
+        self, student: LeadTokenStudent, patches: Patches, clean: Tensor, keep: Tensor
+    ) -> Tensor:
         with torch.no_grad():
-            error_blt = (patches.features_bltw - self.student.stem(clean)).square().mean(3)
+            error_blt = (patches.features_bltw - student.stem(clean)).square().mean(3)
         nll_blt = 0.5 * (patches.gate_blt + error_blt / (CLEAN_ERROR * patches.gate_blt.exp()))
         return (nll_blt * keep[:, :, None]).sum() / (keep.sum() * nll_blt.shape[2])
 

@@ -39,6 +39,11 @@ class Patches(NamedTuple):
     gate_blt: Tensor
 
 
+def _cut(ecg_bls: Tensor, n_segments: int) -> Tensor:
+    """Cut into segments: (B, L, T, samples)."""
+    return ecg_bls.reshape(ecg_bls.shape[0], ecg_bls.shape[1], n_segments, SEGMENT_SAMPLES)
+
+
 class _PatchStem(nn.Module):
     """A patch of one lead, with a little of its neighbours, becomes one token; one for all leads.
 
@@ -56,7 +61,7 @@ class _PatchStem(nn.Module):
         self.norm = nn.LayerNorm(width)
 
     def forward(self, ecg_bls: Tensor) -> Tensor:
-        patches = ecg_bls.unflatten(2, (self.n_segments, SEGMENT_SAMPLES))
+        patches = _cut(ecg_bls, self.n_segments)
         before = functional.pad(patches[:, :, :-1, -OVERLAP_SAMPLES:], (0, 0, 1, 0))
         after = functional.pad(patches[:, :, 1:, :OVERLAP_SAMPLES], (0, 0, 0, 1))
         return self.norm(self.layers(torch.cat([before, patches, after], dim=3)))
@@ -68,13 +73,13 @@ class _Gate(nn.Module):
     def __init__(self, width: int, n_segments: int) -> None:
         super().__init__()
         self.n_segments = n_segments
-        self.layers = nn.Sequential(nn.Linear(width + 2, 64), nn.GELU(), nn.Linear(64, 1))
-        with torch.no_grad():
-            self.layers[2].bias.fill_(-1.0)  # near the clean end
+        last = nn.Linear(64, 1)
+        nn.init.constant_(last.bias, -1.0)  # near the clean end
+        self.layers = nn.Sequential(nn.Linear(width + 2, 64), nn.GELU(), last)
 
     def forward(self, ecg_bls: Tensor, features_bltw: Tensor) -> Tensor:
         # Layer normalisation took the amplitude away: give size and roughness back.
-        patches = ecg_bls.unflatten(2, (self.n_segments, -1))
+        patches = _cut(ecg_bls, self.n_segments)
         size = patches.square().mean(3)
         rough = (patches[..., 1:] - patches[..., :-1]).square().mean(3)
         statistics = 0.5 * torch.log(torch.stack([size, rough], dim=3) + 1e-4)

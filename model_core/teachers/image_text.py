@@ -144,7 +144,7 @@ class ImageTextTeacher(nn.Module):
         self.text = TextTower(vocabulary, embedding_dim, text_width, text_blocks)
 
     def encode_frames(self, clips_bfyx: Tensor) -> Tensor:
-        """Embed uint8 clips of one beat as unit vectors, (B, F, D): a snippet from each frame on."""
+        """Embed clips of one beat as unit vectors, (B, F, D): a snippet from each frame on."""
         starts = range(clips_bfyx.shape[1])
         return torch.stack([self.encode_snippet(clips_bfyx, start) for start in starts], dim=1)
 
