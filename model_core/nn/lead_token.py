@@ -73,9 +73,9 @@ class _Gate(nn.Module):
     def __init__(self, width: int, n_segments: int) -> None:
         super().__init__()
         self.n_segments = n_segments
-        last = nn.Linear(64, 1)
+        first, last = nn.Linear(width + 2, 64), nn.Linear(64, 1)
         nn.init.constant_(last.bias, -1.0)  # near the clean end
-        self.layers = nn.Sequential(nn.Linear(width + 2, 64), nn.GELU(), last)
+        self.layers = nn.Sequential(first, nn.GELU(), last)
 
     def forward(self, ecg_bls: Tensor, features_bltw: Tensor) -> Tensor:
         # Layer normalisation took the amplitude away: give size and roughness back.
