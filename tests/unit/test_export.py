@@ -1,0 +1,101 @@
+"""From networks to a model package."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from model_core import export
+from model_core.errors import EchoingError
+from model_core.nn import MeasureHeads, create_student
+
+
+@pytest.fixture(scope="module")
+def model() -> export.PackageModel:
+    torch.manual_seed(0)
+    student = create_student("lead_token", patch_width=32, width=32, n_blocks=1, embedding_dim=16)
+    heads = MeasureHeads(16, [60.0, 4.6, 3.7], [10.0, 0.4, 0.6], 1)
+    return export.PackageModel(student, heads).eval()
+
+
+@pytest.fixture(scope="module")
+def graph(model: export.PackageModel) -> bytes:
+    return export.export_onnx(model, torch.randn(2, 12, 1000))
+
+
+@pytest.fixture(scope="module")
+def ecg() -> np.ndarray:
+    signals = np.random.default_rng(1).normal(size=(100, 12, 1000)).astype(np.float32)
+    signals[:10] *= 30  # far outside of what training sees
+    signals[10:12] = 0
+    return signals
+
+
+def test_onnx_equals_torch(model: export.PackageModel, graph: bytes, ecg: np.ndarray) -> None:
+    errors = export.parity_error(model, graph, ecg)
+    assert set(errors) == set(export.OUTPUT_NAMES)
+    assert max(errors.values()) <= 1e-3
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_any_batch_size(graph: bytes, ecg: np.ndarray, batch: int) -> None:
+    shapes = {k: v.shape for k, v in export.run_onnx(graph, ecg[:batch]).items()}
+    assert shapes == {
+        "mean": (batch, 16),
+        "log_var": (batch, 16),
+        "segment_log_var": (batch, 12, 20),
+        "quantiles": (batch, 3, 3),
+        "finding_logits": (batch, 1),
+    }
+
+
+def test_nothing_of_the_training_machine_is_inside(graph: bytes) -> None:
+    for trace in (b".py", b"site-packages", b"pkg.torch", b"/home", b"/root"):
+        assert trace not in graph
+
+
+def test_an_unfaithful_graph_is_not_written(
+    model: export.PackageModel,
+    graph: bytes,
+    ecg: np.ndarray,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path,
+) -> None:
+    def other_graph(*_: object) -> bytes:
+        return graph
+
+    monkeypatch.setattr(export, "export_onnx", other_graph)
+    torch.manual_seed(9)
+    changed = export.PackageModel(
+        create_student("lead_token", patch_width=32, width=32, n_blocks=1, embedding_dim=16),
+        model.heads,
+    ).eval()
+    with pytest.raises(EchoingError, match="differs from the network"):
+        export.write_package(
+            tmp_path / "package",
+            changed,
+            None,  # pyright: ignore[reportArgumentType] - it must fail before
+            model_card="",
+            golden_signal_mv=np.zeros((12, 5000), np.float32),
+            golden_fs=500.0,
+            golden_input_bls=ecg[:1],
+            parity_inputs_bls=ecg,
+        )
+    assert not (tmp_path / "package").exists()
+
+
+def test_too_few_parity_inputs_are_refused(
+    model: export.PackageModel, ecg: np.ndarray, tmp_path
+) -> None:
+    with pytest.raises(EchoingError, match="at least 100"):
+        export.write_package(
+            tmp_path / "package",
+            model,
+            None,  # pyright: ignore[reportArgumentType] - it must fail before
+            model_card="",
+            golden_signal_mv=np.zeros((12, 5000), np.float32),
+            golden_fs=500.0,
+            golden_input_bls=ecg[:1],
+            parity_inputs_bls=ecg[:99],
+        )

@@ -1,0 +1,354 @@
+"""The training commands, end to end on a miniature PTB-XL."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from model_core.errors import EchoingError
+from model_core.nn import LeadTokenStudent
+from model_core.preprocess import PreprocessSpec, prepare
+from model_core.runtime.manifest import Manifest
+from model_core.runtime.package import load_package
+from model_core.runtime.predictor import Predictor
+from model_core.types import Recording
+from tests.ptbxl_miniature import write_miniature
+from training import stages
+from training.__main__ import main
+from training.augment import augment, inject_burst
+from training.cohort import Cohort, Source, Split, build_cohort, load_cohort, read_ptbxl_table
+from training.config import AugmentConfig, CohortConfig, FitConfig, config_hash
+from training.fit import Task, fit
+from training.recipes import RECIPES, debug
+from training.tasks import DistillTask, PairedBatches, fit_standardiser
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    write_miniature(folder / "ptbxl")
+    return folder
+
+
+def _run(data: Path, folder: Path) -> stages.Run:
+    return stages.Run(
+        config=debug(),
+        data=data,
+        folder=folder / "runs",
+        out=folder / "package",
+        page=folder / "page.md",
+        workers=1,
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> stages.Run:
+    run = _run(data, tmp_path_factory.mktemp("first"))
+    stages.reproduce(run)
+    return run
+
+
+@pytest.fixture(scope="module")
+def cohort(finished: stages.Run) -> Cohort:
+    return load_cohort(finished.folder / "cohort")
+
+
+def _manifest(run: stages.Run) -> Manifest:
+    return Manifest.from_json((run.out / "manifest.json").read_text(encoding="utf-8"))
+
+
+def test_the_package_loads_and_passes_its_self_test(finished: stages.Run) -> None:
+    package = load_package(finished.out)
+    assert Predictor(package).self_test() < 1e-4
+    assert package.manifest.caveat == (
+        "Demonstration model: trained on simulated echo outcomes. Research use only."
+    )
+    assert package.manifest.measures[0].n_calibration == 20
+    assert package.manifest.segments.scale[0] < package.manifest.segments.scale[1]
+
+
+def test_every_promised_figure_is_in_the_manifest(finished: stages.Run) -> None:
+    names = {metric.name for metric in _manifest(finished).metrics}
+    for who in ("", " (oracle, ceiling)", " (random encoder, floor)", " (constant, floor)"):
+        assert f"LVEF < 40 % AUROC{who}" in names
+        for measure in ("LVEF", "LVEDV", "LVESV"):
+            assert f"{measure} mean absolute error{who}" in names
+    for measure in ("LVEF", "LVEDV", "LVESV"):
+        assert f"{measure} coverage of the 90 % interval" in names
+        assert f"{measure} mean absolute error (student, zero-shot)" in names
+        assert f"{measure} mean absolute error (teacher, zero-shot)" in names
+    assert "AUROC of segment variance for a 1 s burst in one lead" in names
+    assert "Spearman of total variance against noise level" in names
+
+
+def test_page_and_card_hold_the_figures(finished: stages.Run) -> None:
+    page = finished.page.read_text(encoding="utf-8") if finished.page else ""
+    card = (finished.out / "MODEL_CARD.md").read_text(encoding="utf-8")
+    auroc = next(m for m in _manifest(finished).metrics if m.name == "LVEF < 40 % AUROC")
+    assert f"{auroc.value:.3f} (" in page
+    assert f"{auroc.value:.3f} (" in card
+
+
+def test_the_same_seed_gives_the_same_model(
+    data: Path, finished: stages.Run, tmp_path: Path
+) -> None:
+    second = _run(data, tmp_path)
+    stages.reproduce(second)
+    assert _manifest(second).metrics == _manifest(finished).metrics
+    assert _manifest(second).measures == _manifest(finished).measures
+    first_weights = (finished.out / "student.onnx").read_bytes()
+    assert (second.out / "student.onnx").read_bytes() == first_weights
+
+
+def test_finished_stages_are_skipped_and_a_lost_one_is_made_again(
+    data: Path, finished: stages.Run, tmp_path: Path
+) -> None:
+    shutil.copytree(finished.folder, tmp_path / "runs")
+    run = _run(data, tmp_path)
+    assert not any(stages.run_stage(run, name) for name in stages.STAGES[:-1])
+    shutil.rmtree(run.folder / "finetune")
+    shutil.rmtree(run.folder / "calibrate")
+    with pytest.raises(EchoingError, match="'finetune' first"):
+        stages.run_stage(run, "calibrate")
+    assert stages.run_stage(run, "finetune")
+    assert stages.run_stage(run, "calibrate")
+    found = (run.folder / "calibrate/calibration.json").read_bytes()
+    assert found == (finished.folder / "calibrate/calibration.json").read_bytes()
+
+
+def test_other_settings_do_not_reuse_a_stage(data: Path, finished: stages.Run) -> None:
+    config = finished.config
+    other = dataclasses.replace(finished, config=dataclasses.replace(config, seed=config.seed + 1))
+    with pytest.raises(EchoingError, match="'cohort' first"):
+        stages.run_stage(other, "teacher")
+
+
+# --- the cohort ---
+
+
+def test_splits_follow_the_folds_and_share_no_patient(cohort: Cohort) -> None:
+    real = cohort.source == Source.PTBXL
+    folds = np.array([int(row["strat_fold"]) for row in cohort.findings_rows])
+    expected = np.select([folds == 9, folds == 10], [Split.CALIBRATION, Split.TEST], Split.TRAIN)
+    assert (cohort.split[real] == expected[cohort.ptbxl_row[real]]).all()
+    for split in Split:
+        own = set(cohort.patient[cohort.split == split])
+        assert not own & set(cohort.patient[cohort.split != split])
+
+
+def test_records_without_statements_are_left_out(cohort: Cohort) -> None:
+    assert len(cohort.findings_rows) == 64
+
+
+def test_one_record_a_patient(cohort: Cohort) -> None:
+    all_rows = cohort.records(Split.TRAIN, Source.PTBXL)
+    rows = cohort.one_record_per_patient(Split.TRAIN, Source.PTBXL)
+    assert len(all_rows) == 28
+    assert len(rows) == 27  # one patient has two
+    assert len(set(cohort.patient[rows])) == 27
+
+
+def test_several_outcomes_are_drawn_for_a_patient_that_is_not_trained_on(cohort: Cohort) -> None:
+    rows = cohort.one_record_per_patient(Split.TEST, Source.PTBXL)
+    lvef = cohort.measure("lvef", rows)
+    assert lvef.shape == (16, 20)
+    assert (lvef.std(axis=1) > 0).all()
+    edv, esv = cohort.measure("lvedv", rows), cohort.measure("lvesv", rows)
+    assert np.allclose(lvef, 100 * (edv - esv) / edv, atol=0.01)
+
+
+def test_test_patients_have_no_clip_to_train_on(cohort: Cohort) -> None:
+    patient_of_study = np.repeat(np.arange(len(cohort.n_studies)), cohort.n_studies)
+    unseen = cohort.patient[np.isin(cohort.split, (Split.CALIBRATION, Split.TEST))]
+    assert (cohort.clip_row[np.isin(patient_of_study, unseen)] == -1).all()
+
+
+def test_stored_ecgs_are_what_prepare_gives(cohort: Cohort) -> None:
+    """Filtering, resampling and standardising here must equal the run time's."""
+    standardise = fit_standardiser(cohort)
+    spec = PreprocessSpec(
+        mean_mv=tuple(float(v) for v in standardise.mean_mv),
+        scale_mv=tuple(float(v) for v in standardise.scale_mv),
+    )
+    rng = np.random.default_rng(0)
+    signal_mv = rng.normal(size=(12, 2500)).astype(np.float32)
+    recording = Recording("ab", signal_mv, 250.0, spec.lead_names, "x")
+    neutral = prepare(recording, PreprocessSpec())
+    assert np.allclose(standardise(neutral).numpy(), prepare(recording, spec), atol=1e-5)
+
+
+def test_number_of_processes_changes_nothing(data: Path, tmp_path: Path) -> None:
+    config = CohortConfig(n_virtual=6, n_held_out=2, train_draws=1, n_frames=4, frame_size=32)
+    config = dataclasses.replace(config, chunk=4, n_noise=2)
+    for workers in (1, 2):
+        build_cohort(data, tmp_path / str(workers), config, 1, workers)
+    for name in ("ecg_mv.npy", "clips.npy", "texts.json"):
+        assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
+
+
+# --- one sentence before hours are lost ---
+
+
+def test_missing_data_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--data", str(tmp_path), "--out", str(tmp_path / "p"), "--runs", str(tmp_path)]
+    assert main(["run", "--recipe", "debug", *arguments]) == 1
+    error = capsys.readouterr().err
+    assert "there is no ptbxl_database.csv" in error
+    assert "Traceback" not in error
+
+
+def _edited_table(data: Path, folder: Path, old: str, new: str) -> Path:
+    target = folder / "ptbxl"
+    shutil.copytree(data / "ptbxl", target)
+    table = target / "ptbxl_database.csv"
+    text = table.read_text(encoding="utf-8")
+    assert old in text
+    table.write_text(text.replace(old, new), encoding="utf-8")
+    return target
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("scp_codes", "codes", "lacks the column scp_codes"),
+        (",9,records", ",8,records", "folds 1 to 8, 9 and 10"),
+        ("00005_lr", "77777_lr", "the first is records100/00000/77777_lr"),
+    ],
+)
+def test_faults_of_the_table_are_named(
+    data: Path, tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    with pytest.raises(EchoingError, match=message):
+        read_ptbxl_table(_edited_table(data, tmp_path, old, new))
+
+
+def test_a_patient_in_two_splits_is_refused(data: Path, tmp_path: Path) -> None:
+    shutil.copytree(data / "ptbxl", tmp_path / "ptbxl")
+    table = tmp_path / "ptbxl/ptbxl_database.csv"
+    lines = table.read_text(encoding="utf-8").splitlines()
+    fields = lines[-2].split(",")  # the last patient of fold 10 becomes one of fold 1
+    fields[1] = "2.0"
+    lines[-2] = ",".join(fields)
+    table.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with pytest.raises(EchoingError, match="two splits"):
+        build_cohort(tmp_path, tmp_path / "cohort", debug().cohort, 1, 1)
+
+
+def test_impossible_settings_are_named() -> None:
+    with pytest.raises(EchoingError, match="steps_per_epoch"):
+        FitConfig(steps=2, steps_per_epoch=3, batch=4, learning_rate=1e-3)
+    with pytest.raises(EchoingError, match="multiple of 16"):
+        CohortConfig(n_virtual=1, n_held_out=1, train_draws=1, frame_size=30)
+
+
+def test_recipes_differ_and_hash_by_value() -> None:
+    hashes = {name: config_hash(recipe()) for name, recipe in RECIPES.items()}
+    assert len(set(hashes.values())) == len(RECIPES)
+    assert config_hash(debug()) == hashes["debug"]
+
+
+# --- the loop ---
+
+
+class _Line(Task):
+    """Fits a slope; interrupts itself when asked."""
+
+    def __init__(self, stop_after: int = 10**9) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer = nn.Linear(3, 1)
+        self._left = stop_after
+
+    def step_loss(
+        self, rng: np.random.Generator, batch: int, done: float
+    ) -> tuple[torch.Tensor, dict[str, float]]:
+        if self._left == 0:
+            raise KeyboardInterrupt
+        self._left -= 1
+        x = torch.from_numpy(rng.normal(size=(batch, 3)).astype(np.float32))
+        x = nn.functional.dropout(x, 0.2)  # torch's randomness, too
+        return (self.layer(x) - x.sum(1, keepdim=True)).square().mean() * (1 + done), {}
+
+
+def test_an_interrupted_training_ends_where_an_uninterrupted_one_does(tmp_path: Path) -> None:
+    config = FitConfig(steps=11, steps_per_epoch=3, batch=8, learning_rate=0.05)
+    whole = _Line()
+    history = fit(whole, config, name="line", seed=1, checkpoint=tmp_path / "whole.pt")
+    with pytest.raises(KeyboardInterrupt):
+        fit(_Line(7), config, name="line", seed=1, checkpoint=tmp_path / "part.pt")
+    resumed = _Line()
+    again = fit(resumed, config, name="line", seed=1, checkpoint=tmp_path / "part.pt")
+    assert again == history
+    assert len(history) == 4
+    assert torch.equal(resumed.layer.weight, whole.layer.weight)
+
+
+def test_divergence_is_told(tmp_path: Path) -> None:
+    task = _Line()
+    with torch.no_grad():
+        task.layer.weight.fill_(float("nan"))
+    config = FitConfig(steps=2, steps_per_epoch=2, batch=2, learning_rate=0.1)
+    with pytest.raises(EchoingError, match="diverged at step 0"):
+        fit(task, config, name="line", seed=1, checkpoint=tmp_path / "c.pt")
+
+
+# --- augmentation and the gate ---
+
+
+def test_augmentation_adds_noise_only_where_it_may() -> None:
+    rng = np.random.default_rng(0)
+    ecg = rng.normal(size=(40, 12, 1000)).astype(np.float32)
+    noise = rng.normal(size=(4, 12, 1000)).astype(np.float32)
+    config = AugmentConfig(noise_share=0.0, burst_share=0.0, drop_share=0.5, gain_jitter=0.0)
+    made = augment(ecg, noise, config, rng)
+    assert np.array_equal(made.clean_mv, made.noisy_mv)
+    dropped = ~made.keep
+    assert 0 < dropped.any(axis=1).mean() < 1
+    assert dropped.sum(axis=1).max() <= 6
+    assert (made.noisy_mv[dropped] == 0).all()
+    spread = np.abs(made.noisy_mv[made.keep]).std(axis=1)
+    assert (spread > 0).all()
+
+
+def test_augmentation_by_its_seed_alone() -> None:
+    ecg = np.random.default_rng(0).normal(size=(8, 12, 1000)).astype(np.float32)
+    noise = ecg[:3]
+    made = [augment(ecg, noise, AugmentConfig(), np.random.default_rng(5)) for _ in range(2)]
+    assert np.array_equal(made[0].noisy_mv, made[1].noisy_mv)
+    assert not np.array_equal(made[0].clean_mv, made[0].noisy_mv)
+
+
+def test_injected_burst_is_where_it_says() -> None:
+    ecg = np.zeros((20, 12, 1000), np.float32)
+    noisy, lead, first = inject_burst(ecg, np.random.default_rng(0), rms_mv=0.3)
+    for item in range(20):
+        part = noisy[item, lead[item], first[item] : first[item] + 100]
+        assert part.std() == pytest.approx(0.3, rel=0.1)
+        assert np.count_nonzero(noisy[item]) <= 100
+
+
+def test_the_gate_loss_moves_nothing_after_the_patches(cohort: Cohort) -> None:
+    config = debug()
+    batches = PairedBatches(cohort, fit_standardiser(cohort), config.augment, 0.3)
+    student = LeadTokenStudent(patch_width=16, width=16, n_blocks=1)
+    n_studies = len(cohort.clip_row)
+    blank = torch.zeros(n_studies, student.embedding_dim)
+    task = DistillTask(student, batches, blank, blank, config.distill)
+    clean, noisy, keep = batches.ecgs(np.arange(8), np.random.default_rng(0))
+    task._gate_loss(student, student.patches(noisy), clean, keep).backward()
+    moved = {n for n, p in student.named_parameters() if p.grad is not None and p.grad.any()}
+    assert any(name.startswith("gate.") for name in moved)
+    assert all(name.startswith(("gate.", "stem.")) for name in moved)
+
+
+def test_history_shows_pseudo_positives(finished: stages.Run) -> None:
+    history = json.loads((finished.folder / "distill/history.json").read_text(encoding="utf-8"))
+    assert len(history) == finished.config.distill.fit.n_epochs
+    assert all("pseudo_positives_per_anchor" in epoch for epoch in history)
