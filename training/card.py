@@ -182,4 +182,14 @@ there for the same settings. An interrupted training goes on at its last epoch.
 5. **Heads** for quantiles and the finding are trained on the frozen student.
 6. **Calibration** on fold 9: conformalised quantile regression, Platt scaling, the colour scale.
 7. **Figures** on fold 10, which nothing was chosen by.
+
+## How to read the figures
+
+- Records of the PTB-XL table without statements are left out, since no outcome can be drawn for
+  them. With the subset at hand few patients remain in each fold: confidence intervals are wide.
+- Zero-shot reading takes the median of the best fifth of a sweep of prompts. For volumes the sweep
+  is far wider than the range where most patients lie, which pulls the estimate upwards. Zero-shot
+  figures are reported for the method's sake; the program shows the heads' estimates.
+- Total variance of the embedding is not a measure of the estimate's error: see its correlation
+  below. The prediction interval is what is calibrated.
 """
