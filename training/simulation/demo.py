@@ -15,13 +15,17 @@ LEAD_NAMES = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5
 FS = 500.0
 GAIN_PER_MV = 1000  # int16 counts a mV, as in PTB-XL: 1 uV a count
 NOISY_ELECTRODE = "V3"
+# The loose contact moves for a while, at frequencies that the model's filter lets pass.
+MOVES_S = (5.5, 7.0)
+MOVES_HZ = (4.0, 30.0)
+MOVES_RMS_MV = 0.5
 
 
 def write_demo_recording(folder: Path, seed: int = 7) -> Path:
     """Write one simulated 12-lead recording and return the path of its header.
 
     The patient has a mildly reduced LVEF; the electrode of V3 is loose, so that one lead is
-    visibly noisier than the others.
+    visibly noisier than the others, for a second and a half far noisier.
 
     Parameters
     ----------
@@ -35,7 +39,9 @@ def write_demo_recording(folder: Path, seed: int = 7) -> Path:
     heart_mv = simulate_clean_ecg(patient, rng, FS)[0]
     noise = electrode_noise(rng, np.array([0.06]), heart_mv.shape[1], FS)[0]
     loose = ELECTRODES.index(NOISY_ELECTRODE)
-    noise[loose] += electrode_noise(rng, np.array([0.8]), heart_mv.shape[1], FS)[0, loose]
+    noise[loose] += electrode_noise(rng, np.array([0.3]), heart_mv.shape[1], FS)[0, loose]
+    first, last = (round(second * FS) for second in MOVES_S)
+    noise[loose, first:last] += _movement(last - first, rng)
     counts = np.rint((heart_mv + LEADS_FROM_ELECTRODES @ noise) * GAIN_PER_MV)
     samples = np.clip(counts, -32767, 32767).astype("<i2")
     _rederive_limb_leads(samples)
@@ -45,6 +51,14 @@ def write_demo_recording(folder: Path, seed: int = 7) -> Path:
     header = folder / f"{RECORD_NAME}.hea"
     header.write_text(_header(samples, patient), encoding="ascii", newline="\n")
     return header
+
+
+def _movement(n_samples: int, rng: np.random.Generator) -> np.ndarray:
+    """Sum of oscillations within MOVES_HZ that fades in and out, mV."""
+    time_s = np.arange(n_samples) / FS
+    turns = np.outer(rng.uniform(*MOVES_HZ, 12), time_s) + rng.random((12, 1))
+    wave = np.sin(2 * np.pi * turns).sum(axis=0) * np.hanning(n_samples) ** 0.3
+    return wave * (MOVES_RMS_MV / wave.std())
 
 
 def _mildly_reduced(patients: Patients) -> Patients:
