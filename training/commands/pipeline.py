@@ -1,0 +1,76 @@
+"""`reproduce-default`, `run` and the single stages of a recipe."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from training.commands import Commands
+
+STAGES = (
+    ("cohort", "read PTB-XL, simulate outcomes, virtual patients, clips and reports"),
+    ("teacher", "train the image-text teacher"),
+    ("distill", "distil the teacher into the student"),
+    ("finetune", "train the heads"),
+    ("calibrate", "calibrate intervals and probabilities on fold 9"),
+    ("evaluate", "measure everything on fold 10"),
+    ("export", "write the model package"),
+)
+
+
+def register(commands: Commands) -> None:
+    """Add the commands."""
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument(
+        "--data", type=Path, required=True, help="folder that holds PTB-XL in its subfolder ptbxl"
+    )
+    shared.add_argument(
+        "--out", type=Path, required=True, help="folder for the model package; replaced"
+    )
+    shared.add_argument("--runs", type=Path, help="folder for the run's own files")
+    shared.add_argument("--page", type=Path, help="Markdown page to write the figures to")
+    shared.add_argument("--workers", type=int, default=2, help="processes (default: 2)")
+    default = commands.add_parser(
+        "reproduce-default",
+        parents=[shared],
+        help="all stages with the settings of the package that ships with the program",
+    )
+    default.set_defaults(run=_run, recipe="default")
+    recipe = argparse.ArgumentParser(add_help=False)
+    recipe.add_argument(
+        "--recipe", choices=("debug", "quick", "default"), default="default", help="settings"
+    )
+    whole = commands.add_parser("run", parents=[shared, recipe], help="all stages of a recipe")
+    whole.set_defaults(run=_run)
+    for name, what in STAGES:
+        stage = commands.add_parser(name, parents=[shared, recipe], help=f"one stage: {what}")
+        stage.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from training import stages
+    from training.recipes import RECIPES
+
+    run = stages.Run(
+        config=RECIPES[options.recipe](),
+        data=options.data,
+        folder=options.runs or Path("runs") / options.recipe,
+        out=options.out,
+        page=options.page or _default_page(options.command),
+        workers=options.workers,
+    )
+    if options.command in stages.STAGES:
+        if not stages.run_stage(run, options.command):
+            print(f"The stage {options.command!r} is done already for these settings.")
+    else:
+        stages.reproduce(run)
+        print(f"The model package is in {run.out}.")
+    return 0
+
+
+def _default_page(command: str) -> Path | None:
+    """Find the documentation's page, if this is the default model made in a checkout."""
+    page = Path("docs/default-model.md")
+    return page if command == "reproduce-default" and page.parent.is_dir() else None
