@@ -78,6 +78,15 @@ def test_ptbxl(tmp_path: Path) -> None:
     assert rows["8"]["path"] == "records500/00000/00008_hr"
 
 
+def test_doubtful_statements_of_ptbxl_are_left_out(tmp_path: Path) -> None:
+    write_ptbxl(tmp_path / "data", 2)
+    table = tmp_path / "data/ptbxl_database.csv"
+    doubt = "{'IMI': 35.0, 'LVH': 50.0, 'AFIB': 0.0}"
+    table.write_text(table.read_text().replace("{'NORM': 100.0, 'SR': 0.0}", doubt, 1))
+    store, _ = run(tmp_path, "ptbxl")
+    assert store.index["statements"].to_pylist() == [["LVH", "AFIB"], ["NORM", "SR"]]
+
+
 def test_a_missing_column_is_named(tmp_path: Path) -> None:
     write_ptbxl(tmp_path / "data", 2)
     table = tmp_path / "data/ptbxl_database.csv"

@@ -10,7 +10,7 @@ from model_core.errors import EchoingError
 from model_core.leads import STANDARD_LEADS
 
 # Raised whenever the same input would give other bytes: old shards are then refused.
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,7 +10,7 @@ import os
 import shutil
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Any
@@ -103,8 +103,7 @@ def ingest(config: IngestConfig) -> IngestSummary:
     listing = list_records(config)
     _claim(config)
     total = n_shards(config, listing)
-    shards = range(total)
-    todo = [i for i in shards if not is_finished(config.out, i, _input_sha256(config, listing, i))]
+    todo = _todo(config, listing, range(total))
     _check_room(config, listing, todo)
     progress = Progress("shards", total, total - len(todo))
     for _ in _process(config, listing, todo):
@@ -144,8 +143,12 @@ def ingest_share(config: IngestConfig, share: int, of: int) -> int:
         raise EchoingError(f"Share {share} is not one of 0 to {of - 1}.", code="bad_config")
     listing = list_records(config)
     _claim(config)
-    shards = range(share, n_shards(config, listing), of)
-    return sum(_make(config, i, _slice(config, listing, i)) for i in shards)
+    todo = _todo(config, listing, range(share, n_shards(config, listing), of))
+    _check_room(config, listing, todo)
+    progress = Progress("shards", len(todo))
+    for _ in _process(config, listing, todo):
+        progress.step()
+    return len(todo)
 
 
 def assemble(config: IngestConfig, listing: Listing, n_made: int = 0) -> IngestSummary:
@@ -159,6 +162,8 @@ def assemble(config: IngestConfig, listing: Listing, n_made: int = 0) -> IngestS
     for path in (config.out / "shards").iterdir():  # of an earlier, longer listing
         if path.name[:5].isdigit() and int(path.name[:5]) >= total:
             path.unlink()
+    for path in config.out.glob("settings.json.*.tmp"):  # of a task that was killed
+        path.unlink(missing_ok=True)
     write_table(config.out / "index.parquet", index)
     write_table(config.out / "rejected.parquet", left_out)
     records_out = left_out.filter(pa.array(np.asarray(left_out["column"]) == ""))
@@ -188,8 +193,8 @@ def _claim(config: IngestConfig) -> None:
     """Say in `out` what it holds, and refuse to mix."""
     path, settings = config.out / "settings.json", config.settings_json()
     if not path.is_file():
-        write_text(path, settings)
-    elif path.read_text(encoding="utf-8") != settings:
+        write_text(path, settings, tidy=False)  # other tasks of an array job do so too
+    if path.read_text(encoding="utf-8") != settings:
         raise EchoingError(
             f"{config.out} holds shards that were made with other settings.",
             hint="Choose another folder, or delete this one.",
@@ -203,6 +208,11 @@ def _slice(config: IngestConfig, listing: Listing, shard: int) -> pa.Table:
 
 def _input_sha256(config: IngestConfig, listing: Listing, shard: int) -> str:
     return _rows_sha256(config, _slice(config, listing, shard))
+
+
+def _todo(config: IngestConfig, listing: Listing, shards: Iterable[int]) -> list[int]:
+    """Shards that are not there yet."""
+    return [i for i in shards if not is_finished(config.out, i, _input_sha256(config, listing, i))]
 
 
 def _rows_sha256(config: IngestConfig, rows: pa.Table) -> str:

@@ -16,8 +16,9 @@ import hashlib
 import io
 import json
 import os
+import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -61,23 +62,27 @@ def rejected_path(out: Path, shard: int) -> Path:
 
 
 @contextmanager
-def atomic(path: Path) -> Iterator[IO[bytes]]:
+def atomic(path: Path, *, tidy: bool = True) -> Iterator[IO[bytes]]:
     """Open a file that appears under its name whole, or not at all.
 
-    What an earlier process left of the same file is removed.
+    What an earlier process left of the same file is removed, unless told not to `tidy`: where
+    several processes may be writing the same file at this moment.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for left in path.parent.glob(f"{path.name}.*.tmp"):
-        left.unlink(missing_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    # Not the process number: tasks on two machines may have the same.
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(8)}.tmp")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if tidy:
+            for left in path.parent.glob(f"{path.name}.*.tmp"):
+                left.unlink(missing_ok=True)
         with temporary.open("wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise EchoingError(
             f"{path} cannot be written: {error.strerror or error}.",
             hint="What was finished before is kept; make room and start the same command again.",
@@ -96,9 +101,9 @@ def write_table(path: Path, table: pa.Table) -> None:
         file.write(buffer.getbuffer())
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically."""
-    with atomic(path) as file:
+def write_text(path: Path, text: str, *, tidy: bool = True) -> None:
+    """Write a text file atomically; `tidy` as in `atomic`."""
+    with atomic(path, tidy=tidy) as file:
         file.write(text.encode())
 
 

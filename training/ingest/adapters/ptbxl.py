@@ -22,6 +22,9 @@ from training.ingest.waveform import Waveform, read_waveform
 NAME: str = "ptbxl"
 MAX_FS: float = 500.0
 
+# Below this a statement is a doubt, not a finding.
+MIN_LIKELIHOOD_PCT = 50.0
+
 _REQUIRED = ("ecg_id", "patient_id", "age", "sex", "report", "scp_codes", "strat_fold")
 
 
@@ -73,13 +76,19 @@ def load(config: IngestConfig, row: Mapping[str, Any]) -> Waveform:
 
 
 def _statements(table: Any) -> tuple[pa.Array, list[Fault]]:  # noqa: ANN401
-    """SCP-ECG statements; their likelihoods are not kept, for 0 means unknown, not absent."""
+    """SCP-ECG statements of likelihood 50 to 100 %, or 0: that means unknown, not absent."""
     codes: list[list[str] | None] = []
     faults: list[Fault] = []
     for row, text in enumerate(table.columns["scp_codes"].to_pylist()):
         try:
             parsed = ast.literal_eval(text) if text else {}
-            codes.append([str(code) for code in dict(parsed)])
+            codes.append(
+                [
+                    str(code)
+                    for code, pct in dict(parsed).items()
+                    if pct == 0 or pct >= MIN_LIKELIHOOD_PCT
+                ]
+            )
         except (ValueError, SyntaxError, TypeError):
             codes.append(None)
             why = "is not a list of statements"
