@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
-import multiprocessing.connection
-import os
 import shutil
-import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +20,7 @@ from model_core.leads import STANDARD_LEADS
 from training.ingest.adapters import adapter_of
 from training.ingest.config import IngestConfig
 from training.ingest.listing import Listing, rejected_table
+from training.ingest.processes import run_jobs
 from training.ingest.screen import quality_codes
 from training.ingest.shards import (
     INPUT_KEY,
@@ -238,34 +234,12 @@ def _check_room(config: IngestConfig, listing: Listing, todo: list[int]) -> None
 
 
 def _process(config: IngestConfig, listing: Listing, todo: list[int]) -> Iterator[bool]:
-    if config.workers == 1 or len(todo) < 2:
-        for i in todo:
-            yield _make(config, i, _slice(config, listing, i))
-        return
-    # Not forked: Arrow runs threads.
-    context = multiprocessing.get_context("spawn")
-    n_workers = min(config.workers, len(todo))
-    with ProcessPoolExecutor(n_workers, context, initializer=_end_with_parent) as pool:
-        jobs = [pool.submit(_make, config, i, _slice(config, listing, i)) for i in todo]
-        try:
-            for job in as_completed(jobs):
-                yield job.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    jobs = [(config, i, _slice(config, listing, i)) for i in todo]
+    return run_jobs(_make_job, jobs, config.workers)
 
 
-def _end_with_parent() -> None:
-    """End this worker if its parent is killed: it would wait for work for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is None:
-        return
-
-    def watch() -> None:
-        multiprocessing.connection.wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+def _make_job(job: tuple[IngestConfig, int, pa.Table]) -> bool:
+    return _make(*job)
 
 
 def _make(config: IngestConfig, shard: int, rows: pa.Table) -> bool:
