@@ -143,6 +143,20 @@ class MatchingLoss(nn.Module):
         return loss, {"pseudo_positives_per_anchor": float(extra)}
 
 
+def smooth_matches(matched_bc: Tensor, smoothing: float) -> Tensor:
+    """Label smoothing of known matches: ``(1 - e) m + e (1 - m)`` (PCME++: e = 1e-4)."""
+    return matched_bc + smoothing * (1.0 - 2.0 * matched_bc)
+
+
+def masked_bce(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean binary cross-entropy over the labels that are known; NaN is unknown."""
+    known = ~labels.isnan()
+    loss = functional.binary_cross_entropy_with_logits(
+        logits, torch.where(known, labels, 0.0), reduction="none"
+    )
+    return (loss * known).sum() / known.sum().clamp(min=1)
+
+
 def cosine_loss(mean_bd: Tensor, target_bd: Tensor) -> Tensor:
     """One minus the cosine between rows, mean over B."""
     return (1.0 - functional.cosine_similarity(mean_bd, target_bd, dim=1)).mean()
@@ -179,10 +193,12 @@ def pinball_loss(quantiles_bmq: Tensor, target_bm: Tensor, levels: Sequence[floa
     quantiles_bmq
         Predicted quantiles, one for each of `levels`.
     target_bm
-        Observed values.
+        Observed values; NaN where there is none, which counts for nothing.
     levels
         Q levels between 0 and 1.
     """
     level_q = quantiles_bmq.new_tensor(list(levels))
-    error_bmq = target_bm[:, :, None] - quantiles_bmq
-    return torch.maximum(level_q * error_bmq, (level_q - 1.0) * error_bmq).mean()
+    observed_bm = ~target_bm.isnan()
+    error_bmq = torch.where(observed_bm, target_bm, 0.0)[:, :, None] - quantiles_bmq
+    loss_bm = torch.maximum(level_q * error_bmq, (level_q - 1.0) * error_bmq).mean(2)
+    return (loss_bm * observed_bm).sum() / observed_bm.sum().clamp(min=1)

@@ -79,6 +79,59 @@ def augment(
     return Augmented(clean, noisy, keep)
 
 
+@dataclass(frozen=True)
+class Mixing:
+    """How items of a batch were mixed with one another.
+
+    Attributes
+    ----------
+    partner
+        (B,), the other item of each.
+    share
+        (B,), what the item itself holds of the mixture; 1 where nothing was mixed.
+    span
+        (B, 2), the samples taken from the partner (cutmix); (0, 0) where all are blended (mixup).
+    """
+
+    partner: NDArray[np.intp]
+    share: FloatArray
+    span: NDArray[np.intp]
+
+
+def draw_mixing(n_items: int, n_samples: int, mix_share: float, rng: np.random.Generator) -> Mixing:
+    """Draw PCME++'s mixed sample augmentation: mixup or cutmix in time, for a share of the items.
+
+    Item i meets item B - 1 - i; weights from Beta(2, 2); either kind half of the time (Chun, ICLR
+    2024; Zhang et al., ICLR 2018; Yun et al., ICCV 2019).
+    """
+    share = rng.beta(2.0, 2.0, n_items)
+    share[rng.random(n_items) >= mix_share] = 1.0
+    length = np.round((1 - share) * n_samples).astype(int)
+    first = np.floor(rng.random(n_items) * (n_samples - length + 1)).astype(int)
+    cut = rng.random(n_items) < 0.5
+    share = np.where(cut, 1 - length / n_samples, share)
+    span = np.stack([first, first + length], axis=1) * (cut & (length > 0))[:, None]
+    return Mixing(np.arange(n_items)[::-1].copy(), share.astype(np.float32), span)
+
+
+def mix_signals(ecg: FloatArray, mixing: Mixing) -> FloatArray:
+    """Apply a mixing to signals, (B, L, S)."""
+    mixed = ecg.copy()
+    for item in np.flatnonzero(mixing.share < 1):
+        other, (first, last) = ecg[mixing.partner[item]], mixing.span[item]
+        if last > first:
+            mixed[item, :, first:last] = other[:, first:last]
+        else:
+            mixed[item] = mixing.share[item] * ecg[item] + (1 - mixing.share[item]) * other
+    return mixed
+
+
+def mix_rows(values: FloatArray, mixing: Mixing) -> FloatArray:
+    """Apply a mixing to targets, one row an item, (B, ...)."""
+    share = mixing.share.reshape(-1, *[1] * (values.ndim - 1))
+    return (share * values + (1 - share) * values[mixing.partner]).astype(np.float32)
+
+
 def _some_noise(noise_mv: FloatArray, n: int, rng: np.random.Generator) -> FloatArray:
     """Sum of two shifted noise recordings, so that few recordings make many noises."""
     total = np.zeros((n, *noise_mv.shape[1:]), np.float32)

@@ -3,33 +3,88 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
 
 from model_core.runtime.manifest import Manifest, Metric
+from training.cohort import Cohort, Split
 
-CAVEAT = "Demonstration model: trained on simulated echo outcomes. Research use only."
-COHORT = (
-    "Training: {n_train} patients of PTB-XL folds 1-8 and {n_virtual} virtual patients. "
-    "Calibration: {n_calibration} patients of PTB-XL fold 9. Test: {n_test} patients of fold 10. "
-    "PTB-XL's ECGs are real; every echo outcome is simulated."
-)
+
+@dataclass(frozen=True)
+class Words:
+    """What a model package says about itself."""
+
+    caveat: str
+    cohort: str
+    intended_use: str
+    limits: tuple[str, ...]
+    licence: str
+
+
+SIMULATED_CAVEAT = "Demonstration model: trained on simulated echo outcomes. Research use only."
+REAL_CAVEAT = "Research model, not a medical device. Research use only."
 INTENDED_USE = (
     "To show, test and teach the program with a 12-lead ECG of an adult at rest. "
     "Not for diagnosis, treatment or triage of any person."
 )
-LIMITS = (
+SIMULATED_LIMITS = (
     "Every echo outcome it learned from was simulated: it repeats published associations between "
     "ECG findings and echo measures, and says nothing that was measured in a patient.",
     "Its intervals hold for the simulated outcomes of PTB-XL patients; their coverage on real "
     "echocardiograms is unknown.",
     "Low LVEF with a normal ECG, and normal LVEF with an abnormal one, are missed as often as the "
     "simulation says they occur.",
+)
+REAL_LIMITS = (
+    "Its intervals hold for patients like those it was calibrated on; at another site, or with "
+    "another ECG machine, their coverage is unknown until it has been measured there.",
+)
+LIMITS = (
     "Adults at rest only: no children, no exercise ECG, no ECG with fewer than twelve leads.",
     "Segment variance tells where the signal informs the estimate little; it marks no disease.",
 )
-LICENCE = (
+SIMULATED_LICENCE = (
     "Weights: Apache-2.0. ECGs used in training: PTB-XL, CC BY 4.0, Wagner et al., Sci Data "
     "2020;7:154, doi:10.13026/kfzx-aw45."
 )
+REAL_LICENCE = (
+    "The terms of the data that it was trained on apply: {sources}. Check them before you give "
+    "the package to anybody."
+)
+
+
+def words(cohort: Cohort) -> Words:
+    """Find the words for a package trained on a cohort."""
+    counts = []
+    for split, name in (
+        (Split.TRAIN, "Training"),
+        (Split.CALIBRATION, "Calibration"),
+        (Split.TEST, "Test"),
+    ):
+        parts = [
+            f"{len(np.unique(cohort.patient[rows])):,} patients of {source}"
+            for source in cohort.source_names
+            if len(rows := cohort.records(split, source))
+        ]
+        counts.append(f"{name}: {', '.join(parts) or 'none'}.")
+    sources = ", ".join(cohort.source_names)
+    if cohort.simulated_outcomes:
+        return Words(
+            SIMULATED_CAVEAT,
+            " ".join(counts) + " PTB-XL's ECGs are real; every echo outcome is simulated.",
+            INTENDED_USE,
+            (*SIMULATED_LIMITS, *LIMITS),
+            SIMULATED_LICENCE,
+        )
+    return Words(
+        REAL_CAVEAT,
+        " ".join(counts),
+        "For research on 12-lead ECGs of adults at rest. "
+        "Not for diagnosis, treatment or triage of any person.",
+        (*REAL_LIMITS, *LIMITS),
+        REAL_LICENCE.format(sources=sources),
+    )
 
 
 def _figure(value: float, unit: str) -> str:

@@ -16,6 +16,14 @@ def _check(*, holds: bool, message: str) -> None:
         raise EchoingError(f"The training settings are wrong: {message}.", code="bad_config")
 
 
+def _check_shares(shares: dict[str, float]) -> None:
+    _check(
+        holds=all(share >= 0 for share in shares.values())
+        and (not shares or sum(shares.values()) > 0),
+        message="shares must not be negative, and one must be positive",
+    )
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CohortConfig:
     """Who is trained on.
@@ -28,6 +36,8 @@ class CohortConfig:
         Further virtual patients that nothing trains on: to watch training and test the teacher.
     train_draws, calibration_draws, test_draws
         Simulated echo outcomes drawn for each PTB-XL patient of that split.
+    train_clips
+        How many of a training patient's outcomes are rendered as clips.
     n_frames, frame_size
         Frames a clip, and pixels along each side of a frame.
     n_noise
@@ -39,6 +49,7 @@ class CohortConfig:
     n_virtual: int
     n_held_out: int
     train_draws: int
+    train_clips: int
     calibration_draws: int = 20
     test_draws: int = 20
     n_frames: int = 8
@@ -47,8 +58,12 @@ class CohortConfig:
     chunk: int = 500
 
     def __post_init__(self) -> None:
-        smallest = min(self.n_virtual, self.n_held_out, self.train_draws, self.n_frames)
+        smallest = min(self.n_virtual, self.n_held_out, self.train_clips, self.n_frames)
         _check(holds=smallest >= 1, message="every count of the cohort must be at least 1")
+        _check(
+            holds=self.train_clips <= self.train_draws,
+            message="train_clips must not exceed train_draws",
+        )
         _check(holds=self.n_noise >= 2, message="n_noise must be at least 2")
         _check(holds=self.frame_size % 16 == 0, message="frame_size must be a multiple of 16")
 
@@ -145,8 +160,12 @@ class DistillConfig:
         Registered name.
     settings
         Of that student.
-    ptbxl_share
-        Share of each batch taken from PTB-XL; the rest are virtual patients.
+    shares
+        Share of each batch by source name; empty for even shares.
+    single_source
+        Whether a batch comes from one source at a time, as EchoingECG's do.
+    echo_weight, text_weight
+        Of the ECG-echo and the ECG-text loss; EchoingECG's are 1 and 1.
     warm_share
         First part of the steps, in which only the mean is distilled (cosine and InfoNCE).
     pseudo_from
@@ -155,52 +174,81 @@ class DistillConfig:
         alpha and beta of PCME++, EchoingECG's values.
     mean_weight
         Weight of cosine and InfoNCE after the warm start.
+    mix_share, label_smoothing
+        Share of the ECGs that are mixed with another, and smoothing of the matches; PCME++'s are
+        0.25 and 1e-4.
     gate_weight
-        Weight of the gate's own loss (see `DistillTask`).
+        Weight of the gate's own loss (see `forward_with_gate`).
+    deterministic
+        InfoNCE on the means alone, to compare with.
     """
 
     fit: FitConfig
     student: str = "lead_token"
     settings: dict[str, int] = field(default_factory=dict)
-    ptbxl_share: float = 0.3
+    shares: dict[str, float] = field(default_factory=dict)
+    single_source: bool = False
+    echo_weight: float = 1.0
+    text_weight: float = 1.0
     warm_share: float = 0.3
     pseudo_from: float = 0.6
     pseudo_weight: float = 0.1
     bottleneck_weight: float = 1e-4
     mean_weight: float = 0.2
+    mix_share: float = 0.25
+    label_smoothing: float = 1e-4
     gate_weight: float = 0.1
+    deterministic: bool = False
 
     def __post_init__(self) -> None:
         _check(
             holds=0 <= self.warm_share <= self.pseudo_from <= 1,
             message="the warm start must end before pseudo-positives count",
         )
-        _check(holds=0 <= self.ptbxl_share <= 1, message="ptbxl_share must lie between 0 and 1")
+        _check_shares(self.shares)
+        _check(holds=0 <= self.mix_share <= 1, message="mix_share must lie between 0 and 1")
+        _check(
+            holds=0 <= self.label_smoothing < 0.5, message="label_smoothing must be below one half"
+        )
+        _check(
+            holds=min(self.echo_weight, self.text_weight) >= 0
+            and self.echo_weight + self.text_weight > 0,
+            message="one of echo_weight and text_weight must be positive",
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class HeadsConfig:
-    """Heads on the frozen student.
+class FinetuneConfig:
+    """Student and heads together, on measures (see `FinetuneTask`).
 
     Attributes
     ----------
     fit
         Length and speed.
     hidden
-        Width of the hidden layer.
-    n_augmented
-        Augmented versions of each ECG beside the unchanged one.
-    ptbxl_share
+        Width of the heads' hidden layer.
+    shares
+        As in `DistillConfig`.
+    label_weight
+        Of the cross-entropy of what is stated about the ECG.
+    keep_weight
+        Of the distillation's losses.
+    variance_weight
+        Of the two terms that tie the total variance to noise and to the error.
+    gate_weight
         As in `DistillConfig`.
     """
 
     fit: FitConfig
     hidden: int = 96
-    n_augmented: int = 1
-    ptbxl_share: float = 0.5
+    shares: dict[str, float] = field(default_factory=dict)
+    label_weight: float = 3.0
+    keep_weight: float = 0.1
+    variance_weight: float = 0.2
+    gate_weight: float = 0.1
 
     def __post_init__(self) -> None:
-        _check(holds=0 <= self.ptbxl_share <= 1, message="ptbxl_share must lie between 0 and 1")
+        _check_shares(self.shares)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -241,7 +289,7 @@ class RunConfig:
     augment: AugmentConfig
     teacher: TeacherConfig
     distill: DistillConfig
-    heads: HeadsConfig
+    finetune: FinetuneConfig
     evaluate: EvaluateConfig
     seed: int = 7
     threads: int = 2

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from model_core.calibration import apply_platt, apply_widening
@@ -15,10 +14,12 @@ from model_core.runtime.manifest import FindingOutput, MeasureOutput, Metric
 from model_core.teachers import FrozenTeacher
 from model_core.zero_shot import cosine_similarity, sweep_value
 from training.augment import FS, inject_burst
-from training.cohort import MEASURE_FIELDS, Cohort, Source, Split, noise_bank
+from training.batches import LOG_SPACE, Outputs, Standardiser, run_model, target_values
+from training.cohort import Cohort, Split
 from training.metrics import Estimated, auroc, bootstrap, spearman
-from training.simulation import findings_from_ptbxl, oracle, prompts
-from training.tasks import LOG_SPACE, Standardiser, target_values
+from training.run import embed_frames
+from training.simulated_cohort import MEASURE_FIELDS, noise_bank
+from training.simulation import prompts
 
 FloatArray = NDArray[np.float32]
 DATASET = "PTB-XL fold 10, simulated echo outcomes"
@@ -33,33 +34,16 @@ BURST_S = 1.0
 
 
 @dataclass(frozen=True)
-class Outputs:
-    """What the network gives for some ECGs, as numpy arrays; shapes as in `Manifest`."""
-
-    mean: FloatArray
-    log_var: FloatArray
-    segment_log_var: FloatArray
-    quantiles: FloatArray
-    finding_logits: FloatArray
-
-
-@torch.no_grad()
-def run(model: PackageModel, standardise: Standardiser, ecg_mv: NDArray[np.floating]) -> Outputs:
-    """Compute the outputs for (n, 12, samples) in mV."""
-    parts = [
-        model(standardise(ecg_mv[start : start + 256].astype(np.float32)))
-        for start in range(0, len(ecg_mv), 256)
-    ]
-    return Outputs(*(torch.cat(column).numpy() for column in zip(*parts, strict=True)))
-
-
-@dataclass(frozen=True)
 class TestSet:
-    """Test records, one a patient, and their outcomes, (patients, draws) for each measure."""
+    """Test records, one a patient, and their outcomes, (patients, draws) for each measure.
 
+    ``reference`` holds the best possible estimates by measure and finding, where these are known.
+    """
+
+    records: NDArray[np.int64]
     ecg_mv: FloatArray
     outcomes: dict[str, FloatArray]
-    oracle: dict[str, FloatArray]
+    reference: dict[str, FloatArray]
 
     @property
     def n_patients(self) -> int:
@@ -68,13 +52,13 @@ class TestSet:
 
 
 def test_set(cohort: Cohort) -> TestSet:
-    """PTB-XL fold 10, the first record of each patient."""
-    records = cohort.one_record_per_patient(Split.TEST, Source.PTBXL)
-    rows = [cohort.findings_rows[row] for row in cohort.ptbxl_row[records]]
+    """The first record of each test patient with an outcome."""
+    records = cohort.one_record_per_patient(Split.TEST)
     return TestSet(
+        records=records,
         ecg_mv=cohort.ecg_mv[records].astype(np.float32),
-        outcomes={key: cohort.measure(key, records) for key in MEASURES},
-        oracle=oracle(findings_from_ptbxl(rows)),
+        outcomes={key: cohort.outcomes(key, records) for key in MEASURES},
+        reference={key: values[records] for key, values in cohort.reference.items()},
     )
 
 
@@ -133,7 +117,7 @@ def compare(
         labels = test.outcomes[finding.measure_key] < finding.below
         scores = {
             "student": student.finding_logits[:, column],
-            "oracle": test.oracle[f"p_{finding.key}"],
+            "oracle": test.reference[finding.key],
             "random_encoder": random_encoder.finding_logits[:, column],
         }
         figures = {
@@ -150,7 +134,7 @@ def compare(
     for column, (key, measure) in enumerate(MEASURES.items()):
         values = {
             "student": _medians(student, column, key),
-            "oracle": test.oracle[f"{MEASURE_FIELDS[key]}_median"],
+            "oracle": test.reference[key],
             "constant": np.full(n, constants[key]),
             "random_encoder": _medians(random_encoder, column, key),
         }
@@ -246,16 +230,16 @@ def uncertainty_metrics(
     n = test.n_patients
     totals = np.stack(
         [
-            np.exp(run(model, standardise, test.ecg_mv + level * noise_mv[:n]).log_var).sum(1)
+            np.exp(run_model(model, standardise, test.ecg_mv + level * noise_mv[:n]).log_var).sum(1)
             for level in NOISE_LEVELS
         ],
         axis=1,
     )
     levels = np.broadcast_to(np.array(NOISE_LEVELS), totals.shape)
     noisy, lead, first = inject_burst(test.ecg_mv, rng, rms_mv=BURST_RMS_MV, duration_s=BURST_S)
-    cells = run(model, standardise, noisy).segment_log_var
+    cells = run_model(model, standardise, noisy).segment_log_var
     per_patient = burst_auroc(cells, lead, first, test.ecg_mv.shape[2])
-    clean = run(model, standardise, test.ecg_mv)
+    clean = run_model(model, standardise, test.ecg_mv)
     total = np.exp(clean.log_var).sum(1)
     errors = np.abs(_medians(clean, 0, "lvef")[:, None] - test.outcomes["lvef"]).mean(1)
 
@@ -335,8 +319,8 @@ def zero_shot_metrics(
 ) -> list[Metric]:
     """Errors of the teacher on unseen clips, and of the student through the shared space."""
     records = cohort.records(Split.HELD_OUT)
-    studies = cohort.first_study[cohort.patient[records]]
-    frames = embed_frames(teacher, cohort, studies)
+    studies = cohort.first_study[records]
+    frames = embed_frames(teacher, cohort, studies).numpy()
     by_teacher = zero_shot_values(teacher, frames)
     truth = target_values(cohort, studies)
     by_student = zero_shot_values(teacher, student.mean[:, None, :])
@@ -371,18 +355,6 @@ def zero_shot_metrics(
     )
     found.append(_metric(f"{finding.label} AUROC (student, zero-shot)", figure, ""))
     return found
-
-
-def embed_frames(
-    teacher: FrozenTeacher, cohort: Cohort, studies: NDArray[np.intp]
-) -> NDArray[np.float32]:
-    """Embed the clips of some studies as unit vectors, (studies, F, D)."""
-    rows = cohort.clip_row[studies]
-    parts = [
-        teacher.frames(torch.from_numpy(np.ascontiguousarray(cohort.clips[rows[s : s + 128]])))
-        for s in range(0, len(rows), 128)
-    ]
-    return torch.cat(parts).numpy()
 
 
 def _metric(name: str, figure: Estimated, unit: str, dataset: str = DATASET) -> Metric:

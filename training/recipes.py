@@ -9,8 +9,8 @@ from training.config import (
     CohortConfig,
     DistillConfig,
     EvaluateConfig,
+    FinetuneConfig,
     FitConfig,
-    HeadsConfig,
     RunConfig,
     TeacherConfig,
 )
@@ -23,7 +23,8 @@ def debug() -> RunConfig:
         cohort=CohortConfig(
             n_virtual=96,
             n_held_out=64,
-            train_draws=1,
+            train_draws=2,
+            train_clips=1,
             n_frames=4,
             frame_size=32,
             n_noise=8,
@@ -40,8 +41,8 @@ def debug() -> RunConfig:
             fit=FitConfig(steps=4, steps_per_epoch=2, batch=16, learning_rate=1e-3),
             settings={"patch_width": 32, "width": 32, "n_blocks": 1},
         ),
-        heads=HeadsConfig(
-            fit=FitConfig(steps=20, steps_per_epoch=20, batch=32, learning_rate=1e-2)
+        finetune=FinetuneConfig(
+            fit=FitConfig(steps=4, steps_per_epoch=2, batch=16, learning_rate=1e-3)
         ),
         evaluate=EvaluateConfig(n_bootstrap=50),
         threads=1,
@@ -52,7 +53,7 @@ def quick() -> RunConfig:
     """Set up a few minutes: enough to see whether a change helps."""
     return RunConfig(
         recipe="quick",
-        cohort=CohortConfig(n_virtual=4000, n_held_out=600, train_draws=2),
+        cohort=CohortConfig(n_virtual=4000, n_held_out=600, train_draws=50, train_clips=2),
         augment=AugmentConfig(),
         teacher=TeacherConfig(
             fit=FitConfig(steps=300, steps_per_epoch=100, batch=128, learning_rate=1.5e-3)
@@ -60,8 +61,8 @@ def quick() -> RunConfig:
         distill=DistillConfig(
             fit=FitConfig(steps=400, steps_per_epoch=100, batch=128, learning_rate=1.5e-3)
         ),
-        heads=HeadsConfig(
-            fit=FitConfig(steps=1000, steps_per_epoch=500, batch=256, learning_rate=2e-3)
+        finetune=FinetuneConfig(
+            fit=FitConfig(steps=400, steps_per_epoch=100, batch=128, learning_rate=1e-3)
         ),
         evaluate=EvaluateConfig(),
     )
@@ -71,7 +72,7 @@ def default() -> RunConfig:
     """Set up the run behind the model package that ships with the program."""
     return RunConfig(
         recipe="default",
-        cohort=CohortConfig(n_virtual=16000, n_held_out=1000, train_draws=8),
+        cohort=CohortConfig(n_virtual=16000, n_held_out=1000, train_draws=200, train_clips=8),
         augment=AugmentConfig(),
         teacher=TeacherConfig(
             fit=FitConfig(steps=1500, steps_per_epoch=250, batch=192, learning_rate=2e-3)
@@ -79,10 +80,8 @@ def default() -> RunConfig:
         distill=DistillConfig(
             fit=FitConfig(steps=1600, steps_per_epoch=200, batch=128, learning_rate=1.5e-3)
         ),
-        heads=HeadsConfig(
-            fit=FitConfig(steps=1200, steps_per_epoch=400, batch=256, learning_rate=1e-3),
-            n_augmented=2,
-            ptbxl_share=0.3,
+        finetune=FinetuneConfig(
+            fit=FitConfig(steps=1500, steps_per_epoch=250, batch=128, learning_rate=1e-3)
         ),
         evaluate=EvaluateConfig(),
     )

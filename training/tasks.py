@@ -1,11 +1,12 @@
-"""The three trainings: teacher, distillation, heads.
+"""The trainings: teacher, distillation, fine-tuning.
 
-Shapes: B items, F frames, D embedding, M measures.
+Shapes: B items, F frames, D embedding, M measures, K labels.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,41 +15,33 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from model_core.losses import MatchingLoss, cosine_loss, info_nce, pinball_loss
-from model_core.measures import FINDINGS, MEASURES
-from model_core.nn import LeadTokenStudent, MeasureHeads, Student
-from model_core.nn.lead_token import Patches
-from model_core.teachers import ImageTextTeacher
-from training.augment import augment
-from training.cohort import MEASURE_FIELDS, Cohort, Source, Split
-from training.config import AugmentConfig, DistillConfig
+from model_core.losses import (
+    MatchingLoss,
+    cosine_loss,
+    info_nce,
+    masked_bce,
+    pinball_loss,
+    smooth_matches,
+)
+from model_core.nn import LeadTokenStudent, MeasureHeads, Student, StudentOutput
+from model_core.teachers import EcgTextEncoder, ImageTextTeacher
+from training.augment import Mixing, draw_mixing, mix_rows
+from training.batches import (
+    Batches,
+    EcgBatch,
+    embed,
+    embedded_studies,
+    finding_keys,
+    measure_keys,
+    target_values,
+)
+from training.cohort import Cohort, FloatArray, IntArray, Split
+from training.config import DistillConfig, FinetuneConfig
 from training.fit import Task
-from training.progress import Progress
 
-FloatArray = NDArray[np.float32]
-
-LOG_SPACE = {"lvef": False, "lvedv": True, "lvesv": True}
 # Squared error of a patch's features, relative to their variance, that counts as clean.
 CLEAN_ERROR = 0.02
-
-
-@dataclass(frozen=True)
-class Standardiser:
-    """Per lead mean and scale, mV, (12,)."""
-
-    mean_mv: FloatArray
-    scale_mv: FloatArray
-
-    def __call__(self, ecg_mv: NDArray[np.floating]) -> Tensor:
-        """Standardised float32 tensor of (B, 12, samples) in mV, as `prepare` would give."""
-        standard = (ecg_mv - self.mean_mv[:, None]) / self.scale_mv[:, None]
-        return torch.from_numpy(np.ascontiguousarray(standard, dtype=np.float32))
-
-
-def fit_standardiser(cohort: Cohort) -> Standardiser:
-    """Mean and standard deviation of each lead over PTB-XL's training folds."""
-    ecg = cohort.ecg_mv[cohort.records(Split.TRAIN, Source.PTBXL)].astype(np.float64)
-    return Standardiser(ecg.mean((0, 2)).astype(np.float32), ecg.std((0, 2)).astype(np.float32))
+INVERSE_TEMPERATURE = 15.0
 
 
 class TeacherTask(Task):
@@ -61,12 +54,17 @@ class TeacherTask(Task):
     def __init__(self, teacher: ImageTextTeacher, cohort: Cohort) -> None:
         super().__init__()
         self.teacher = teacher
-        self.log_scale = nn.Parameter(torch.tensor(math.log(15.0)))
-        self._cohort = cohort
-        patient_of_study = np.repeat(np.arange(len(cohort.n_studies)), cohort.n_studies)
-        held_out = cohort.patient[cohort.records(Split.HELD_OUT)]
-        may_train = (cohort.clip_row >= 0) & ~np.isin(patient_of_study, held_out)
-        self._clips = cohort.clip_row[may_train]
+        self.log_scale = nn.Parameter(torch.tensor(math.log(INVERSE_TEMPERATURE)))
+        self._all_clips = cohort.rendered()
+        self._sentences = cohort.sentences
+        rows = cohort.records(Split.TRAIN)
+        studies = [
+            cohort.first_study[row] + offset
+            for row in rows
+            for offset in range(cohort.n_studies[row])
+        ]
+        clips = np.unique(cohort.clip_row[studies])
+        self._clips = clips[clips >= 0]
 
     def step_loss(
         self, rng: np.random.Generator, batch: int, done: float
@@ -74,14 +72,18 @@ class TeacherTask(Task):
         """Symmetric InfoNCE of one snippet a study and texts; equal texts are no negatives."""
         del done
         rows = np.sort(rng.choice(self._clips, batch, replace=False))
-        texts = [_some_sentences(self._cohort.sentences[row], rng) for row in rows]
-        clips = _jitter(self._cohort.clips[rows], rng)
+        texts = [_some_sentences(self._sentences[row], rng) for row in rows]
+        clips = _jitter(self._all_clips[rows], rng)
         snippet_bd = self.teacher.encode_snippet(clips, int(rng.integers(clips.shape[1])))
         text_bd = self.teacher.encode_text(texts)
-        same = np.array(texts)[:, None] == np.array(texts)[None, :]
-        matched = torch.from_numpy(same.astype(np.float32))
-        loss = info_nce(snippet_bd, text_bd, self.log_scale, matched)
+        loss = info_nce(snippet_bd, text_bd, self.log_scale, _same(texts))
         return loss, {"inverse_temperature": float(self.log_scale.detach().exp())}
+
+
+def _same(items: Sequence[object] | NDArray[np.generic]) -> Tensor:
+    """Which items equal which, (B, B), as 1 and 0."""
+    array = np.asarray(items)
+    return torch.from_numpy((array[:, None] == array[None, :]).astype(np.float32))
 
 
 def _some_sentences(sentences: list[str], rng: np.random.Generator) -> str:
@@ -99,57 +101,177 @@ def _jitter(clips: NDArray[np.uint8], rng: np.random.Generator) -> Tensor:
     return torch.from_numpy(values)
 
 
-class PairedBatches:
-    """Draws ECGs with one of their patient's studies, from both sources by share."""
+@dataclass(frozen=True)
+class TeacherGaussians:
+    """The frozen teacher's study embeddings, (studies, D) each; NaN for studies without."""
 
-    def __init__(
-        self, cohort: Cohort, standardiser: Standardiser, config: AugmentConfig, ptbxl_share: float
-    ) -> None:
-        self.cohort = cohort
-        self.standardise = standardiser
-        self._config = config
-        self._share = ptbxl_share
-        self._real = cohort.records(Split.TRAIN, Source.PTBXL)
-        self._virtual = cohort.records(Split.TRAIN, Source.VIRTUAL)
+    mean: Tensor
+    log_var: Tensor
 
-    def rows(
-        self, rng: np.random.Generator, batch: int
-    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Draw records and studies, (B,) each."""
-        n_real = min(round(batch * self._share), len(self._real))
-        records = np.concatenate(
-            [
-                rng.choice(self._real, n_real, replace=False),
-                rng.choice(self._virtual, batch - n_real, replace=False),
-            ]
-        )
-        patients = self.cohort.patient[records]
-        offset = (rng.random(batch) * self.cohort.n_studies[patients]).astype(int)
-        return records, self.cohort.first_study[patients] + offset
-
-    def ecgs(
-        self, records: NDArray[np.intp], rng: np.random.Generator
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Clean and noisy standardised ECGs (B, 12, 1000), and the leads that are there."""
-        ecg_mv = self.cohort.ecg_mv[records].astype(np.float32)
-        made = augment(ecg_mv, self.cohort.noise_mv, self._config, rng)
-        return (
-            self.standardise(made.clean_mv),
-            self.standardise(made.noisy_mv),
-            torch.from_numpy(made.keep),
-        )
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Which studies have one, (studies,)."""
+        return ~self.mean[:, 0].isnan().numpy()
 
 
-class DistillTask(Task):
-    """The frozen teacher's Gaussians become the target of the student's.
+def forward_with_gate(student: Student, ecgs: EcgBatch) -> tuple[StudentOutput, Tensor]:
+    """Embed the noisy ECGs; beside, the loss of the gate of `lead_token` (0 for others).
+
+    The gate has a loss of its own: it predicts the squared error that known added noise makes in
+    a patch's features, as a Gaussian negative log-likelihood with variance
+    ``CLEAN_ERROR * exp(gate)``. Its gradient reaches gate and stem, never through the error.
+    """
+    if not isinstance(student, LeadTokenStudent):
+        return student(ecgs.noisy, ecgs.keep), torch.zeros(())
+    patches = student.patches(ecgs.noisy)
+    with torch.no_grad():
+        error_blt = (patches.features_bltw - student.stem(ecgs.clean)).square().mean(3)
+    nll_blt = 0.5 * (patches.gate_blt + error_blt / (CLEAN_ERROR * patches.gate_blt.exp()))
+    keep = ecgs.keep
+    gate = (nll_blt * keep[:, :, None]).sum() / (keep.sum() * nll_blt.shape[2])
+    return student.pool(*student.mix(patches, keep)), gate
+
+
+class Alignment(nn.Module):
+    """EchoingECG's losses: the ECG against the frozen echo, and against a statement in words.
 
     First the mean alone (cosine and InfoNCE), because PCME++ from scratch stalls: nearly every
     pair counts as a pseudo-positive. Then PCME++ with the variational information bottleneck,
-    at last with pseudo-positives.
+    at last with pseudo-positives. Both terms share nothing but the student.
 
-    The gate of `lead_token` has a loss of its own beside: it predicts the squared error that known
-    added noise makes in a patch's features, as a Gaussian negative log-likelihood with variance
-    ``CLEAN_ERROR * exp(gate)``. Its gradient reaches gate and stem, never through the error.
+    Parameters
+    ----------
+    cohort
+        Holds the texts.
+    teacher
+        Targets of the ECG-echo term.
+    text_encoder
+        Of the ECG-text term.
+    config
+        Weights and phases.
+    """
+
+    def __init__(
+        self,
+        cohort: Cohort,
+        teacher: TeacherGaussians,
+        text_encoder: EcgTextEncoder,
+        config: DistillConfig,
+    ) -> None:
+        super().__init__()
+        self.text_encoder = text_encoder
+        self.echo_matching = MatchingLoss(bottleneck_weight=config.bottleneck_weight)
+        self.text_matching = MatchingLoss(bottleneck_weight=config.bottleneck_weight)
+        self.echo_log_scale = nn.Parameter(torch.tensor(math.log(INVERSE_TEMPERATURE)))
+        self.text_log_scale = nn.Parameter(torch.tensor(math.log(INVERSE_TEMPERATURE)))
+        self._cohort = cohort
+        self._teacher = teacher
+        self._config = config
+
+    def forward(
+        self,
+        out: StudentOutput,
+        records: IntArray,
+        studies: IntArray,
+        mixing: Mixing | None,
+        done: float,
+    ) -> tuple[Tensor, dict[str, float]]:
+        """Both terms over a batch, each over the items that have what it needs.
+
+        Parameters
+        ----------
+        out
+            Of the student.
+        records, studies
+            (B,); study -1 where there is none.
+        mixing
+            How the ECGs were mixed, or None.
+        done
+            Share of the training that is over, 0 to 1; decides the phase.
+        """
+        loss = torch.zeros(())
+        figures: dict[str, float] = {}
+        has_echo = (studies >= 0) & self._teacher.known[studies]
+        has_text = np.array([bool(self._cohort.ecg_text[row]) for row in records])
+        if mixing is not None:  # a mixture needs both halves
+            has_echo &= has_echo[mixing.partner] | (mixing.share == 1)
+            has_text &= has_text[mixing.partner] | (mixing.share == 1)
+        if self._config.echo_weight > 0 and has_echo.sum() > 1:
+            targets = self._teacher.mean[studies], self._teacher.log_var[studies]
+            part, seen = self._term(
+                self.echo_matching,
+                self.echo_log_scale,
+                out,
+                targets,
+                _same(studies),
+                has_echo,
+                mixing,
+                done,
+            )
+            loss = loss + self._config.echo_weight * part
+            figures |= {f"echo_{key}": value for key, value in seen.items()}
+        if self._config.text_weight > 0 and has_text.sum() > 1:
+            texts = [self._cohort.ecg_text[row] for row in records]
+            part, seen = self._term(
+                self.text_matching,
+                self.text_log_scale,
+                out,
+                self.text_encoder(texts),
+                _same(texts),
+                has_text,
+                mixing,
+                done,
+            )
+            loss = loss + self._config.text_weight * part
+            figures |= {f"text_{key}": value for key, value in seen.items()}
+        figures["summed_variance"] = float(out.log_var_bd.detach().exp().sum(1).mean())
+        return loss, figures
+
+    def _term(
+        self,
+        matching: MatchingLoss,
+        log_scale: Tensor,
+        out: StudentOutput,
+        targets: tuple[Tensor, Tensor],
+        matched: Tensor,
+        chosen: NDArray[np.bool_],
+        mixing: Mixing | None,
+        done: float,
+    ) -> tuple[Tensor, dict[str, float]]:
+        config = self._config
+        if mixing is not None:
+            matched = torch.from_numpy(mix_rows(matched.numpy(), mixing))
+        rows = torch.from_numpy(np.flatnonzero(chosen))
+        matched = matched[rows][:, rows]
+        mean_bd, log_var_bd = out.mean_bd[rows], out.log_var_bd[rows]
+        target_mean, target_log_var = targets[0][rows], targets[1][rows]
+        if not config.deterministic:
+            matching.pseudo_weight = config.pseudo_weight if done >= config.pseudo_from else 0.0
+        pure = matched.diagonal() == 1.0
+        towards_mean = info_nce(mean_bd, target_mean, log_scale, matched)
+        if not config.deterministic and pure.any():
+            towards_mean = towards_mean + cosine_loss(mean_bd[pure], target_mean[pure])
+        figures = {"mean_loss": float(towards_mean.detach())}
+        if config.deterministic or done < config.warm_share:
+            return towards_mean, figures
+        loss, seen = matching(
+            mean_bd,
+            log_var_bd,
+            target_mean,
+            target_log_var,
+            smooth_matches(matched, config.label_smoothing),
+        )
+        figures |= {
+            "matching_loss": float(loss.detach()),
+            "shift": float(matching.shift.detach()),
+            "negative_scale": float(matching.negative_scale.detach()),
+            **seen,
+        }
+        return loss + config.mean_weight * towards_mean, figures
+
+
+class DistillTask(Task):
+    """The frozen teacher's Gaussians, and statements in words, become the student's targets.
 
     Parameters
     ----------
@@ -157,78 +279,63 @@ class DistillTask(Task):
         What is trained.
     batches
         Source of ECGs.
-    teacher_mean, teacher_log_var
-        (studies, D), of the frozen teacher; rows of studies without clip are never asked for.
+    alignment
+        The losses.
+    teacher
+        Targets of the ECG-echo term.
     config
-        Weights and phases.
+        Weights, and how batches are drawn.
     """
 
     def __init__(
         self,
         student: Student,
-        batches: PairedBatches,
-        teacher_mean: Tensor,
-        teacher_log_var: Tensor,
+        batches: Batches,
+        alignment: Alignment,
+        teacher: TeacherGaussians,
         config: DistillConfig,
     ) -> None:
         super().__init__()
         self.student = student
-        self.matching = MatchingLoss(bottleneck_weight=config.bottleneck_weight)
-        self.log_scale = nn.Parameter(torch.tensor(math.log(15.0)))
+        self.alignment = alignment
         self._batches = batches
-        self._teacher = (teacher_mean, teacher_log_var)
+        self._teacher = teacher
         self._config = config
+        cohort = batches.cohort
+        self._embedded = embedded_studies(cohort, teacher.known)
+        has_echo = (self._embedded > 0) & (config.echo_weight > 0)
+        has_text = np.array([bool(text) for text in cohort.ecg_text]) & (config.text_weight > 0)
+        self._usable = has_echo | has_text
 
     def step_loss(
         self, rng: np.random.Generator, batch: int, done: float
     ) -> tuple[Tensor, dict[str, float]]:
         """Loss of the phase that `done` falls into."""
-        config = self._config
-        records, studies = self._batches.rows(rng, batch)
-        clean, noisy, keep = self._batches.ecgs(records, rng)
-        target_mean = self._teacher[0][studies]
-        target_log_var = self._teacher[1][studies]
-        matched = torch.from_numpy((studies[:, None] == studies[None, :]).astype(np.float32))
-        if isinstance(self.student, LeadTokenStudent):
-            patches = self.student.patches(noisy)
-            out = self.student.pool(*self.student.mix(patches, keep))
-            gate = self._gate_loss(self.student, patches, clean, keep)
-        else:
-            out, gate = self.student(noisy, keep), torch.zeros(())
-        towards_mean = cosine_loss(out.mean_bd, target_mean)
-        towards_mean = towards_mean + info_nce(out.mean_bd, target_mean, self.log_scale, matched)
-        warm = done < config.warm_share
-        self.matching.pseudo_weight = config.pseudo_weight if done >= config.pseudo_from else 0.0
-        matching, figures = self.matching(
-            out.mean_bd, out.log_var_bd, target_mean, target_log_var, matched
-        )
-        loss = towards_mean if warm else matching + config.mean_weight * towards_mean
-        return loss + config.gate_weight * gate, {
-            "mean_loss": float(towards_mean.detach()),
-            "matching_loss": float(matching.detach()),
-            "gate_loss": float(gate.detach()),
-            "summed_variance": float(out.log_var_bd.detach().exp().sum(1).mean()),
-            "shift": float(self.matching.shift.detach()),
-            "negative_scale": float(self.matching.negative_scale.detach()),
-            **figures,
-        }
-
-    def _gate_loss(
-        self, student: LeadTokenStudent, patches: Patches, clean: Tensor, keep: Tensor
-    ) -> Tensor:
-        with torch.no_grad():
-            error_blt = (patches.features_bltw - student.stem(clean)).square().mean(3)
-        nll_blt = 0.5 * (patches.gate_blt + error_blt / (CLEAN_ERROR * patches.gate_blt.exp()))
-        return (nll_blt * keep[:, :, None]).sum() / (keep.sum() * nll_blt.shape[2])
+        source = None
+        if self._config.single_source:
+            source = self._batches.sources[int(rng.integers(len(self._batches.sources)))]
+        records = self._batches.records(rng, batch, source=source, among=self._usable)
+        studies = self._batches.studies(records, rng, self._embedded)
+        mixing = None
+        if self._config.mix_share > 0:
+            n_samples = self._batches.cohort.ecg_mv.shape[2]
+            mixing = draw_mixing(batch, n_samples, self._config.mix_share, rng)
+        out, gate = forward_with_gate(self.student, self._batches.ecgs(records, rng, mixing))
+        loss, figures = self.alignment(out, records, studies, mixing, done)
+        figures["gate_loss"] = float(gate.detach())
+        return loss + self._config.gate_weight * gate, figures
 
     @torch.no_grad()
     def watch(self) -> dict[str, float]:
         """Cosine to the teacher on held-out patients, without augmentation."""
         cohort = self._batches.cohort
-        records = cohort.records(Split.HELD_OUT)[:512]
-        studies = cohort.first_study[cohort.patient[records]]
+        records = cohort.records(Split.HELD_OUT)
+        records = records[self._embedded[records] > 0][:512]
+        if not len(records):
+            return {}
+        studies = cohort.first_study[records]
         mean_bd, log_var_bd = embed(self.student, self._batches.standardise, cohort, records)
-        target = self._teacher[0][studies]
+        target = self._teacher.mean[studies]
         baseline = functional.normalize(target.mean(0, keepdim=True), dim=1)
         return {
             "held_out_cosine": float((mean_bd * target).sum(1).mean()),
@@ -237,113 +344,133 @@ class DistillTask(Task):
         }
 
 
-@torch.no_grad()
-def embed_for_training(
-    student: Student, batches: PairedBatches, n_augmented: int, seed: int
-) -> tuple[Tensor, Tensor]:
-    """Mean and log variance, each (versions, records, D), of the training records.
-
-    Version 0 is unchanged; the others are augmented once. Rows of other splits stay zero.
-    """
-    records = batches.cohort.records(Split.TRAIN)
-    shape = (1 + n_augmented, len(batches.cohort.patient), student.embedding_dim)
-    mean, log_var = torch.zeros(shape), torch.zeros(shape)
-    progress = Progress("embeddings", shape[0] * len(records))
-    for version in range(shape[0]):
-        rng = np.random.default_rng([seed, version])
-        for start in range(0, len(records), 256):
-            rows = records[start : start + 256]
-            if version == 0:
-                ecg_mv = batches.cohort.ecg_mv[rows].astype(np.float32)
-                out = student(batches.standardise(ecg_mv))
-            else:
-                _, noisy, keep = batches.ecgs(rows, rng)
-                out = student(noisy, keep)
-            mean[version, rows], log_var[version, rows] = out.mean_bd, out.log_var_bd
-            progress.step(len(rows))
-    return mean, log_var
-
-
-@torch.no_grad()
-def embed(
-    student: Student, standardise: Standardiser, cohort: Cohort, records: NDArray[np.intp]
-) -> tuple[Tensor, Tensor]:
-    """Mean and log variance, (records, D), of unchanged ECGs."""
-    parts = [
-        student(standardise(cohort.ecg_mv[records[start : start + 256]].astype(np.float32)))
-        for start in range(0, len(records), 256)
-    ]
-    return torch.cat([p.mean_bd for p in parts]), torch.cat([p.log_var_bd for p in parts])
-
-
-def target_values(cohort: Cohort, studies: NDArray[np.intp]) -> FloatArray:
-    """Measures in the heads' output space, (studies, M), in the order of `MEASURES`."""
-    columns = []
-    for key in MEASURES:
-        values = np.asarray(getattr(cohort.echo, MEASURE_FIELDS[key]))[studies]
-        columns.append(np.log(values) if LOG_SPACE[key] else values)
-    return np.stack(columns, axis=1).astype(np.float32)
-
-
 def create_heads(cohort: Cohort, embedding_dim: int, hidden: int) -> MeasureHeads:
     """Heads centred on the measures of the training patients."""
-    patients = cohort.patient[cohort.records(Split.TRAIN)]
-    values = target_values(cohort, cohort.first_study[patients])
-    centres = np.median(values, axis=0)
-    scales = values.std(axis=0)
+    records = cohort.records(Split.TRAIN)
+    records = records[cohort.n_studies[records] > 0]
+    values = target_values(cohort, cohort.first_study[records])
+    centres, scales = np.nanmedian(values, axis=0), np.nanstd(values, axis=0)
     return MeasureHeads(
-        embedding_dim, centres.tolist(), scales.tolist(), len(FINDINGS), hidden=hidden
+        embedding_dim, centres.tolist(), scales.tolist(), len(finding_keys(cohort)), hidden=hidden
     )
 
 
-class HeadsTask(Task):
-    """Pinball loss for the quantiles, cross-entropy for the findings; the student is frozen.
+class FinetuneTask(Task):
+    """Student and heads together, on measures; what distillation taught is kept up beside.
+
+    Terms: pinball loss of the quantiles; cross-entropy of the findings; cross-entropy of what is
+    stated about the ECG, through a layer that is thrown away; the distillation's losses with a
+    small weight; and two that make the total variance mean something. One follows the law of
+    total variance: noise that moves the mean by d adds d squared to the variance that the clean
+    ECG has. The other is the negative log-likelihood of the LVEF error under a Laplace
+    distribution whose scale is a power of the total variance.
 
     Parameters
     ----------
-    heads
+    student, heads
         What is trained.
     batches
-        Source of records and studies.
-    embeddings
-        Mean and log variance, each (versions, records, D): unchanged and augmented ECGs.
+        Source of ECGs.
+    alignment
+        The distillation's losses, or None.
+    config
+        Weights.
     level
         Coverage that the two outer quantiles span.
     """
 
     def __init__(
         self,
+        student: Student,
         heads: MeasureHeads,
-        batches: PairedBatches,
-        embeddings: tuple[Tensor, Tensor],
+        batches: Batches,
+        alignment: Alignment | None,
+        config: FinetuneConfig,
         level: float,
     ) -> None:
         super().__init__()
+        self.student = student
         self.heads = heads
+        self.alignment = alignment
+        self._label_names = list(batches.cohort.ecg_labels) if config.label_weight > 0 else []
+        self.labels = nn.Linear(student.embedding_dim, max(len(self._label_names), 1))
+        self.error_offset = nn.Parameter(torch.tensor(0.0))
+        self.error_power = nn.Parameter(torch.tensor(0.0))
         tail = (1 - level) / 2
         self._levels = (tail, 0.5, 1 - tail)
         self._batches = batches
-        self._embeddings = embeddings
+        self._config = config
+        cohort = batches.cohort
+        measured = np.zeros(len(cohort.clip_row), bool)
+        self._keys = measure_keys(cohort)
+        for key in self._keys:
+            measured |= ~np.isnan(cohort.measures[key])
+        self._usable = embedded_studies(cohort, measured) > 0
 
     def step_loss(
         self, rng: np.random.Generator, batch: int, done: float
     ) -> tuple[Tensor, dict[str, float]]:
-        """Both losses; measures weigh equally by their spread."""
+        """All terms, each over the items that have what it needs."""
         del done
-        records, studies = self._batches.rows(rng, batch)
-        version = rng.integers(len(self._embeddings[0]), size=batch)
-        mean_bd, log_var_bd = (values[version, records] for values in self._embeddings)
+        config = self._config
+        records = self._batches.records(rng, batch, source=None, among=self._usable)
+        studies = self._batches.studies(records, rng)
+        ecgs = self._batches.ecgs(records, rng)
+        out, gate = forward_with_gate(self.student, ecgs)
         values = target_values(self._batches.cohort, studies)
         target = torch.from_numpy(values)
-        out = self.heads(mean_bd, log_var_bd)
-        scaled = out.quantiles_bm3 / self.heads.scale_m[:, None]
-        pinball = pinball_loss(scaled, target / self.heads.scale_m, self._levels)
-        keys = list(MEASURES)
-        labels = np.stack(
-            [values[:, keys.index(f.measure_key)] < f.below for f in FINDINGS.values()], axis=1
+        estimate = self.heads(out.mean_bd, out.log_var_bd)
+        scale = self.heads.scale_m
+        pinball = pinball_loss(
+            estimate.quantiles_bm3 / scale[:, None], target / scale, self._levels
         )
-        bce = functional.binary_cross_entropy_with_logits(
-            out.finding_logits_bf, torch.from_numpy(labels.astype(np.float32))
-        )
-        figures = {"pinball": float(pinball.detach()), "cross_entropy": float(bce.detach())}
-        return 3.0 * pinball + bce, figures
+        findings = masked_bce(estimate.finding_logits_bf, self._finding_labels(values))
+        loss = 3.0 * pinball + findings + config.gate_weight * gate
+        figures = {
+            "pinball": float(pinball.detach()),
+            "cross_entropy": float(findings.detach()),
+            "gate_loss": float(gate.detach()),
+        }
+        if self._label_names:
+            known = [self._batches.cohort.ecg_labels[name][records] for name in self._label_names]
+            scaled = out.mean_bd * math.sqrt(out.mean_bd.shape[1])
+            stated = masked_bce(self.labels(scaled), torch.from_numpy(np.stack(known, axis=1)))
+            loss = loss + config.label_weight * stated
+            figures["label_loss"] = float(stated.detach())
+        if config.variance_weight > 0:
+            # The first measure is LVEF wherever it was measured.
+            median_b = estimate.quantiles_bm3[:, 0, 1] / scale[0]
+            likelihood = self._error_likelihood(out, median_b, target[:, 0] / scale[0])
+            meaning = self._displacement(out, ecgs) + likelihood
+            loss = loss + config.variance_weight * meaning
+            figures["variance_loss"] = float(meaning.detach())
+        if self.alignment is not None and config.keep_weight > 0:
+            kept, seen = self.alignment(out, records, studies, None, 1.0)
+            loss = loss + config.keep_weight * kept
+            figures |= seen
+        return loss, figures
+
+    def _displacement(self, out: StudentOutput, ecgs: EcgBatch) -> Tensor:
+        with torch.no_grad():
+            clean = self.student(ecgs.clean)
+            moved_b = (out.mean_bd - clean.mean_bd).square().sum(1)
+            wanted_b = torch.log(clean.log_var_bd.exp().sum(1) + moved_b)
+        return (torch.logsumexp(out.log_var_bd, dim=1) - wanted_b).square().mean()
+
+    def _error_likelihood(self, out: StudentOutput, median_b: Tensor, target_b: Tensor) -> Tensor:
+        """Laplace NLL of the error in one measure; the error itself is not learnt from here."""
+        known = ~target_b.isnan()
+        error_b = (median_b - target_b).detach()[known].abs()
+        total_b = torch.logsumexp(out.log_var_bd, dim=1)[known]
+        log_scale_b = self.error_offset + functional.softplus(self.error_power) * total_b
+        return (log_scale_b + error_b * torch.exp(-log_scale_b)).mean()
+
+    def _finding_labels(self, values: FloatArray) -> Tensor:
+        """Tell which findings hold, (B, F); NaN where the measure is missing."""
+        columns = []
+        for finding in finding_keys(self._batches.cohort).values():
+            measured = values[:, self._keys.index(finding.measure_key)]
+            holds = (measured < finding.below).astype(np.float32)
+            columns.append(np.where(np.isnan(measured), np.nan, holds))
+        shape = (len(values), len(columns))
+        return torch.from_numpy(np.array(columns, np.float32).T.reshape(shape))

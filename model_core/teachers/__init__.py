@@ -1,5 +1,6 @@
 """Teachers: networks that supervise a student and never ship with it."""
 
+from model_core.teachers.ecg_text import EcgTextEncoder
 from model_core.teachers.image_text import (
     FrozenTeacher,
     ImageTextTeacher,
@@ -9,6 +10,7 @@ from model_core.teachers.image_text import (
 )
 
 __all__ = [
+    "EcgTextEncoder",
     "FrozenTeacher",
     "ImageTextTeacher",
     "build_vocabulary",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +37,14 @@ def build_vocabulary(texts: Iterable[str], numbers: Iterable[int]) -> tuple[str,
     words = {word for text in texts for word in split_words(text)}
     words.update(str(number) for number in numbers)
     return ("<pad>", "<unknown>", *sorted(words))
+
+
+def word_numbers(texts: Sequence[str], known: Mapping[str, int], max_words: int) -> Tensor:
+    """Numbers of the words of some texts, (B, longest), padded with 0; at least one word each."""
+    rows = [[known.get(word, _UNKNOWN) for word in split_words(text)] for text in texts]
+    rows = [row[:max_words] or [_UNKNOWN] for row in rows]
+    longest = max(len(row) for row in rows)
+    return torch.tensor([row + [_PAD] * (longest - len(row)) for row in rows])
 
 
 def _number_features(vocabulary: Sequence[str]) -> Tensor:
@@ -102,13 +110,16 @@ class TextTower(nn.Module):
 
     def forward(self, words_bw: Tensor) -> Tensor:
         """Embed rows of word numbers, padded with 0, as unit vectors, (B, D)."""
+        return functional.normalize(self.project(self.pooled(words_bw)), dim=1)
+
+    def pooled(self, words_bw: Tensor) -> Tensor:
+        """Mean over the words of what the transformer makes of them, (B, width)."""
         absent_bw = words_bw == _PAD
         hidden = self.word(words_bw) + self.number(self.number_features[words_bw])
         hidden = hidden + self.position[: words_bw.shape[1]]
         hidden = self.blocks(hidden, src_key_padding_mask=absent_bw)
         present_bw1 = (~absent_bw).unsqueeze(2).float()
-        pooled = (self.norm(hidden) * present_bw1).sum(1) / present_bw1.sum(1)
-        return functional.normalize(self.project(pooled), dim=1)
+        return (self.norm(hidden) * present_bw1).sum(1) / present_bw1.sum(1)
 
 
 class ImageTextTeacher(nn.Module):
@@ -157,12 +168,7 @@ class ImageTextTeacher(nn.Module):
 
     def encode_text(self, texts: Sequence[str]) -> Tensor:
         """Embed sentences as unit vectors, (B, D)."""
-        known = self._number_of_word
-        rows = [[known.get(word, _UNKNOWN) for word in split_words(text)] for text in texts]
-        rows = [row[: self.text.max_words] or [_UNKNOWN] for row in rows]
-        longest = max(len(row) for row in rows)
-        words = torch.tensor([row + [_PAD] * (longest - len(row)) for row in rows])
-        return self.text(words)
+        return self.text(word_numbers(texts, self._number_of_word, self.text.max_words))
 
 
 def study_distribution(frames_bfd: Tensor) -> tuple[Tensor, Tensor]:

@@ -19,15 +19,18 @@ from model_core.runtime.manifest import Manifest
 from model_core.runtime.package import load_package
 from model_core.runtime.predictor import Predictor
 from model_core.types import Recording
-from tests.ptbxl_miniature import write_miniature
+from tests.ptbxl_miniature import FOLDS, write_miniature
 from training import stages
 from training.__main__ import main
 from training.augment import augment, inject_burst
-from training.cohort import Cohort, Source, Split, build_cohort, load_cohort, read_ptbxl_table
+from training.batches import Batches, fit_standardiser
+from training.cohort import Cohort, Split, load_cohort
+from training.run import STAGES, Run
 from training.config import AugmentConfig, CohortConfig, FitConfig, config_hash
 from training.fit import Task, fit
 from training.recipes import RECIPES, debug
-from training.tasks import DistillTask, PairedBatches, fit_standardiser
+from training.simulated_cohort import PTBXL, build_cohort, read_ptbxl_table
+from training.tasks import forward_with_gate
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +40,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def _run(data: Path, folder: Path) -> stages.Run:
-    return stages.Run(
+def _run(data: Path, folder: Path) -> Run:
+    return Run(
         config=debug(),
         data=data,
         folder=folder / "runs",
@@ -49,22 +52,22 @@ def _run(data: Path, folder: Path) -> stages.Run:
 
 
 @pytest.fixture(scope="module")
-def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> stages.Run:
+def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     run = _run(data, tmp_path_factory.mktemp("first"))
     stages.reproduce(run)
     return run
 
 
 @pytest.fixture(scope="module")
-def cohort(finished: stages.Run) -> Cohort:
+def cohort(finished: Run) -> Cohort:
     return load_cohort(finished.folder / "cohort")
 
 
-def _manifest(run: stages.Run) -> Manifest:
+def _manifest(run: Run) -> Manifest:
     return Manifest.from_json((run.out / "manifest.json").read_text(encoding="utf-8"))
 
 
-def test_the_package_loads_and_passes_its_self_test(finished: stages.Run) -> None:
+def test_the_package_loads_and_passes_its_self_test(finished: Run) -> None:
     package = load_package(finished.out)
     assert Predictor(package).self_test() < 1e-4
     assert package.manifest.caveat == (
@@ -74,7 +77,7 @@ def test_the_package_loads_and_passes_its_self_test(finished: stages.Run) -> Non
     assert package.manifest.segments.scale[0] < package.manifest.segments.scale[1]
 
 
-def test_every_promised_figure_is_in_the_manifest(finished: stages.Run) -> None:
+def test_every_promised_figure_is_in_the_manifest(finished: Run) -> None:
     names = {metric.name for metric in _manifest(finished).metrics}
     for who in ("", " (oracle, ceiling)", " (random encoder, floor)", " (constant, floor)"):
         assert f"LVEF < 40 % AUROC{who}" in names
@@ -88,7 +91,7 @@ def test_every_promised_figure_is_in_the_manifest(finished: stages.Run) -> None:
     assert "Spearman of total variance against noise level" in names
 
 
-def test_page_and_card_hold_the_figures(finished: stages.Run) -> None:
+def test_page_and_card_hold_the_figures(finished: Run) -> None:
     page = finished.page.read_text(encoding="utf-8") if finished.page else ""
     card = (finished.out / "MODEL_CARD.md").read_text(encoding="utf-8")
     auroc = next(m for m in _manifest(finished).metrics if m.name == "LVEF < 40 % AUROC")
@@ -97,7 +100,7 @@ def test_page_and_card_hold_the_figures(finished: stages.Run) -> None:
 
 
 def test_the_same_seed_gives_the_same_model(
-    data: Path, finished: stages.Run, tmp_path: Path
+    data: Path, finished: Run, tmp_path: Path
 ) -> None:
     second = _run(data, tmp_path)
     stages.reproduce(second)
@@ -108,11 +111,11 @@ def test_the_same_seed_gives_the_same_model(
 
 
 def test_finished_stages_are_skipped_and_a_lost_one_is_made_again(
-    data: Path, finished: stages.Run, tmp_path: Path
+    data: Path, finished: Run, tmp_path: Path
 ) -> None:
     shutil.copytree(finished.folder, tmp_path / "runs")
     run = _run(data, tmp_path)
-    assert not any(stages.run_stage(run, name) for name in stages.STAGES[:-1])
+    assert not any(stages.run_stage(run, name) for name in STAGES[:-1])
     shutil.rmtree(run.folder / "finetune")
     shutil.rmtree(run.folder / "calibrate")
     with pytest.raises(EchoingError, match="'finetune' first"):
@@ -123,7 +126,7 @@ def test_finished_stages_are_skipped_and_a_lost_one_is_made_again(
     assert found == (finished.folder / "calibrate/calibration.json").read_bytes()
 
 
-def test_other_settings_do_not_reuse_a_stage(data: Path, finished: stages.Run) -> None:
+def test_other_settings_do_not_reuse_a_stage(data: Path, finished: Run) -> None:
     config = finished.config
     other = dataclasses.replace(finished, config=dataclasses.replace(config, seed=config.seed + 1))
     with pytest.raises(EchoingError, match="'cohort' first"):
@@ -134,45 +137,46 @@ def test_other_settings_do_not_reuse_a_stage(data: Path, finished: stages.Run) -
 
 
 def test_splits_follow_the_folds_and_share_no_patient(cohort: Cohort) -> None:
-    real = cohort.source == Source.PTBXL
-    folds = np.array([int(row["strat_fold"]) for row in cohort.findings_rows])
+    real = cohort.source == cohort.source_names.index(PTBXL)
+    folds = np.array(FOLDS)
     expected = np.select([folds == 9, folds == 10], [Split.CALIBRATION, Split.TEST], Split.TRAIN)
-    assert (cohort.split[real] == expected[cohort.ptbxl_row[real]]).all()
+    assert (cohort.split[real] == expected).all()
     for split in Split:
         own = set(cohort.patient[cohort.split == split])
         assert not own & set(cohort.patient[cohort.split != split])
 
 
 def test_records_without_statements_are_left_out(cohort: Cohort) -> None:
-    assert len(cohort.findings_rows) == 64
+    assert (cohort.source == cohort.source_names.index(PTBXL)).sum() == 64
 
 
 def test_one_record_a_patient(cohort: Cohort) -> None:
-    all_rows = cohort.records(Split.TRAIN, Source.PTBXL)
-    rows = cohort.one_record_per_patient(Split.TRAIN, Source.PTBXL)
+    all_rows = cohort.records(Split.TRAIN, PTBXL)
+    rows = cohort.one_record_per_patient(Split.TRAIN, PTBXL)
     assert len(all_rows) == 28
     assert len(rows) == 27  # one patient has two
     assert len(set(cohort.patient[rows])) == 27
 
 
 def test_several_outcomes_are_drawn_for_a_patient_that_is_not_trained_on(cohort: Cohort) -> None:
-    rows = cohort.one_record_per_patient(Split.TEST, Source.PTBXL)
-    lvef = cohort.measure("lvef", rows)
+    rows = cohort.one_record_per_patient(Split.TEST, PTBXL)
+    lvef = cohort.outcomes("lvef", rows)
     assert lvef.shape == (16, 20)
     assert (lvef.std(axis=1) > 0).all()
-    edv, esv = cohort.measure("lvedv", rows), cohort.measure("lvesv", rows)
+    edv, esv = cohort.outcomes("lvedv", rows), cohort.outcomes("lvesv", rows)
     assert np.allclose(lvef, 100 * (edv - esv) / edv, atol=0.01)
 
 
 def test_test_patients_have_no_clip_to_train_on(cohort: Cohort) -> None:
-    patient_of_study = np.repeat(np.arange(len(cohort.n_studies)), cohort.n_studies)
-    unseen = cohort.patient[np.isin(cohort.split, (Split.CALIBRATION, Split.TEST))]
-    assert (cohort.clip_row[np.isin(patient_of_study, unseen)] == -1).all()
+    unseen = np.flatnonzero(np.isin(cohort.split, (Split.CALIBRATION, Split.TEST)))
+    for row in unseen:
+        studies = slice(cohort.first_study[row], cohort.first_study[row] + cohort.n_studies[row])
+        assert (cohort.clip_row[studies] == -1).all()
 
 
 def test_stored_ecgs_are_what_prepare_gives(cohort: Cohort) -> None:
     """Filtering, resampling and standardising here must equal the run time's."""
-    standardise = fit_standardiser(cohort)
+    standardise = fit_standardiser(cohort, PTBXL)
     spec = PreprocessSpec(
         mean_mv=tuple(float(v) for v in standardise.mean_mv),
         scale_mv=tuple(float(v) for v in standardise.scale_mv),
@@ -185,8 +189,8 @@ def test_stored_ecgs_are_what_prepare_gives(cohort: Cohort) -> None:
 
 
 def test_number_of_processes_changes_nothing(data: Path, tmp_path: Path) -> None:
-    config = CohortConfig(n_virtual=6, n_held_out=2, train_draws=1, n_frames=4, frame_size=32)
-    config = dataclasses.replace(config, chunk=4, n_noise=2)
+    config = CohortConfig(n_virtual=6, n_held_out=2, train_draws=2, train_clips=1, n_frames=4)
+    config = dataclasses.replace(config, frame_size=32, chunk=4, n_noise=2)
     for workers in (1, 2):
         build_cohort(data, tmp_path / str(workers), config, 1, workers)
     for name in ("ecg_mv.npy", "clips.npy", "texts.json"):
@@ -245,7 +249,7 @@ def test_impossible_settings_are_named() -> None:
     with pytest.raises(EchoingError, match="steps_per_epoch"):
         FitConfig(steps=2, steps_per_epoch=3, batch=4, learning_rate=1e-3)
     with pytest.raises(EchoingError, match="multiple of 16"):
-        CohortConfig(n_virtual=1, n_held_out=1, train_draws=1, frame_size=30)
+        CohortConfig(n_virtual=1, n_held_out=1, train_draws=1, train_clips=1, frame_size=30)
 
 
 def test_recipes_differ_and_hash_by_value() -> None:
@@ -335,20 +339,17 @@ def test_injected_burst_is_where_it_says() -> None:
 
 
 def test_the_gate_loss_moves_nothing_after_the_patches(cohort: Cohort) -> None:
-    config = debug()
-    batches = PairedBatches(cohort, fit_standardiser(cohort), config.augment, 0.3)
+    batches = Batches(cohort, fit_standardiser(cohort, PTBXL), debug().augment, {})
     student = LeadTokenStudent(patch_width=16, width=16, n_blocks=1)
-    n_studies = len(cohort.clip_row)
-    blank = torch.zeros(n_studies, student.embedding_dim)
-    task = DistillTask(student, batches, blank, blank, config.distill)
-    clean, noisy, keep = batches.ecgs(np.arange(8), np.random.default_rng(0))
-    task._gate_loss(student, student.patches(noisy), clean, keep).backward()
+    ecgs = batches.ecgs(np.arange(8), np.random.default_rng(0))
+    forward_with_gate(student, ecgs)[1].backward()
     moved = {n for n, p in student.named_parameters() if p.grad is not None and p.grad.any()}
     assert any(name.startswith("gate.") for name in moved)
     assert all(name.startswith(("gate.", "stem.")) for name in moved)
 
 
-def test_history_shows_pseudo_positives(finished: stages.Run) -> None:
+def test_history_shows_pseudo_positives(finished: Run) -> None:
     history = json.loads((finished.folder / "distill/history.json").read_text(encoding="utf-8"))
     assert len(history) == finished.config.distill.fit.n_epochs
-    assert all("pseudo_positives_per_anchor" in epoch for epoch in history)
+    assert all("echo_mean_loss" in epoch and "text_mean_loss" in epoch for epoch in history)
+    assert "echo_pseudo_positives_per_anchor" in history[-1]

@@ -13,9 +13,10 @@ STAGES = (
     ("cohort", "read PTB-XL, simulate outcomes, virtual patients, clips and reports"),
     ("teacher", "train the image-text teacher"),
     ("distill", "distil the teacher into the student"),
-    ("finetune", "train the heads"),
-    ("calibrate", "calibrate intervals and probabilities on fold 9"),
-    ("evaluate", "measure everything on fold 10"),
+    ("finetune", "train student and heads on measures"),
+    ("calibrate", "calibrate intervals and probabilities on patients kept for it"),
+    ("baselines", "train what the model is compared with"),
+    ("evaluate", "measure everything on the test patients"),
     ("export", "write the model package"),
 )
 
@@ -52,8 +53,10 @@ def register(commands: Commands) -> None:
 def _run(options: argparse.Namespace) -> int:
     from training import stages
     from training.recipes import RECIPES
+    from training.run import STAGES as NAMES
+    from training.run import Run
 
-    run = stages.Run(
+    run = Run(
         config=RECIPES[options.recipe](),
         data=options.data,
         folder=options.runs or Path("runs") / options.recipe,
@@ -61,7 +64,7 @@ def _run(options: argparse.Namespace) -> int:
         page=options.page or _default_page(options.command),
         workers=options.workers,
     )
-    if options.command in stages.STAGES:
+    if options.command in NAMES:
         if not stages.run_stage(run, options.command):
             print(f"The stage {options.command!r} is done already for these settings.")
     else:

@@ -1,0 +1,328 @@
+"""The cohort behind the default model: PTB-XL with simulated outcomes, and virtual patients."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import multiprocessing
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import fields
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_core.errors import EchoingError
+from model_core.io import read_recording
+from model_core.preprocess import PreprocessSpec, filter_and_resample, prepare
+from training.cohort import Cohort, FloatArray, Split, assert_disjoint, save_cohort
+from training.config import CohortConfig
+from training.progress import Progress
+from training.simulation import (
+    EcgFindings,
+    EchoMeasures,
+    add_noise,
+    concatenate,
+    draw_outcomes,
+    ecg_sentence,
+    findings_from_ptbxl,
+    findings_of_patients,
+    render_clips,
+    report_sentences,
+    sample_patients,
+    simulate_ecg,
+)
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+PTBXL, VIRTUAL = "PTB-XL", "virtual patients"
+SIMULATED_FS = 250.0
+MEASURE_FIELDS = {
+    "lvef": "lvef_pct",
+    "lvedv": "lvedv_ml",
+    "lvesv": "lvesv_ml",
+    "wall": "wall_mm",
+    "la_volume": "la_volume_ml",
+}
+_COLUMNS = ("ecg_id", "patient_id", "age", "sex", "scp_codes", "strat_fold", "filename_lr")
+# The network's input before standardisation.
+NEUTRAL_SPEC = PreprocessSpec()
+# The best possible estimate is found from this many draws: its own error is below 0.2 points.
+REFERENCE_DRAWS = 2000
+THRESHOLDS_PCT = (30, 40, 50)
+
+
+def read_ptbxl_table(folder: Path) -> list[dict[str, str]]:
+    """Rows of PTB-XL's table, in its order, without those that state nothing about the ECG.
+
+    Raises
+    ------
+    EchoingError
+        If the folder, the table, a column, a split or a signal file is missing.
+    """
+    table = folder / "ptbxl_database.csv"
+    if not table.is_file():
+        raise EchoingError(
+            f"PTB-XL is not in {folder}: there is no ptbxl_database.csv.",
+            hint="Give the folder that holds the data sets, with PTB-XL in its subfolder ptbxl.",
+            code="missing_data",
+        )
+    with table.open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file)
+        missing = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
+        if missing:
+            raise EchoingError(
+                f"The table {table.name} lacks the column {', '.join(missing)}.",
+                code="missing_column",
+            )
+        rows = [row for row in reader if row["scp_codes"].strip()]
+    folds = {int(float(row["strat_fold"])) for row in rows}
+    if not ({9, 10} <= folds and folds & set(range(1, 9))):
+        raise EchoingError("PTB-XL needs patients in folds 1 to 8, 9 and 10.", code="missing_fold")
+    absent = [
+        row["filename_lr"]
+        for row in rows
+        if not all((folder / (row["filename_lr"] + end)).is_file() for end in (".hea", ".dat"))
+    ]
+    if absent:
+        raise EchoingError(
+            f"{len(absent)} of the {len(rows)} records in {table.name} are not in the folder, "
+            f"the first is {absent[0]}.",
+            code="missing_data",
+        )
+    return rows
+
+
+def split_of_fold(fold: int) -> Split:
+    """Use of a PTB-XL fold.
+
+    Examples
+    --------
+    >>> [split_of_fold(fold).name for fold in (1, 8, 9, 10)]
+    ['TRAIN', 'TRAIN', 'CALIBRATION', 'TEST']
+    """
+    return {9: Split.CALIBRATION, 10: Split.TEST}.get(fold, Split.TRAIN)
+
+
+def build_cohort(data: Path, folder: Path, config: CohortConfig, seed: int, workers: int) -> None:
+    """Read, simulate, prepare and store the cohort.
+
+    PTB-XL's patients get several draws of a simulated outcome each, from the findings of their
+    first record; clips are rendered for the first `CohortConfig.train_clips` of them.
+
+    Parameters
+    ----------
+    data
+        Folder with PTB-XL in its subfolder ``ptbxl``.
+    folder
+        Where the cohort goes; read it with `load_cohort`.
+    config
+        Sizes.
+    seed
+        Of the whole run.
+    workers
+        Processes; their number does not change the result.
+
+    Raises
+    ------
+    EchoingError
+        If data are missing, or a patient is in two splits.
+    """
+    rows = read_ptbxl_table(data / "ptbxl")
+    folder.mkdir(parents=True, exist_ok=True)
+    real_ecg, data_sha256 = _read_signals(data / "ptbxl", rows, workers)
+    names, patient = np.unique([row["patient_id"] for row in rows], return_inverse=True)
+    split = np.array([split_of_fold(int(float(row["strat_fold"]))) for row in rows])
+    real = findings_from_ptbxl(rows)
+    _, first_record = np.unique(patient, return_index=True)
+    of_patients = real.take(first_record)
+    wanted = {
+        Split.TRAIN: (config.train_draws, config.train_clips),
+        Split.CALIBRATION: (config.calibration_draws, 0),
+        Split.TEST: (config.test_draws, 0),
+    }
+    draws, clips_wanted = np.array([wanted[Split(s)] for s in split[first_record]]).T
+    echo = draw_outcomes(
+        of_patients.take(np.repeat(np.arange(len(names)), draws)),
+        np.random.default_rng([seed, 1]),
+    )
+    first_study = np.cumsum(draws) - draws
+    has_clip = np.arange(len(echo)) - np.repeat(first_study, draws) < np.repeat(clips_wanted, draws)
+
+    n_virtual = config.n_virtual + config.n_held_out
+    virtual_ecg, virtual_echo, virtual = _simulate(n_virtual, config.chunk, seed, workers)
+    studies = concatenate([echo, virtual_echo])
+    has_clip = np.concatenate([has_clip, np.ones(n_virtual, bool)])
+    clip_row = np.where(has_clip, np.cumsum(has_clip) - 1, -1)
+    clips, sentences = _render(studies.take(np.flatnonzero(has_clip)), config, seed, workers)
+    held_out = np.arange(n_virtual) >= config.n_virtual
+    findings = concatenate_findings([real, virtual])
+    cohort = Cohort(
+        ecg_mv=np.concatenate([real_ecg, virtual_ecg]),
+        patient=np.concatenate([patient, len(names) + np.arange(n_virtual)]),
+        split=np.concatenate([split, np.where(held_out, Split.HELD_OUT, Split.TRAIN)]),
+        source=np.repeat([0, 1], [len(rows), n_virtual]),
+        source_names=[PTBXL, VIRTUAL],
+        first_study=np.concatenate([first_study[patient], len(echo) + np.arange(n_virtual)]),
+        n_studies=np.concatenate([draws[patient], np.ones(n_virtual, int)]),
+        measures={key: getattr(studies, field) for key, field in MEASURE_FIELDS.items()},
+        clip_row=clip_row,
+        clips=clips,
+        sentences=sentences,
+        ecg_text=ecg_sentence(findings),
+        ecg_labels=_labels(findings),
+        groups=_groups(findings),
+        reference=_reference(real, n_virtual, seed),
+        noise_mv=noise_bank(config.n_noise, np.random.default_rng([seed, 4])),
+        simulated_outcomes=True,
+        data_sha256={PTBXL: data_sha256},
+    )
+    assert_disjoint(cohort)
+    save_cohort(folder, cohort)
+
+
+def concatenate_findings(parts: Sequence[EcgFindings]) -> EcgFindings:
+    """Join the findings of several groups of ECGs in the order given."""
+    return EcgFindings(
+        **{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(EcgFindings)}
+    )
+
+
+def _labels(findings: EcgFindings) -> dict[str, FloatArray]:
+    """Statements that occur, sex, and age above 65 years, as 1 and 0."""
+    flags = {f.name: getattr(findings, f.name) for f in fields(EcgFindings) if f.name != "age_y"}
+    flags["older_than_65"] = findings.age_y > 65
+    return {name: values.astype(np.float32) for name, values in flags.items() if values.any()}
+
+
+def _groups(findings: EcgFindings) -> dict[str, list[str]]:
+    f = findings
+    ages = np.array(["below 50", "50 to 64", "65 to 79", "80 and more"])
+    return {
+        "sex": np.where(f.male, "men", "women").tolist(),
+        "age": ages[np.searchsorted([50, 65, 80], f.age_y, side="right")].tolist(),
+        "rhythm": np.select(
+            [f.paced, f.af], ["paced", "atrial fibrillation"], "sinus or other"
+        ).tolist(),
+        "block": np.select(
+            [f.lbbb, f.rbbb, f.ivcd, f.lafb],
+            [
+                "left bundle branch block",
+                "right bundle branch block",
+                "other delay",
+                "left anterior",
+            ],
+            "none",
+        ).tolist(),
+    }
+
+
+def _reference(findings: EcgFindings, n_virtual: int, seed: int) -> dict[str, FloatArray]:
+    """Median and probabilities under the outcome distribution itself; NaN for virtual patients."""
+    draws = [
+        draw_outcomes(findings, np.random.default_rng([seed, 5, number]))
+        for number in range(REFERENCE_DRAWS)
+    ]
+    unknown = np.full(n_virtual, np.nan, np.float32)
+    found: dict[str, FloatArray] = {}
+    for key, field in MEASURE_FIELDS.items():
+        values = np.stack([getattr(draw, field) for draw in draws])
+        found[key] = np.concatenate([np.median(values, axis=0).astype(np.float32), unknown])
+        for below in THRESHOLDS_PCT if key == "lvef" else ():
+            share = (values < below).mean(0, dtype=np.float32)
+            found[f"lvef_below_{below}"] = np.concatenate([share, unknown])
+    return found
+
+
+def _map(
+    work: Callable[[_Item], _Result], items: Sequence[_Item], workers: int, what: str
+) -> list[_Result]:
+    """Results in order; each item brings its own seed, so the number of processes is no matter."""
+    progress = Progress(what, len(items))
+
+    def collect(results: Iterable[_Result]) -> list[_Result]:
+        found: list[_Result] = []
+        for result in results:
+            found.append(result)
+            progress.step()
+        return found
+
+    if workers == 1:
+        return collect(map(work, items))
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        return collect(pool.map(work, items))
+
+
+def _read_signal(path: Path) -> tuple[NDArray[np.float16], bytes]:
+    recording = read_recording(path)
+    ecg = prepare(recording, NEUTRAL_SPEC)[0].astype(np.float16)
+    return ecg, recording.recording_id.encode()
+
+
+def _read_signals(
+    folder: Path, rows: Sequence[Mapping[str, str]], workers: int
+) -> tuple[NDArray[np.float16], str]:
+    paths = [folder / (row["filename_lr"] + ".hea") for row in rows]
+    found = _map(_read_signal, paths, workers, "PTB-XL records")
+    digest = hashlib.sha256((folder / "ptbxl_database.csv").read_bytes())
+    for _, identity in found:
+        digest.update(identity)
+    return np.stack([ecg for ecg, _ in found]), digest.hexdigest()
+
+
+def _simulate_chunk(
+    job: tuple[int, int, int],
+) -> tuple[NDArray[np.float16], EchoMeasures, EcgFindings]:
+    seed, number, n = job
+    rng = np.random.default_rng([seed, 2, number])
+    patients = sample_patients(n, rng)
+    signal_mv = simulate_ecg(patients, rng, fs=SIMULATED_FS)
+    ecg = filter_and_resample(signal_mv, SIMULATED_FS, NEUTRAL_SPEC)
+    ecg = ecg[..., : NEUTRAL_SPEC.n_samples].astype(np.float16)
+    return ecg, patients.echo, findings_of_patients(patients)
+
+
+def _chunks(total: int, size: int) -> list[tuple[int, int]]:
+    """First item and number of items of each chunk."""
+    return [(start, min(size, total - start)) for start in range(0, total, size)]
+
+
+def _simulate(
+    n: int, chunk: int, seed: int, workers: int
+) -> tuple[NDArray[np.float16], EchoMeasures, EcgFindings]:
+    jobs = [(seed, start, size) for start, size in _chunks(n, chunk)]
+    parts = _map(_simulate_chunk, jobs, workers, "virtual patients, chunks")
+    ecg, echo, findings = zip(*parts, strict=True)
+    return np.concatenate(ecg), concatenate(echo), concatenate_findings(findings)
+
+
+def _render_chunk(
+    job: tuple[int, int, EchoMeasures, int, int],
+) -> tuple[NDArray[np.uint8], list[list[str]]]:
+    seed, number, echo, n_frames, size = job
+    rng = np.random.default_rng([seed, 3, number])
+    return render_clips(echo, rng, n_frames=n_frames, size=size), report_sentences(echo, rng)
+
+
+def _render(
+    echo: EchoMeasures, config: CohortConfig, seed: int, workers: int
+) -> tuple[NDArray[np.uint8], list[list[str]]]:
+    jobs = [
+        (seed, start, echo.take(slice(start, start + size)), config.n_frames, config.frame_size)
+        for start, size in _chunks(len(echo), config.chunk)
+    ]
+    parts = _map(_render_chunk, jobs, workers, "echo clips, chunks")
+    sentences = [texts for _, chunk in parts for texts in chunk]
+    return np.concatenate([clips for clips, _ in parts]), sentences
+
+
+def noise_bank(n: int, rng: np.random.Generator) -> FloatArray:
+    """Make prepared noise; the filter is linear, so adding it later is adding it before."""
+    silence = np.zeros((n, 12, round(SIMULATED_FS * NEUTRAL_SPEC.duration_s)), np.float32)
+    noise = add_noise(silence, rng, 1.0, fs=SIMULATED_FS)
+    prepared = filter_and_resample(noise, SIMULATED_FS, NEUTRAL_SPEC)
+    return prepared[..., : NEUTRAL_SPEC.n_samples].astype(np.float32)
