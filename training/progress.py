@@ -19,16 +19,21 @@ class Progress:
         Steps.
     done
         Steps finished before, by an earlier run.
+    shown
+        False in processes that should keep silent.
     """
 
-    def __init__(self, what: str, total: int, done: int = 0) -> None:
+    def __init__(self, what: str, total: int, done: int = 0, *, shown: bool = True) -> None:
         self._what, self._total, self._first, self._done = what, total, done, done
         self._started = time.monotonic()
         self._shown = -1e9
+        self._shows = shown
         self._live = sys.stderr.isatty()
 
     def step(self, n: int = 1, note: str = "") -> None:
         """Say that `n` more steps are done."""
+        if not self._shows:
+            return
         self._done += n
         now = time.monotonic()
         finished = self._done >= self._total

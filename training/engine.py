@@ -1,0 +1,285 @@
+"""The distributed engine: the only file that knows Lightning Fabric.
+
+The same program runs as one process, under ``torchrun --nproc-per-node=N -m training ...`` or under
+``srun python -m training ...``. In one process every helper below hands back what it was given.
+
+A task needs three rules for W processes to give the loss and the gradients of one process:
+
+1. Draw the whole batch, from the generator that `step_loss` is given: it is the same everywhere.
+2. Encode this process's part of it: ``local(x)``.
+3. Bring the embeddings together again, ``gather(e)``, and take the loss over the whole batch,
+   targets included. Every process then holds the loss of the whole batch.
+
+::
+
+    records, studies = self._batches.rows(rng, batch)          # whole batch
+    out = self.student(local(ecg), local(keep))                # own part
+    mean_bd, log_var_bd = gather(out.mean_bd), gather(out.log_var_bd)
+    with full_precision():
+        loss = info_nce(mean_bd, on_device(self._target[studies]), ...)
+
+A term that is a mean over items gathers its value of each item, too. Gradients flow back through
+`gather` to the process that made the part; what processes give is averaged after each backward
+pass. Hence a loss taken over a part alone is averaged over the processes: right for a plain mean
+over items, wrong for a contrast.
+
+Equal up to rounding: any network that treats items alone, and batch normalisation, whose statistics
+are taken over the whole batch (`synchronised_batch_norm`). Not equal: dropout, and whatever else
+draws from torch's own generator, which differs from process to process on purpose.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from model_core.errors import EchoingError
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+Precision = Literal["auto", "fp32", "bf16"]
+PRECISIONS: tuple[Precision, ...] = ("auto", "fp32", "bf16")
+_FABRIC_NAME = {"fp32": "32-true", "bf16": "bf16-mixed"}
+# What only the main process does (reading a cohort, an evaluation) may take hours.
+_PATIENCE = timedelta(days=7)
+
+T = TypeVar("T")
+
+
+class _Started:
+    """The engine of this process; there is one, as there is one process group."""
+
+    fabric: Fabric | None = None
+    # Waits long, over gloo; only where there are several processes.
+    patient_group: Any = None
+
+
+def start(precision: Precision = "auto") -> None:
+    """Find out how this process was started and join the others, once; later calls do nothing.
+
+    Parameters
+    ----------
+    precision
+        ``bf16`` trains in mixed precision with weights kept in float32; ``auto`` takes it where a
+        CUDA device supports it, float32 elsewhere.
+
+    Raises
+    ------
+    EchoingError
+        If the scheduler's variables do not fit together.
+    """
+    if _Started.fabric is not None:
+        return
+    from lightning_fabric import Fabric
+    from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
+    from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+    from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+    from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+    from lightning_fabric.strategies.ddp import DDPStrategy
+
+    on_gpu = torch.cuda.is_available()
+    if precision == "auto":
+        precision = "bf16" if on_gpu and torch.cuda.is_bf16_supported() else "fp32"
+    devices, nodes = 1, 1
+    cluster: ClusterEnvironment = LightningEnvironment()
+    try:
+        if torch.distributed.is_torchelastic_launched():
+            cluster = TorchElasticEnvironment()
+            devices = int(os.environ["LOCAL_WORLD_SIZE"])
+            nodes = int(os.environ["WORLD_SIZE"]) // devices
+        elif "SLURM_STEP_ID" in os.environ and int(os.environ["SLURM_NTASKS"]) > 1:
+            # Set by srun for each task, not by sbatch for its script.
+            cluster = SLURMEnvironment(auto_requeue=False)
+            devices = int(os.environ["SLURM_NTASKS_PER_NODE"])
+            nodes = int(os.environ["SLURM_NNODES"])
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise EchoingError(
+            f"The variables of srun or torchrun are incomplete: {error}.",
+            hint="Under Slurm give --nodes and --ntasks-per-node, one task for each device.",
+            code="bad_launch",
+        ) from error
+    single = devices * nodes == 1
+    fabric = Fabric(
+        accelerator="cuda" if on_gpu else "cpu",
+        # In one phase of a training a parameter may have no part in the loss.
+        strategy="auto" if single else DDPStrategy(find_unused_parameters=True),
+        devices=devices,
+        num_nodes=nodes,
+        precision=_FABRIC_NAME[precision],  # type: ignore[arg-type]
+        plugins=[cluster],
+    )
+    fabric.launch()
+    _Started.fabric = fabric
+    if not single:
+        _Started.patient_group = torch.distributed.new_group(backend="gloo", timeout=_PATIENCE)
+
+
+def world_size() -> int:
+    """Count the processes that train together."""
+    return _Started.fabric.world_size if _Started.fabric else 1
+
+
+def rank() -> int:
+    """Which of them this is, from 0."""
+    return _Started.fabric.global_rank if _Started.fabric else 0
+
+
+def is_main() -> bool:
+    """Whether this process writes the files and talks to the user."""
+    return rank() == 0
+
+
+def device() -> torch.device:
+    """Where this process's networks are."""
+    return _Started.fabric.device if _Started.fabric else torch.device("cpu")
+
+
+def on_main(work: Callable[[], T]) -> T:
+    """Let the main process alone do something, however long; all get its result.
+
+    A result that is not plain data should stay behind: it is sent to the other processes.
+    """
+    if world_size() == 1:
+        return work()
+    result = [work() if is_main() else None]
+    torch.distributed.broadcast_object_list(result, 0, group=_Started.patient_group)
+    return result[0]  # type: ignore[return-value]
+
+
+# --- for tasks ---
+
+
+def local(values: T) -> T:
+    """Take this process's contiguous part of a whole batch; a tensor goes to the device, too.
+
+    Parameters
+    ----------
+    values
+        Tensor, array or list with one entry an item.
+
+    Raises
+    ------
+    EchoingError
+        If the batch cannot be divided evenly.
+    """
+    n = world_size()
+    if n > 1:
+        whole = len(values)  # type: ignore[arg-type]
+        if whole % n:
+            raise EchoingError(
+                f"A batch of {whole} cannot be divided among {n} processes.",
+                hint="Choose a batch that is a multiple of the number of processes.",
+                code="bad_config",
+            )
+        part = whole // n
+        values = values[rank() * part : (rank() + 1) * part]  # type: ignore[index]
+    return on_device(values) if isinstance(values, Tensor) else values  # type: ignore[return-value]
+
+
+def on_device(values: Tensor) -> Tensor:
+    """Move a tensor to where the networks are."""
+    return values.to(device())
+
+
+def gather(part: Tensor) -> Tensor:
+    """Bring the parts of all processes together, in order, with gradients.
+
+    Parameters
+    ----------
+    part
+        Floating point, first dimension the items of this process.
+
+    Returns
+    -------
+    Tensor
+        At least float32, first dimension the items of the whole batch.
+    """
+    part = _full(part)
+    if _Started.fabric is None or world_size() == 1:
+        return part
+    # Fabric gives (processes, items, ...) from several processes.
+    gathered = _Started.fabric.all_gather(part, sync_grads=part.requires_grad)
+    return gathered.flatten(0, 1)  # type: ignore[union-attr]
+
+
+def _full(values: Tensor) -> Tensor:
+    """Lift bfloat16 to float32."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
+def full_precision() -> AbstractContextManager[object]:
+    """Keep bfloat16 out of a block: differences of near distances drown in it."""
+    return torch.autocast(device().type, enabled=False)
+
+
+# --- for the loop ---
+
+
+def wrap(task: nn.Module) -> nn.Module:
+    """Move a task to its device; calling the result averages gradients over the processes."""
+    start()
+    assert _Started.fabric is not None  # noqa: S101 - start() has just set it
+    if world_size() > 1:
+        warnings.filterwarnings("ignore", message="find_unused_parameters=True was specified")
+    return _Started.fabric.setup_module(task)
+
+
+def backward(loss: Tensor) -> None:
+    """Compute gradients, averaged over the processes."""
+    assert _Started.fabric is not None  # noqa: S101
+    _Started.fabric.backward(loss)
+
+
+def mean(value: Tensor) -> float:
+    """Average a number over the processes."""
+    if _Started.fabric is not None and world_size() > 1:
+        value = _Started.fabric.all_reduce(value, reduce_op="mean")  # type: ignore[assignment]
+    return float(value)
+
+
+@contextmanager
+def synchronised_batch_norm(task: nn.Module) -> Iterator[None]:
+    """Let batch normalisation see the whole batch, not this process's part.
+
+    torch's own ``SyncBatchNorm`` does so on GPUs only.
+    """
+    found = [m for m in task.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]  # noqa: SLF001
+    if world_size() > 1:
+        for module in found:
+            vars(module)["forward"] = partial(_batch_norm_over_all, module)
+    try:
+        yield
+    finally:
+        for module in found:
+            vars(module).pop("forward", None)
+
+
+def _batch_norm_over_all(module: nn.modules.batchnorm._BatchNorm, x: Tensor) -> Tensor:
+    if not module.training:
+        return type(module).forward(module, x)
+    others = [d for d in range(x.ndim) if d != 1]
+    shape = [1, -1] + [1] * (x.ndim - 2)
+    wide = _full(x)
+    n = world_size() * x.numel() // x.shape[1]
+    mean_c = gather(wide.sum(others)[None]).sum(0) / n
+    centred = wide - mean_c.view(shape)
+    var_c = gather(centred.square().sum(others)[None]).sum(0) / n
+    if module.running_mean is not None and module.running_var is not None:
+        with torch.no_grad():
+            seen = module.num_batches_tracked.add_(1)  # type: ignore[union-attr]
+            share = 1.0 / float(seen) if module.momentum is None else module.momentum
+            module.running_mean.lerp_(mean_c, share)
+            module.running_var.lerp_(var_c * n / (n - 1), share)
+    out = centred * (var_c + module.eps).rsqrt().view(shape)
+    if module.affine:
+        out = out * module.weight.view(shape) + module.bias.view(shape)
+    return out.to(x.dtype)
