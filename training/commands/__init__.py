@@ -10,8 +10,12 @@ import argparse
 from collections.abc import Callable
 from typing import TypeAlias
 
-from training.commands import ingest, pipeline
+from training.commands import cohort_from_archives, ingest, pipeline
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - argparse names no public type
 
-REGISTER: tuple[Callable[[Commands], None], ...] = (pipeline.register, ingest.register)
+REGISTER: tuple[Callable[[Commands], None], ...] = (
+    pipeline.register,
+    ingest.register,
+    cohort_from_archives.register,
+)

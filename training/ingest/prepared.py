@@ -101,6 +101,31 @@ def prepare_rows(store: ShardStore, rows: NDArray[np.int64], spec: PreprocessSpe
     return made
 
 
+def moments(
+    samples: Sequence[tuple[ShardStore, NDArray[np.int64]]], spec: PreprocessSpec
+) -> tuple[FloatArray, FloatArray]:
+    """Mean and standard deviation of each lead, (12,), over recordings after preparation.
+
+    Parameters
+    ----------
+    samples
+        Stores, and rows of each.
+    spec
+        Settings.
+    """
+    n_leads = len(spec.lead_names)
+    total, squares, n = np.zeros(n_leads), np.zeros(n_leads), 0
+    for store, rows in samples:
+        for start in range(0, len(rows), CHUNK):
+            made = prepare_rows(store, rows[start : start + CHUNK], spec).astype(np.float64)
+            total += made.sum((0, 2))
+            squares += (made**2).sum((0, 2))
+            n += made.shape[0] * made.shape[2]
+    mean = total / n
+    spread = np.sqrt(squares / n - mean**2)
+    return mean.astype(np.float32), spread.astype(np.float32)
+
+
 def write_prepared(
     target: Path, parts: Sequence[Part], spec: PreprocessSpec, *, plan: str, workers: int
 ) -> None:

@@ -8,12 +8,16 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from training.ingest.adapters.mimic_ecg import SEPARATOR
 from training.simulation.outcomes import SCP_CODES
+
+FloatArray = NDArray[np.float32]
 
 NOT_KNOWN = "not known"
 
@@ -128,6 +132,45 @@ _REMARK = re.compile(
 )
 
 
+@dataclass(frozen=True, eq=False)
+class Stated:
+    """What is stated about some ECGs.
+
+    Attributes
+    ----------
+    texts
+        A sentence each, empty where nothing is stated.
+    labels
+        By name, 1, 0, or NaN where not known.
+    groups
+        By name, the subgroup in words.
+    """
+
+    texts: list[str]
+    labels: dict[str, FloatArray]
+    groups: dict[str, list[str]]
+
+
+def stated_about(index: pa.Table) -> Stated:
+    """Text, labels and groups of the rows of a store's index."""
+    codes, reports = index["statements"].to_pylist(), index["report"].to_pylist()
+    # PTB-XL has both; its reports are mostly German.
+    coded = index["statements"].null_count < len(index)
+    texts = list(map(text_of_statements, codes) if coded else map(text_of_report, reports))
+    findings = list(map(labels_of_statements, codes) if coded else map(labels_of_report, reports))
+    labels = {name: np.array([one[name] for one in findings], np.float32) for name in SCP_CODES}
+    sex, age_y = index["sex"].to_pylist(), index["age_y"].to_numpy()
+    signal = np.where(
+        index["unit"].to_numpy() != "mV",
+        "standardised by its publishers",
+        np.where(index["synthesised"].to_numpy(), "computed from three leads", "as recorded"),
+    )
+    groups = {**groups_of_patients(sex, age_y), **groups_of_labels(labels)}
+    return Stated(
+        texts, labels | labels_of_patients(sex, age_y), {**groups, "signal": signal.tolist()}
+    )
+
+
 def text_of_statements(codes: Iterable[str] | None) -> str:
     """Sentence that says the SCP-ECG statements of an ECG; empty if there is none.
 
@@ -179,7 +222,7 @@ def labels_of_report(report: str | None) -> dict[str, float]:
 
 def labels_of_patients(
     sex: Sequence[str | None], age_y: NDArray[np.floating]
-) -> dict[str, NDArray[np.float32]]:
+) -> dict[str, FloatArray]:
     """Labels ``male`` and ``older_than_65``; NaN where not known."""
     male = [np.nan if word is None else float(word == "male") for word in sex]
     older = np.where(np.isnan(age_y), np.nan, age_y > 65)
