@@ -229,6 +229,8 @@ class FinetuneConfig:
         Width of the heads' hidden layer.
     shares
         As in `DistillConfig`.
+    draws
+        Studies drawn for each ECG of a batch, where it has several.
     label_weight
         Of the cross-entropy of what is stated about the ECG.
     keep_weight
@@ -242,13 +244,15 @@ class FinetuneConfig:
     fit: FitConfig
     hidden: int = 96
     shares: dict[str, float] = field(default_factory=dict)
-    label_weight: float = 3.0
+    draws: int = 8
+    label_weight: float = 9.0
     keep_weight: float = 0.1
     variance_weight: float = 0.2
     gate_weight: float = 0.1
 
     def __post_init__(self) -> None:
         _check_shares(self.shares)
+        _check(holds=self.draws >= 1, message="draws must be at least 1")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

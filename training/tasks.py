@@ -165,7 +165,7 @@ class Alignment(nn.Module):
         self.echo_log_scale = nn.Parameter(torch.tensor(math.log(INVERSE_TEMPERATURE)))
         self.text_log_scale = nn.Parameter(torch.tensor(math.log(INVERSE_TEMPERATURE)))
         self._cohort = cohort
-        self._teacher = teacher
+        self.teacher = teacher
         self._config = config
 
     def forward(
@@ -191,13 +191,13 @@ class Alignment(nn.Module):
         """
         loss = torch.zeros(())
         figures: dict[str, float] = {}
-        has_echo = (studies >= 0) & self._teacher.known[studies]
+        has_echo = (studies >= 0) & self.teacher.known[studies]
         has_text = np.array([bool(self._cohort.ecg_text[row]) for row in records])
         if mixing is not None:  # a mixture needs both halves
             has_echo &= has_echo[mixing.partner] | (mixing.share == 1)
             has_text &= has_text[mixing.partner] | (mixing.share == 1)
         if self._config.echo_weight > 0 and has_echo.sum() > 1:
-            targets = self._teacher.mean[studies], self._teacher.log_var[studies]
+            targets = self.teacher.mean[studies], self.teacher.log_var[studies]
             part, seen = self._term(
                 self.echo_matching,
                 self.echo_log_scale,
@@ -406,6 +406,12 @@ class FinetuneTask(Task):
         for key in self._keys:
             measured |= ~np.isnan(cohort.measures[key])
         self._usable = embedded_studies(cohort, measured) > 0
+        known = alignment.teacher.known if alignment else np.zeros_like(measured)
+        self._embedded = embedded_studies(cohort, known)
+        self._thresholds = [
+            (self._keys.index(finding.measure_key), finding.below)
+            for finding in finding_keys(cohort).values()
+        ]
 
     def step_loss(
         self, rng: np.random.Generator, batch: int, done: float
@@ -414,17 +420,17 @@ class FinetuneTask(Task):
         del done
         config = self._config
         records = self._batches.records(rng, batch, source=None, among=self._usable)
-        studies = self._batches.studies(records, rng)
+        studies = [self._batches.studies(records, rng) for _ in range(config.draws)]
         ecgs = self._batches.ecgs(records, rng)
         out, gate = forward_with_gate(self.student, ecgs)
-        values = target_values(self._batches.cohort, studies)
-        target = torch.from_numpy(values)
+        values_kbm = np.stack([target_values(self._batches.cohort, drawn) for drawn in studies])
         estimate = self.heads(out.mean_bd, out.log_var_bd)
         scale = self.heads.scale_m
-        pinball = pinball_loss(
-            estimate.quantiles_bm3 / scale[:, None], target / scale, self._levels
-        )
-        findings = masked_bce(estimate.finding_logits_bf, self._finding_labels(values))
+        target_kbm = torch.from_numpy(values_kbm) / scale
+        quantiles_bm3 = estimate.quantiles_bm3 / scale[:, None]
+        repeated = quantiles_bm3.expand(config.draws, *quantiles_bm3.shape)
+        pinball = pinball_loss(repeated.flatten(0, 1), target_kbm.flatten(0, 1), self._levels)
+        findings = masked_bce(estimate.finding_logits_bf, self._finding_labels(values_kbm))
         loss = 3.0 * pinball + findings + config.gate_weight * gate
         figures = {
             "pinball": float(pinball.detach()),
@@ -439,13 +445,14 @@ class FinetuneTask(Task):
             figures["label_loss"] = float(stated.detach())
         if config.variance_weight > 0:
             # The first measure is LVEF wherever it was measured.
-            median_b = estimate.quantiles_bm3[:, 0, 1] / scale[0]
-            likelihood = self._error_likelihood(out, median_b, target[:, 0] / scale[0])
+            error_b = (quantiles_bm3[:, 0, 1] - target_kbm[:, :, 0]).detach().abs().nanmean(0)
+            likelihood = self._error_likelihood(out, error_b)
             meaning = self._displacement(out, ecgs) + likelihood
             loss = loss + config.variance_weight * meaning
             figures["variance_loss"] = float(meaning.detach())
         if self.alignment is not None and config.keep_weight > 0:
-            kept, seen = self.alignment(out, records, studies, None, 1.0)
+            embedded = self._batches.studies(records, rng, self._embedded)
+            kept, seen = self.alignment(out, records, embedded, None, 1.0)
             loss = loss + config.keep_weight * kept
             figures |= seen
         return loss, figures
@@ -457,20 +464,17 @@ class FinetuneTask(Task):
             wanted_b = torch.log(clean.log_var_bd.exp().sum(1) + moved_b)
         return (torch.logsumexp(out.log_var_bd, dim=1) - wanted_b).square().mean()
 
-    def _error_likelihood(self, out: StudentOutput, median_b: Tensor, target_b: Tensor) -> Tensor:
+    def _error_likelihood(self, out: StudentOutput, error_b: Tensor) -> Tensor:
         """Laplace NLL of the error in one measure; the error itself is not learnt from here."""
-        known = ~target_b.isnan()
-        error_b = (median_b - target_b).detach()[known].abs()
+        known = ~error_b.isnan()
         total_b = torch.logsumexp(out.log_var_bd, dim=1)[known]
         log_scale_b = self.error_offset + functional.softplus(self.error_power) * total_b
-        return (log_scale_b + error_b * torch.exp(-log_scale_b)).mean()
+        return (log_scale_b + error_b[known] * torch.exp(-log_scale_b)).mean()
 
-    def _finding_labels(self, values: FloatArray) -> Tensor:
-        """Tell which findings hold, (B, F); NaN where the measure is missing."""
-        columns = []
-        for finding in finding_keys(self._batches.cohort).values():
-            measured = values[:, self._keys.index(finding.measure_key)]
-            holds = (measured < finding.below).astype(np.float32)
-            columns.append(np.where(np.isnan(measured), np.nan, holds))
-        shape = (len(values), len(columns))
-        return torch.from_numpy(np.array(columns, np.float32).T.reshape(shape))
+    def _finding_labels(self, values_kbm: FloatArray) -> Tensor:
+        """Tell in which share of the draws each finding holds, (B, F); NaN where not measured."""
+        columns = [
+            np.where(np.isnan(measured := values_kbm[:, :, column]), np.nan, measured < below)
+            for column, below in self._thresholds
+        ]
+        return torch.from_numpy(np.array(columns).mean(1).T.astype(np.float32))
