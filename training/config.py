@@ -120,8 +120,10 @@ class AugmentConfig:
         Share of ECGs with some leads declared missing.
     max_shift_s
         Largest shift in time, s.
-    gain_jitter
-        Standard deviation of the logarithm of the gain.
+    gain_jitter, pace_jitter
+        Standard deviations of the logarithms of the gain and of the pace of time.
+    turn_deg
+        Standard deviation of the angles by which the heart turns in the chest, degrees.
     """
 
     noise_share: float = 0.5
@@ -129,6 +131,8 @@ class AugmentConfig:
     drop_share: float = 0.2
     max_shift_s: float = 0.5
     gain_jitter: float = 0.1
+    pace_jitter: float = 0.05
+    turn_deg: float = 8.0
 
     def __post_init__(self) -> None:
         shares = (self.noise_share, self.burst_share, self.drop_share)

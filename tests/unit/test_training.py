@@ -25,10 +25,11 @@ from training.__main__ import main
 from training.augment import augment, inject_burst
 from training.batches import Batches, fit_standardiser
 from training.cohort import Cohort, Split, load_cohort
-from training.run import STAGES, Run
 from training.config import AugmentConfig, CohortConfig, FitConfig, config_hash
+from training.dower import LEAD_VECTORS
 from training.fit import Task, fit
 from training.recipes import RECIPES, debug
+from training.run import STAGES, Run
 from training.simulated_cohort import PTBXL, build_cohort, read_ptbxl_table
 from training.tasks import forward_with_gate
 
@@ -99,9 +100,7 @@ def test_page_and_card_hold_the_figures(finished: Run) -> None:
     assert f"{auroc.value:.3f} (" in card
 
 
-def test_the_same_seed_gives_the_same_model(
-    data: Path, finished: Run, tmp_path: Path
-) -> None:
+def test_the_same_seed_gives_the_same_model(data: Path, finished: Run, tmp_path: Path) -> None:
     second = _run(data, tmp_path)
     stages.reproduce(second)
     assert _manifest(second).metrics == _manifest(finished).metrics
@@ -310,7 +309,9 @@ def test_augmentation_adds_noise_only_where_it_may() -> None:
     rng = np.random.default_rng(0)
     ecg = rng.normal(size=(40, 12, 1000)).astype(np.float32)
     noise = rng.normal(size=(4, 12, 1000)).astype(np.float32)
-    config = AugmentConfig(noise_share=0.0, burst_share=0.0, drop_share=0.5, gain_jitter=0.0)
+    config = AugmentConfig(
+        noise_share=0.0, burst_share=0.0, drop_share=0.5, gain_jitter=0.0, turn_deg=0.0
+    )
     made = augment(ecg, noise, config, rng)
     assert np.array_equal(made.clean_mv, made.noisy_mv)
     dropped = ~made.keep
@@ -319,6 +320,44 @@ def test_augmentation_adds_noise_only_where_it_may() -> None:
     assert (made.noisy_mv[dropped] == 0).all()
     spread = np.abs(made.noisy_mv[made.keep]).std(axis=1)
     assert (spread > 0).all()
+
+
+def test_a_turned_heart_keeps_einthoven_and_the_dipole_size() -> None:
+    rng = np.random.default_rng(0)
+    dipole = rng.normal(size=(30, 3, 1000)).astype(np.float32)
+    own = LEAD_VECTORS.astype(np.float32) @ dipole
+    i, ii = own[:, 0], own[:, 1]
+    limbs = [i, ii, ii - i, -(i + ii) / 2, i - ii / 2, ii - i / 2]
+    ecg = np.concatenate([np.stack(limbs, 1), own[:, 2:]], 1)
+    still = AugmentConfig(
+        noise_share=0, burst_share=0, drop_share=0, max_shift_s=0, gain_jitter=0, pace_jitter=0
+    )
+    turned = augment(ecg, ecg[:2], still, rng).clean_mv
+    assert np.allclose(turned[:, 2], turned[:, 1] - turned[:, 0], atol=1e-5)
+    assert np.allclose(turned[:, 3:6].sum(1), 0, atol=1e-5)
+    found = np.linalg.pinv(LEAD_VECTORS) @ turned[:, [0, 1, 6, 7, 8, 9, 10, 11]]
+    length = np.linalg.norm(found, axis=1) / np.linalg.norm(dipole, axis=1)
+    assert np.allclose(length, 1, atol=0.15)
+    cosine = (
+        (found * dipole).sum(1) / np.linalg.norm(found, axis=1) / np.linalg.norm(dipole, axis=1)
+    )
+    angle_deg = np.rad2deg(np.arccos(np.clip(cosine, -1, 1)))
+    assert 5 < angle_deg.mean() < 15
+
+
+def test_the_pace_of_time_changes_the_heart_rate() -> None:
+    beats = np.zeros((50, 12, 1000), np.float32)
+    beats[:, :, ::50] = 1.0
+    config = AugmentConfig(
+        noise_share=0, burst_share=0, drop_share=0, gain_jitter=0, turn_deg=0, pace_jitter=0.1
+    )
+    made = augment(beats, beats[:2], config, np.random.default_rng(0)).clean_mv
+    mass = made[:, 0].sum(1)  # each beat is a pulse of area 1 / pace
+    assert np.log(mass).std() + np.log(np.abs(made[:, 0]).max(1)).std() > 0.05
+    peaks = [np.flatnonzero(row > 0.3 * row.max()) for row in made[:, 0]]
+    spacing = np.array([np.median(np.diff(p)[np.diff(p) > 5]) for p in peaks])
+    assert 35 < spacing.min() < 49
+    assert 51 < spacing.max() < 70
 
 
 def test_augmentation_by_its_seed_alone() -> None:
