@@ -16,6 +16,7 @@ from torch import nn
 
 from model_core.errors import EchoingError
 from training import checkpoint as checkpoint_files
+from training.__main__ import main
 from training.checkpoint import load_checkpoint, load_tensors, save_checkpoint
 from training.config import FitConfig
 from training.curves import StepLog, draw_curves, read_log
@@ -388,6 +389,21 @@ def test_curves_show_every_figure(series: Path) -> None:
     for title in ("loss", "share", "gradient norm", "learning rate", "held out"):
         assert f"<!-- {title} -->" in text
     assert "<!-- seconds -->" not in text
+
+
+def test_the_command_draws_each_training_of_a_run(
+    series: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for stage in ("teacher", "distill"):
+        fit(Line(), CONFIG, name="line", seed=1, checkpoint=series.parent / stage / "checkpoint.pt")
+    capsys.readouterr()
+    assert main(["curves", str(series.parent)]) == 0
+    pictures = [series.parent / stage / "checkpoint.curves.svg" for stage in ("distill", "teacher")]
+    assert capsys.readouterr().out.split() == [str(picture) for picture in pictures]
+    assert all(picture.stat().st_size > 1000 for picture in pictures)
+    (series.parent / "nothing").mkdir()
+    assert main(["curves", str(series.parent / "nothing")]) == 1
+    assert "There is no log of a training" in capsys.readouterr().err
 
 
 def test_weights_of_a_checkpoint_are_those_of_the_task(whole: Line, tmp_path: Path) -> None:

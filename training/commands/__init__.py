@@ -10,7 +10,7 @@ import argparse
 from collections.abc import Callable
 from typing import TypeAlias
 
-from training.commands import cohort_from_archives, ingest, pipeline
+from training.commands import cohort_from_archives, curves, ingest, pipeline
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - argparse names no public type
 
@@ -18,4 +18,5 @@ REGISTER: tuple[Callable[[Commands], None], ...] = (
     pipeline.register,
     ingest.register,
     cohort_from_archives.register,
+    curves.register,
 )
