@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from training.evaluation import burst_auroc
-from training.metrics import auroc, bootstrap, spearman
+from training.evaluation.metrics import auroc, bootstrap, spearman
 
 
 def test_auroc_is_the_share_of_pairs_in_order() -> None:

@@ -16,7 +16,7 @@ from model_core.zero_shot import cosine_similarity, sweep_value
 from training.augment import FS, inject_burst
 from training.batches import LOG_SPACE, Outputs, Standardiser, run_model, target_values
 from training.cohort import Cohort, Split
-from training.metrics import Estimated, auroc, bootstrap, spearman
+from training.evaluation.metrics import Estimated, auroc, bootstrap, spearman
 from training.run import embed_frames
 from training.simulated_cohort import MEASURE_FIELDS, noise_bank
 from training.simulation import prompts
