@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from model_core.losses import MatchingLoss, info_nce
 from training import engine
 from training.config import FitConfig
-from training.engine import full_precision, gather, local
+from training.engine import encode
 from training.fit import Task, fit
 
 BATCH, STEPS = 24, 12
@@ -41,7 +41,7 @@ class TwoTowers(Task):
         self.dtype = dtype
         self.to(dtype)
         self.kill_at = -1
-        self.seen = torch.float32
+        self.inner_type, self.types = "", [""]
 
     def step_loss(
         self, rng: np.random.Generator, batch: int, done: float
@@ -52,21 +52,24 @@ class TwoTowers(Task):
         y = torch.from_numpy(rng.normal(size=(batch, 6))).to(self.dtype)
         groups = rng.integers(0, batch // 2, batch)
         matched = torch.from_numpy(groups[:, None] == groups[None, :]).to(self.dtype)
-        embedded = self.tower(local(x))
-        self.seen = embedded.dtype
-        penalty_b = gather(embedded.square().mean(1))
-        mean_bd, log_var_bd = gather(embedded).chunk(2, dim=1)
+        embedded, penalty_b = encode(self._encode, x)
+        mean_bd, log_var_bd = embedded.chunk(2, dim=1)
         other_mean, other_log_var = self.other(y).chunk(2, dim=1)
-        with full_precision():
-            mean_bd = nn.functional.normalize(mean_bd, dim=1)
-            other_mean = nn.functional.normalize(other_mean.to(mean_bd.dtype), dim=1)
-            loss, figures = self.matching(
-                mean_bd, log_var_bd - 3, other_mean, other_log_var.to(mean_bd.dtype) - 3, matched
-            )
-            loss = loss + info_nce(mean_bd, other_mean, self.log_scale, matched)
-            weight_b = torch.from_numpy(rng.random(batch)).to(self.dtype)
-            loss = loss + 0.1 * (penalty_b * weight_b).sum() / weight_b.sum()
+        mean_bd = nn.functional.normalize(mean_bd, dim=1)
+        other_mean = nn.functional.normalize(other_mean, dim=1)
+        loss, figures = self.matching(
+            mean_bd, log_var_bd - 3, other_mean, other_log_var - 3, matched
+        )
+        loss = loss + info_nce(mean_bd, other_mean, self.log_scale, matched)
+        weight_b = torch.from_numpy(rng.random(batch)).to(self.dtype)
+        loss = loss + 0.1 * (penalty_b * weight_b).sum() / weight_b.sum()
+        self.types = [str(t.dtype) for t in (embedded, loss)]
         return loss, figures
+
+    def _encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        embedded = self.tower(x)
+        self.inner_type = str(embedded.dtype)
+        return embedded, embedded.square().mean(1)
 
     def watch(self) -> dict[str, float]:
         return {"rank_that_watched": float(engine.rank())}
@@ -99,7 +102,7 @@ def main() -> None:
         "weights": task.state_dict(),
         "history": history,
         "world_size": engine.world_size(),
-        "type": str(task.seen),
+        "types": [task.inner_type, *task.types],
         "told": engine.on_main(lambda: f"by {engine.rank()}"),
     }
     torch.save(result, folder / f"result{engine.rank()}.pt")

@@ -6,22 +6,21 @@ The same program runs as one process, under ``torchrun --nproc-per-node=N -m tra
 A task needs three rules for W processes to give the loss and the gradients of one process:
 
 1. Draw the whole batch, from the generator that `step_loss` is given: it is the same everywhere.
-2. Encode this process's part of it: ``local(x)``.
-3. Bring the embeddings together again, ``gather(e)``, and take the loss over the whole batch,
-   targets included. Every process then holds the loss of the whole batch.
+2. Let networks see it through `encode`: each process encodes its part, all get the whole.
+3. Take the loss over the whole batch, targets included; so each process holds the same loss.
 
 ::
 
-    records, studies = self._batches.rows(rng, batch)          # whole batch
-    out = self.student(local(ecg), local(keep))                # own part
-    mean_bd, log_var_bd = gather(out.mean_bd), gather(out.log_var_bd)
-    with full_precision():
-        loss = info_nce(mean_bd, on_device(self._target[studies]), ...)
+    records, studies = self._batches.rows(rng, batch)
+    out = encode(self.student, ecg, keep)
+    target = on_device(self._target[studies])
+    loss = info_nce(out.mean_bd, target, self.log_scale, on_device(matched))
 
-A term that is a mean over items gathers its value of each item, too. Gradients flow back through
-`gather` to the process that made the part; what processes give is averaged after each backward
-pass. Hence a loss taken over a part alone is averaged over the processes: right for a plain mean
-over items, wrong for a contrast.
+A term that is a mean over items takes its value of each item from `encode`, too. Gradients flow
+back to the process that made the part, and are averaged over the processes after each step.
+
+bfloat16, where it is chosen, is used inside `encode` alone: differences of near distances would
+drown in it.
 
 Equal up to rounding: any network that treats items alone, and batch normalisation, whose statistics
 are taken over the whole batch (`synchronised_batch_norm`). Not equal: dropout, and whatever else
@@ -33,7 +32,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -190,6 +189,29 @@ def on_device(values: Tensor) -> Tensor:
     return values.to(device())
 
 
+def encode(network: Callable[..., T], *inputs: Tensor | list[Any]) -> T:
+    """Run a network over a whole batch, each process over its part.
+
+    Parameters
+    ----------
+    network
+        Gives a tensor, or a tuple of tensors, with an entry for each item.
+    *inputs
+        Whole batches, with an entry for each item.
+
+    Returns
+    -------
+    Tensor or tuple of Tensor
+        What the network gives for the whole batch, at least in float32, with gradients.
+    """
+    with _Started.fabric.autocast() if _Started.fabric else nullcontext():
+        out = network(*map(local, inputs))
+    if isinstance(out, Tensor):
+        return gather(out)  # type: ignore[return-value]
+    parts = [gather(part) for part in out]  # type: ignore[attr-defined]
+    return type(out)(*parts) if hasattr(out, "_fields") else type(out)(parts)  # type: ignore[call-arg]
+
+
 def gather(part: Tensor) -> Tensor:
     """Bring the parts of all processes together, in order, with gradients.
 
@@ -217,7 +239,7 @@ def _full(values: Tensor) -> Tensor:
 
 
 def full_precision() -> AbstractContextManager[object]:
-    """Keep bfloat16 out of a block: differences of near distances drown in it."""
+    """Keep bfloat16 out of a block."""
     return torch.autocast(device().type, enabled=False)
 
 

@@ -32,7 +32,7 @@ SKIPPED_SHARE = 1e-4
 class Task(nn.Module):
     """Networks and loss of one training; what is frozen stays outside its parameters.
 
-    `training.engine` says how `step_loss` makes use of several processes.
+    `training.engine` says how `step_loss` makes use of several processes and of bfloat16.
     """
 
     def step_loss(
@@ -54,8 +54,9 @@ class Task(nn.Module):
     def forward(
         self, rng: np.random.Generator, batch: int, done: float
     ) -> tuple[Tensor, dict[str, float]]:
-        """Call `step_loss`, through the engine's wrapper."""
-        return self.step_loss(rng, batch, done)
+        """Call `step_loss`, through the engine's wrapper; a loss is taken in full precision."""
+        with engine.full_precision():
+            return self.step_loss(rng, batch, done)
 
     def watch(self) -> dict[str, float]:
         """Figures on held-out data, after each epoch, in the main process alone."""

@@ -165,8 +165,9 @@ def test_started_by_srun_it_is_the_same_training(two: Path, tmp_path: Path) -> N
 def test_bfloat16_computes_in_it_and_keeps_weights_in_float32(one: Path, tmp_path: Path) -> None:
     _run(tmp_path, precision="bf16")
     (found,), (expected,) = _results(tmp_path), _results(one)
-    assert found["type"] == "torch.bfloat16"
-    assert expected["type"] == "torch.float32"  # the choice without hardware for it
+    half, single = "torch.bfloat16", "torch.float32"
+    assert found["types"] == [half, single, single]  # in the network, after it, the loss
+    assert expected["types"] == [single] * 3
     weights = [v for v in found["weights"].values() if v.is_floating_point()]
     assert {v.dtype for v in weights} == {torch.float32}
     losses = [r["history"][-1]["loss"] for r in (found, expected)]
@@ -180,6 +181,7 @@ def test_in_one_process_the_helpers_hand_back_what_they_get() -> None:
     assert engine.local(x) is x
     assert engine.local(names) is names
     assert engine.gather(x) is x
+    assert engine.encode(lambda values: (values, values[:, 0]), x)[0] is x
     assert engine.on_main(lambda: 5) == 5
     assert (engine.world_size(), engine.rank(), engine.is_main()) == (1, 0, True)
 
