@@ -352,7 +352,6 @@ def test_the_pace_of_time_changes_the_heart_rate() -> None:
         noise_share=0, burst_share=0, drop_share=0, gain_jitter=0, turn_deg=0, pace_jitter=0.1
     )
     made = augment(beats, beats[:2], config, np.random.default_rng(0)).clean_mv
-    assert np.log(mass).std() + np.log(np.abs(made[:, 0]).max(1)).std() > 0.05
     peaks = [np.flatnonzero(row > 0.3 * row.max()) for row in made[:, 0]]
     spacing = np.array([np.median(np.diff(p)[np.diff(p) > 5]) for p in peaks])
     assert 35 < spacing.min() < 49
