@@ -26,7 +26,7 @@ class Augmented:
     Attributes
     ----------
     clean_mv, noisy_mv
-        (B, L, S), mV; missing leads are zero in both.
+        (B, L, S), mV; leads declared missing are zero in the noisy one.
     keep
         (B, L), False where a lead is declared missing.
     """
@@ -73,7 +73,6 @@ def augment(
     keep = np.ones((n_items, n_leads), dtype=bool)
     for item in np.flatnonzero(rng.random(n_items) < config.drop_share):
         keep[item, rng.permutation(n_leads)[: rng.integers(1, n_leads // 2 + 1)]] = False
-    clean *= keep[:, :, None]
     noisy *= keep[:, :, None]
     return Augmented(clean, noisy, keep)
 

@@ -195,11 +195,18 @@ def embed(
     student: Student, standardise: Standardiser, cohort: Cohort, records: NDArray[np.intp]
 ) -> tuple[Tensor, Tensor]:
     """Mean and log variance, (records, D), of unchanged ECGs."""
+    device = next(student.parameters()).device
     parts = [
-        student(standardise(cohort.ecg_mv[records[start : start + EMBED_BATCH]].astype(np.float32)))
+        student(
+            standardise(cohort.ecg_mv[records[start : start + EMBED_BATCH]].astype(np.float32)).to(
+                device
+            )
+        )
         for start in range(0, len(records), EMBED_BATCH)
     ]
-    return torch.cat([p.mean_bd for p in parts]), torch.cat([p.log_var_bd for p in parts])
+    return torch.cat([p.mean_bd for p in parts]).cpu(), torch.cat(
+        [p.log_var_bd for p in parts]
+    ).cpu()
 
 
 @dataclass(frozen=True)

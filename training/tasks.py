@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -37,6 +38,7 @@ from training.batches import (
 )
 from training.cohort import Cohort, FloatArray, IntArray, Split
 from training.config import DistillConfig, FinetuneConfig
+from training.engine import encode, on_device
 from training.fit import Task
 
 # Squared error of a patch's features, relative to their variance, that counts as clean.
@@ -74,9 +76,10 @@ class TeacherTask(Task):
         rows = np.sort(rng.choice(self._clips, batch, replace=False))
         texts = [_some_sentences(self._sentences[row], rng) for row in rows]
         clips = _jitter(self._all_clips[rows], rng)
-        snippet_bd = self.teacher.encode_snippet(clips, int(rng.integers(clips.shape[1])))
-        text_bd = self.teacher.encode_text(texts)
-        loss = info_nce(snippet_bd, text_bd, self.log_scale, _same(texts))
+        start = int(rng.integers(clips.shape[1]))
+        snippet_bd = encode(lambda part: self.teacher.encode_snippet(part, start), clips)
+        text_bd = encode(self.teacher.encode_text, texts)
+        loss = info_nce(snippet_bd, text_bd, self.log_scale, on_device(_same(texts)))
         return loss, {"inverse_temperature": float(self.log_scale.detach().exp())}
 
 
@@ -114,6 +117,15 @@ class TeacherGaussians:
         return ~self.mean[:, 0].isnan().numpy()
 
 
+class _Embedded(NamedTuple):
+    """What one pass of the student gives for each item of a batch."""
+
+    mean_bd: Tensor
+    log_var_bd: Tensor
+    segment_log_var_brt: Tensor
+    gate_b: Tensor
+
+
 def forward_with_gate(student: Student, ecgs: EcgBatch) -> tuple[StudentOutput, Tensor]:
     """Embed the noisy ECGs; beside, the loss of the gate of `lead_token` (0 for others).
 
@@ -121,15 +133,22 @@ def forward_with_gate(student: Student, ecgs: EcgBatch) -> tuple[StudentOutput, 
     a patch's features, as a Gaussian negative log-likelihood with variance
     ``CLEAN_ERROR * exp(gate)``. Its gradient reaches gate and stem, never through the error.
     """
-    if not isinstance(student, LeadTokenStudent):
-        return student(ecgs.noisy, ecgs.keep), torch.zeros(())
-    patches = student.patches(ecgs.noisy)
-    with torch.no_grad():
-        error_blt = (patches.features_bltw - student.stem(ecgs.clean)).square().mean(3)
-    nll_blt = 0.5 * (patches.gate_blt + error_blt / (CLEAN_ERROR * patches.gate_blt.exp()))
-    keep = ecgs.keep
-    gate = (nll_blt * keep[:, :, None]).sum() / (keep.sum() * nll_blt.shape[2])
-    return student.pool(*student.mix(patches, keep)), gate
+
+    def embed_part(noisy: Tensor, clean: Tensor, keep: Tensor) -> _Embedded:
+        if not isinstance(student, LeadTokenStudent):
+            out = student(noisy, keep)
+            nothing = out.mean_bd.new_zeros(len(noisy))
+            return _Embedded(out.mean_bd, out.log_var_bd, out.segment_log_var_brt, nothing)
+        patches = student.patches(noisy)
+        with torch.no_grad():
+            error_blt = (patches.features_bltw - student.stem(clean)).square().mean(3)
+        nll_blt = 0.5 * (patches.gate_blt + error_blt / (CLEAN_ERROR * patches.gate_blt.exp()))
+        gate_b = (nll_blt.mean(2) * keep).sum(1) / keep.sum(1)
+        out = student.pool(*student.mix(patches, keep))
+        return _Embedded(out.mean_bd, out.log_var_bd, out.segment_log_var_brt, gate_b)
+
+    whole = encode(embed_part, ecgs.noisy, ecgs.clean, ecgs.keep)
+    return StudentOutput(*whole[:3]), whole.gate_b.mean()
 
 
 class Alignment(nn.Module):
@@ -189,7 +208,7 @@ class Alignment(nn.Module):
         done
             Share of the training that is over, 0 to 1; decides the phase.
         """
-        loss = torch.zeros(())
+        loss = on_device(torch.zeros(()))
         figures: dict[str, float] = {}
         has_echo = (studies >= 0) & self.teacher.known[studies]
         has_text = np.array([bool(self._cohort.ecg_text[row]) for row in records])
@@ -242,9 +261,9 @@ class Alignment(nn.Module):
         if mixing is not None:
             matched = torch.from_numpy(mix_rows(matched.numpy(), mixing))
         rows = torch.from_numpy(np.flatnonzero(chosen))
-        matched = matched[rows][:, rows]
+        matched = on_device(matched[rows][:, rows])
         mean_bd, log_var_bd = out.mean_bd[rows], out.log_var_bd[rows]
-        target_mean, target_log_var = targets[0][rows], targets[1][rows]
+        target_mean, target_log_var = (on_device(target[rows]) for target in targets)
         if not config.deterministic:
             matching.pseudo_weight = config.pseudo_weight if done >= config.pseudo_from else 0.0
         pure = matched.diagonal() == 1.0
@@ -426,11 +445,13 @@ class FinetuneTask(Task):
         values_kbm = np.stack([target_values(self._batches.cohort, drawn) for drawn in studies])
         estimate = self.heads(out.mean_bd, out.log_var_bd)
         scale = self.heads.scale_m
-        target_kbm = torch.from_numpy(values_kbm) / scale
+        target_kbm = on_device(torch.from_numpy(values_kbm)) / scale
         quantiles_bm3 = estimate.quantiles_bm3 / scale[:, None]
         repeated = quantiles_bm3.expand(config.draws, *quantiles_bm3.shape)
         pinball = pinball_loss(repeated.flatten(0, 1), target_kbm.flatten(0, 1), self._levels)
-        findings = masked_bce(estimate.finding_logits_bf, self._finding_labels(values_kbm))
+        findings = masked_bce(
+            estimate.finding_logits_bf, on_device(self._finding_labels(values_kbm))
+        )
         loss = 3.0 * pinball + findings + config.gate_weight * gate
         figures = {
             "pinball": float(pinball.detach()),
@@ -440,7 +461,8 @@ class FinetuneTask(Task):
         if self._label_names:
             known = [self._batches.cohort.ecg_labels[name][records] for name in self._label_names]
             scaled = out.mean_bd * math.sqrt(out.mean_bd.shape[1])
-            stated = masked_bce(self.labels(scaled), torch.from_numpy(np.stack(known, axis=1)))
+            labels = on_device(torch.from_numpy(np.stack(known, axis=1)))
+            stated = masked_bce(self.labels(scaled), labels)
             loss = loss + config.label_weight * stated
             figures["label_loss"] = float(stated.detach())
         if config.variance_weight > 0:
@@ -459,7 +481,7 @@ class FinetuneTask(Task):
 
     def _displacement(self, out: StudentOutput, ecgs: EcgBatch) -> Tensor:
         with torch.no_grad():
-            clean = self.student(ecgs.clean)
+            clean = encode(self.student, ecgs.clean)
             moved_b = (out.mean_bd - clean.mean_bd).square().sum(1)
             wanted_b = torch.log(clean.log_var_bd.exp().sum(1) + moved_b)
         return (torch.logsumexp(out.log_var_bd, dim=1) - wanted_b).square().mean()

@@ -51,6 +51,6 @@ class EcgTextEncoder(nn.Module):
         distinct = sorted(set(texts))
         row = torch.tensor([distinct.index(text) for text in texts])
         words = word_numbers(distinct, self._number_of_word, self.tower.max_words)
-        pooled = self.tower.pooled(words)
+        pooled = self.tower.pooled(words.to(self.tower.position.device))
         mean = functional.normalize(self.tower.project(pooled), dim=1)
         return mean[row], self.log_var(pooled)[row]

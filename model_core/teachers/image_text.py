@@ -168,7 +168,8 @@ class ImageTextTeacher(nn.Module):
 
     def encode_text(self, texts: Sequence[str]) -> Tensor:
         """Embed sentences as unit vectors, (B, D)."""
-        return self.text(word_numbers(texts, self._number_of_word, self.text.max_words))
+        words = word_numbers(texts, self._number_of_word, self.text.max_words)
+        return self.text(words.to(self.text.position.device))
 
 
 def study_distribution(frames_bfd: Tensor) -> tuple[Tensor, Tensor]:
