@@ -92,7 +92,7 @@ def _save(values: dict[str, Any], file: BinaryIO) -> None:
 
 def load_tensors(path: Path) -> dict[str, Any]:
     """Read what `save_tensors` wrote; anything but plain data is refused."""
-    return torch.load(path, weights_only=True)  # noqa: TID251 - this is that reading
+    return torch.load(path, map_location="cpu", weights_only=True)  # noqa: TID251 - that reading
 
 
 # --- checkpoints of a training ---

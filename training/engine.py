@@ -22,9 +22,9 @@ back to the process that made the part, and are averaged over the processes afte
 bfloat16, where it is chosen, is used inside `encode` alone: differences of near distances would
 drown in it.
 
-Equal up to rounding: any network that treats items alone, and batch normalisation, whose statistics
-are taken over the whole batch (`synchronised_batch_norm`). Not equal: dropout, and whatever else
-draws from torch's own generator, which differs from process to process on purpose.
+Equal up to rounding: networks that treat items alone, batch normalisation, whose statistics are
+taken over the whole batch (`synchronised_batch_norm`), and dropout outside `encode`. Not equal:
+dropout within `encode`, whose randomness differs between processes on purpose.
 """
 
 from __future__ import annotations
@@ -60,6 +60,9 @@ class _Started:
     fabric: Fabric | None = None
     # Waits long, over gloo; only where there are several processes.
     patient_group: Any = None
+    # What the randomness within `encode` follows from, where there are several processes.
+    seed: int = 0
+    parts: int = 0
 
 
 def start(precision: Precision = "auto") -> None:
@@ -154,6 +157,12 @@ def on_main(work: Callable[[], T]) -> T:
     return result[0]  # type: ignore[return-value]
 
 
+def say(text: str) -> None:
+    """Print a line, once."""
+    if is_main():
+        print(text)
+
+
 # --- for tasks ---
 
 
@@ -204,12 +213,25 @@ def encode(network: Callable[..., T], *inputs: Tensor | list[Any]) -> T:
     Tensor or tuple of Tensor
         What the network gives for the whole batch, at least in float32, with gradients.
     """
-    with _Started.fabric.autocast() if _Started.fabric else nullcontext():
+    precision = _Started.fabric.autocast() if _Started.fabric else nullcontext()
+    with precision, _own_randomness():
         out = network(*map(local, inputs))
     if isinstance(out, Tensor):
         return gather(out)  # type: ignore[return-value]
     parts = [gather(part) for part in out]  # type: ignore[attr-defined]
     return type(out)(*parts) if hasattr(out, "_fields") else type(out)(parts)  # type: ignore[call-arg]
+
+
+@contextmanager
+def _own_randomness() -> Iterator[None]:
+    """Let dropout differ between the parts of a batch; outside, all processes draw the same."""
+    if world_size() == 1:
+        yield
+        return
+    with torch.random.fork_rng([device()] if device().type == "cuda" else []):
+        _Started.parts += 1
+        torch.manual_seed(_Started.seed + world_size() * _Started.parts + rank())
+        yield
 
 
 def gather(part: Tensor) -> Tensor:
@@ -246,12 +268,20 @@ def full_precision() -> AbstractContextManager[object]:
 # --- for the loop ---
 
 
+def seed(number: int) -> None:
+    """Make all of torch's randomness follow from a number."""
+    torch.manual_seed(number)
+    _Started.seed, _Started.parts = number * 1_000_003, 0
+
+
 def wrap(task: nn.Module) -> nn.Module:
     """Move a task to its device; calling the result averages gradients over the processes."""
     start()
     assert _Started.fabric is not None  # noqa: S101 - start() has just set it
     if world_size() > 1:
+        # Of no use to who trains: said by torch about the two packages' own agreement.
         warnings.filterwarnings("ignore", message="find_unused_parameters=True was specified")
+        warnings.filterwarnings("ignore", message=".*all_gather is deprecated")
     return _Started.fabric.setup_module(task)
 
 

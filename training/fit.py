@@ -119,8 +119,7 @@ def fit(task: Task, config: FitConfig, *, name: str, seed: int, checkpoint: Path
             log = stack.enter_context(closing(StepLog(checkpoint.with_suffix(LOG_SUFFIX), done)))
         started = time.monotonic() - (log.seconds if log else 0.0)
         for epoch in range(len(history), config.n_epochs):
-            # Dropout should differ between the items of different processes.
-            torch.manual_seed(seed * 1000 + epoch + 1_000_003 * engine.rank())
+            engine.seed(seed * 1000 + epoch)
             rng = np.random.default_rng([seed, epoch])
             task.train()
             sums: dict[str, float] = {}
@@ -173,7 +172,7 @@ def fit(task: Task, config: FitConfig, *, name: str, seed: int, checkpoint: Path
                     "skipped": skipped,
                 }
                 save_checkpoint(checkpoint, len(history), values)
-    task.eval()
+    task.eval().cpu()
     return history
 
 

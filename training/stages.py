@@ -7,6 +7,7 @@ import datetime as dt
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,7 +26,7 @@ from model_core.runtime.manifest import (
 )
 from model_core.teachers import build_vocabulary
 from model_core.types import Recording
-from training import card
+from training import card, engine
 from training.assess import evaluate
 from training.batches import (
     LOG_SPACE,
@@ -62,6 +63,8 @@ PACKAGE_NAME = "EchoingECG demonstration"
 # Of the package; rises with the weights.
 PACKAGE_VERSION = "0.2.0"
 GOLDEN_FS = 500.0
+# Stages that every process takes part in; the others are the main process's.
+_TRAINING = ("teacher", "distill", "finetune", "baselines")
 
 
 def run_stage(run: Run, name: str) -> bool:
@@ -77,6 +80,20 @@ def run_stage(run: Run, name: str) -> bool:
     EchoingError
         If the stage before it has not been run with these settings.
     """
+    if not engine.on_main(lambda: _begin(run, name)):
+        return False
+    torch.set_num_threads(run.config.threads)
+    torch.use_deterministic_algorithms(mode=True)
+    if name in _TRAINING:
+        _WORK[name](run, run.folder / name)
+    else:
+        engine.on_main(lambda: _WORK[name](run, run.folder / name))
+    engine.on_main(lambda: save_json(run.folder / name / "done.json", stage_keys(run)[name]))
+    return True
+
+
+def _begin(run: Run, name: str) -> bool:
+    """Make ready for a stage, or find that there is nothing to do."""
     folder = run.folder / name
     if is_done(run, name) and name != "export":
         return False
@@ -92,21 +109,29 @@ def run_stage(run: Run, name: str) -> bool:
     if started.exists() and load_json(started) != key:
         shutil.rmtree(folder)  # checkpoints of other settings
     save_json(started, key)
-    torch.set_num_threads(run.config.threads)
-    torch.use_deterministic_algorithms(mode=True)
-    _WORK[name](run, folder)
-    save_json(folder / "done.json", key)
     return True
 
 
 def reproduce(run: Run) -> None:
     """All stages, in order."""
-    save_json(run.folder / "recipe.json", run.config.recipe)
-    write_atomic(
-        run.folder / "config.json", lambda file: file.write(config_json(run.config).encode())
-    )
+    if engine.is_main():
+        save_json(run.folder / "recipe.json", run.config.recipe)
+        text = config_json(run.config).encode()
+        write_atomic(run.folder / "config.json", lambda file: file.write(text))
     for name in STAGES:
         run_stage(run, name)
+
+
+def _store(folder: Path, tensors: dict[str, dict[str, Any]], values: dict[str, Any]) -> None:
+    """Write files of a stage once; no process goes on before they are there."""
+
+    def write() -> None:
+        for name, state in tensors.items():
+            save_tensors(folder / name, state)
+        for name, value in values.items():
+            save_json(folder / name, value)
+
+    engine.on_main(write)
 
 
 # --- the stages' work ---
@@ -131,25 +156,22 @@ def _teacher(run: Run, folder: Path) -> None:
         seed=run.config.seed + 1,
         checkpoint=folder / "checkpoint.pt",
     )
-    save_tensors(folder / "weights.pt", task.teacher.state_dict())
-    save_json(folder / "vocabulary.json", vocabulary)
-    save_json(folder / "history.json", history)
+    tensors = {"weights.pt": task.teacher.state_dict()}
+    _store(folder, tensors, {"vocabulary.json": vocabulary, "history.json": history})
 
 
 def _distill(run: Run, folder: Path) -> None:
     cohort = the_cohort(run)
     standardise = fit_standardiser(cohort, cohort.source_names[0])
-    save_json(
-        folder / "standardiser.json",
-        {"mean_mv": standardise.mean_mv.tolist(), "scale_mv": standardise.scale_mv.tolist()},
-    )
+    values = {"mean_mv": standardise.mean_mv.tolist(), "scale_mv": standardise.scale_mv.tolist()}
+    _store(folder, {}, {"standardiser.json": values})
     _fit_distillation(run, cohort, run.config.distill, folder)
 
 
 def _fit_distillation(run: Run, cohort: Cohort, config: DistillConfig, folder: Path) -> None:
     teacher = teacher_gaussians(run, cohort)
     dim = teacher.mean.shape[1]
-    save_json(folder / "embedding_dim.json", dim)
+    _store(folder, {}, {"embedding_dim.json": dim})
     alignment = Alignment(cohort, teacher, new_text_encoder(run, cohort, dim), config)
     batches = Batches(cohort, load_standardiser(run), run.config.augment, config.shares)
     task = DistillTask(new_student(run, dim), batches, alignment, teacher, config)
@@ -160,9 +182,8 @@ def _fit_distillation(run: Run, cohort: Cohort, config: DistillConfig, folder: P
         seed=run.config.seed + 3,
         checkpoint=folder / "checkpoint.pt",
     )
-    save_tensors(folder / "weights.pt", task.student.state_dict())
-    save_tensors(folder / "alignment.pt", alignment.state_dict())
-    save_json(folder / "history.json", history)
+    tensors = {"weights.pt": task.student.state_dict(), "alignment.pt": alignment.state_dict()}
+    _store(folder, tensors, {"history.json": history})
 
 
 def _finetune(run: Run, folder: Path) -> None:
@@ -194,9 +215,8 @@ def _fit_measures(
         seed=run.config.seed + 5,
         checkpoint=folder / "checkpoint.pt",
     )
-    save_tensors(folder / "student.pt", student.state_dict())
-    save_tensors(folder / "heads.pt", heads.state_dict())
-    save_json(folder / "history.json", history)
+    tensors = {"student.pt": student.state_dict(), "heads.pt": heads.state_dict()}
+    _store(folder, tensors, {"history.json": history})
 
 
 def _calibrate(run: Run, folder: Path) -> None:
@@ -248,6 +268,7 @@ def _baselines(run: Run, folder: Path) -> None:
         label_weight=0.0,
         keep_weight=0.0,
         variance_weight=0.0,
+        self_weight=0.0,
     )
     student = new_student(run, load_json(run.folder / "distill/embedding_dim.json"))
     _fit_measures(run, cohort, student, None, supervised, folder / "supervised")

@@ -33,6 +33,12 @@ def register(commands: Commands) -> None:
     shared.add_argument("--runs", type=Path, help="folder for the run's own files")
     shared.add_argument("--page", type=Path, help="Markdown page to write the figures to")
     shared.add_argument("--workers", type=int, default=2, help="processes (default: 2)")
+    shared.add_argument(
+        "--precision",
+        choices=("auto", "fp32", "bf16"),
+        default="auto",
+        help="of the networks while they train (default: bf16 on GPUs that have it, else fp32)",
+    )
     default = commands.add_parser(
         "reproduce-default",
         parents=[shared],
@@ -51,7 +57,7 @@ def register(commands: Commands) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from training import stages
+    from training import engine, stages
     from training.recipes import RECIPES
     from training.run import STAGES as NAMES
     from training.run import Run
@@ -64,12 +70,13 @@ def _run(options: argparse.Namespace) -> int:
         page=options.page or _default_page(options.command),
         workers=options.workers,
     )
+    engine.start(options.precision)
     if options.command in NAMES:
         if not stages.run_stage(run, options.command):
-            print(f"The stage {options.command!r} is done already for these settings.")
+            engine.say(f"The stage {options.command!r} is done already for these settings.")
     else:
         stages.reproduce(run)
-        print(f"The model package is in {run.out}.")
+        engine.say(f"The model package is in {run.out}.")
     return 0
 
 
