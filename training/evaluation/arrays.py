@@ -1,0 +1,151 @@
+"""What evaluation takes: subjects with outcomes, and what an estimator said about them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_core.errors import EchoingError
+from model_core.measures import FINDINGS, MEASURES
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A yes / no statement about a measure: it holds where the measure is below a limit.
+
+    Attributes
+    ----------
+    key
+        As in `Estimates.probabilities`.
+    label
+        As shown.
+    measure
+        Key of the measure.
+    below
+        Limit in the measure's unit.
+    """
+
+    key: str
+    label: str
+    measure: str
+    below: float
+
+
+LVEF_FINDINGS = tuple(
+    Finding(f"lvef_below_{limit}", f"LVEF < {limit} %", "lvef", float(limit))
+    for limit in (30, 40, 50)
+)
+
+
+def known_findings() -> tuple[Finding, ...]:
+    """LVEF below 30, 40 and 50 %, and every further finding that the program knows."""
+    have = {finding.key for finding in LVEF_FINDINGS}
+    more = (f for f in FINDINGS.values() if f.key not in have)
+    return LVEF_FINDINGS + tuple(Finding(f.key, f.label, f.measure_key, f.below) for f in more)
+
+
+@dataclass(frozen=True)
+class Subjects:
+    """Who is tested, one row an ECG.
+
+    Attributes
+    ----------
+    patient
+        (n,), the patient of each row. Rows of one patient are resampled together.
+    outcomes
+        By measure, (n, draws) in its unit; NaN where it was not measured. Draws is 1 for measured
+        outcomes, more for simulated ones; the draws of a row share its weight.
+    groups
+        By name (``sex``, ``rhythm`` ...), (n,) labels; empty for unknown.
+    bands
+        By name (``LVEF band``), the measure and the inner edges that cut it. Each draw falls in the
+        band of its own outcome.
+    """
+
+    patient: NDArray[Any]
+    outcomes: Mapping[str, Array]
+    groups: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    bands: Mapping[str, tuple[str, tuple[float, ...]]] = field(default_factory=dict)
+
+    @property
+    def n(self) -> int:
+        """Rows."""
+        return len(self.patient)
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """What one estimator says about each subject.
+
+    Attributes
+    ----------
+    name
+        As shown; unique.
+    values
+        By measure, (n,) in its unit.
+    intervals
+        By measure, (n, 2), low and high end.
+    probabilities
+        By finding, (n,); larger means more likely. Any score will do for the ranks; calibration
+        and the Brier score are left out where values lie outside 0 to 1.
+    thresholds
+        By finding: called present from here on. Chosen on calibration patients (`best_threshold`);
+        without one there is no balanced accuracy.
+    uncertainty
+        (n,), larger is less certain, or None.
+    level
+        Nominal coverage of the intervals.
+    """
+
+    name: str
+    values: Mapping[str, Array] = field(default_factory=dict)
+    intervals: Mapping[str, Array] = field(default_factory=dict)
+    probabilities: Mapping[str, Array] = field(default_factory=dict)
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    uncertainty: Array | None = None
+    level: float = 0.9
+
+
+def check(subjects: Subjects, estimates: list[Estimates]) -> None:
+    """Make sure that all arrays speak of the same subjects.
+
+    Raises
+    ------
+    EchoingError
+        With a sentence that names the array that does not fit.
+    """
+    names = [e.name for e in estimates]
+    if len(set(names)) < len(names):
+        raise EchoingError("Two estimators have the same name.", code="bad_estimates")
+    arrays: dict[str, Any] = {f"outcome {k}": v for k, v in subjects.outcomes.items()}
+    arrays |= {f"group {k}": v for k, v in subjects.groups.items()}
+    for e in estimates:
+        for part in ("values", "intervals", "probabilities"):
+            arrays |= {f"{part} {k} of {e.name}": v for k, v in getattr(e, part).items()}
+        if e.uncertainty is not None:
+            arrays[f"uncertainty of {e.name}"] = e.uncertainty
+    for name, values in arrays.items():
+        if len(values) != subjects.n:
+            raise EchoingError(
+                f"The {name} has {len(values)} rows where there are {subjects.n} subjects.",
+                code="bad_estimates",
+            )
+    for name, values in arrays.items():
+        if not name.startswith(("outcome", "group")) and not np.isfinite(values).all():
+            raise EchoingError(f"The {name} has missing values.", code="bad_estimates")
+
+
+def label_of(measure: str) -> str:
+    """Abbreviation of a measure as shown; its key if the program does not know it."""
+    return MEASURES[measure].label if measure in MEASURES else measure
+
+
+def unit_of(measure: str) -> str:
+    """Return the unit of a measure; empty if the program does not know it."""
+    return MEASURES[measure].unit if measure in MEASURES else ""
