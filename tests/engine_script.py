@@ -98,11 +98,16 @@ def main() -> None:
         task.kill_at = kill_at
     config = FitConfig(steps=STEPS, steps_per_epoch=4, batch=BATCH, learning_rate=1e-3)
     history = fit(task, config, name="towers", seed=1, checkpoint=folder / "checkpoint.pt")
+    engine.seed(3)
+    within = encode(nn.functional.dropout, torch.ones(BATCH, 4))
+    engine.seed(3)
     result |= {
         "weights": task.state_dict(),
         "history": history,
         "world_size": engine.world_size(),
         "types": [task.inner_type, *task.types],
+        "dropout_within": within,
+        "dropout_outside": nn.functional.dropout(torch.ones(BATCH, 4)),
         "told": engine.on_main(lambda: f"by {engine.rank()}"),
     }
     torch.save(result, folder / f"result{engine.rank()}.pt")

@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 import torch
 
+from tests.ptbxl_miniature import write_miniature
 from training import engine
 from training.checkpoint import load_tensors
+from training.curves import read_log
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ["-m", "tests.engine_script"]
@@ -32,12 +34,20 @@ def _free_port() -> str:
         return str(probe.getsockname()[1])
 
 
+def _python(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        env=_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=200,
+    )
+
+
 def _run(folder: Path, *launcher: str, precision: str = "fp32", kill_at: int = -1) -> int:
     folder.mkdir(exist_ok=True)
-    command = [sys.executable, *launcher, *SCRIPT, str(folder), precision, str(kill_at)]
-    done = subprocess.run(
-        command, env=_environment(), capture_output=True, text=True, check=False, timeout=200
-    )
+    done = _python(*launcher, *SCRIPT, str(folder), precision, str(kill_at))
     (folder / "stderr.txt").write_text(done.stderr, encoding="utf-8")
     assert kill_at >= 0 or done.returncode == 0, done.stderr[-3000:]
     return done.returncode
@@ -113,6 +123,15 @@ def test_a_training_in_two_processes_follows_that_in_one(one: Path, two: Path) -
     assert found[0]["history"][-1]["loss"] == found[1]["history"][-1]["loss"]
 
 
+def test_dropout_differs_between_parts_and_agrees_between_processes(one: Path, two: Path) -> None:
+    (expected,), found = _results(one), _results(two)
+    for name in ("dropout_within", "dropout_outside"):
+        assert torch.equal(found[0][name], found[1][name]), name
+    within = found[0]["dropout_within"]
+    assert not torch.equal(within[: len(within) // 2], within[len(within) // 2 :])
+    assert torch.equal(found[0]["dropout_outside"], expected["dropout_outside"])
+
+
 def test_only_the_main_process_writes_and_watches(two: Path) -> None:
     names = {path.name for path in two.iterdir()}
     assert {"checkpoint.000003.pt", "checkpoint.log.csv"} <= names
@@ -160,6 +179,21 @@ def test_started_by_srun_it_is_the_same_training(two: Path, tmp_path: Path) -> N
     assert [r["world_size"] for r in found] == [2, 2]
     for name, value in _results(two)[0]["weights"].items():
         assert torch.equal(found[0]["weights"][name], value), name
+
+
+def test_the_stages_in_two_processes_follow_those_in_one(tmp_path: Path) -> None:
+    write_miniature(tmp_path / "data" / "ptbxl")
+    for name, launcher in (("one", []), ("two", _torchrun())):
+        arguments = ["-m", "tests.stages_script", str(tmp_path / "data"), str(tmp_path / name)]
+        done = _python(*launcher, *arguments)
+        assert done.returncode == 0, done.stderr[-3000:]
+    for stage in ("teacher", "distill", "finetune"):
+        one, two = (
+            read_log(tmp_path / name / stage / "checkpoint.log.csv") for name in ("one", "two")
+        )
+        assert two["loss"][0] == pytest.approx(one["loss"][0], rel=1e-5)
+        assert two["gradient_norm"][0] == pytest.approx(one["gradient_norm"][0], rel=1e-4)
+        assert two["loss"] == pytest.approx(one["loss"], rel=1e-4)
 
 
 def test_bfloat16_computes_in_it_and_keeps_weights_in_float32(one: Path, tmp_path: Path) -> None:
