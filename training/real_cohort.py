@@ -236,22 +236,6 @@ def build_cohort(plan: Plan, folder: Path, *, workers: int) -> Cohort:
     return cohort
 
 
-def summary(cohort: Cohort) -> list[str]:
-    """Lines that say how many recordings, patients and echoes each split of each source has."""
-    lines = []
-    for name in cohort.source_names:
-        for split in Split:
-            rows = cohort.records(split, name)
-            paired = rows[cohort.n_studies[rows] > 0]
-            n_patients = len(np.unique(cohort.patient[rows]))
-            n_text = sum(bool(cohort.ecg_text[row]) for row in rows)
-            lines.append(
-                f"{name}, {split.name.lower().replace('_', ' ')}: {len(rows):,} ECGs of "
-                f"{n_patients:,} patients, {len(paired):,} with an echo, {n_text:,} with text"
-            )
-    return lines
-
-
 def kind_of_store(folder: Path) -> str:
     """Layout that a store was made from; empty if there is no store."""
     path = folder / "settings.json"
@@ -314,7 +298,14 @@ def _usable(store: ShardStore) -> tuple[IntArray, Counter[str]]:
         if codes and not reasons[row]:
             reasons[row] = codes[0].replace("_", " ")
     reasons[(index["n_missing"].to_numpy() > 0) & (reasons == "")] = "missing samples"
-    return np.flatnonzero(reasons == ""), Counter(reasons[reasons != ""].tolist())
+    left_out = Counter(reasons[reasons != ""].tolist())
+    if left_out.total() == len(index):
+        why = ", ".join(f"{reason} ({n:,})" for reason, n in left_out.most_common())
+        raise EchoingError(
+            f"None of the {len(index):,} ECGs in {store.folder} can be used: {why}.",
+            code="empty_source",
+        )
+    return np.flatnonzero(reasons == ""), left_out
 
 
 def _hold_out(sources: Sequence[_Source]) -> None:

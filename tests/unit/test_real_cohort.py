@@ -262,6 +262,25 @@ def test_labels_of_the_ecgs_own_table_and_measures_too_rare(
     assert np.isnan(cohort.teacher_mean).all()
 
 
+def test_a_store_without_a_sound_ecg_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = folder_store(tmp_path / "mine", [("r1", "p1", "train", 50)], ("lvef_pct",))
+    counts = counts_of(ecg_mv(1, 1000, 100.0), 1000)
+    counts[7] = 3
+    write_wfdb(tmp_path / "mine/data/r1", counts, STANDARD_LEADS, fs=100, gain=1000.0)
+    shutil.rmtree(store / "shards")
+    columns = TableColumns(table="t.csv", split="split", labels=("lvef_pct",))
+    ingest(
+        IngestConfig(
+            source="folder", root=tmp_path / "mine/data", out=store, columns=columns, max_fs=100.0
+        )
+    )
+    assert main(["cohort-from-archives", "--store", str(store), "--runs", str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    assert said.endswith(f"\nNone of the 1 ECGs in {store} can be used: flat lead (1).\n")
+
+
 def test_a_patient_in_two_splits_of_two_stores_is_refused(
     tmp_path: Path, archives: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from model_core.errors import EchoingError
 
 if TYPE_CHECKING:
+    from training.cohort import Cohort
     from training.commands import Commands
 
 
@@ -46,7 +47,7 @@ def register(commands: Commands) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from training.real_cohort import Archives, build_cohort, plan_cohort, summary
+    from training.real_cohort import Archives, build_cohort, plan_cohort
     from training.run import give_cohort
 
     if not options.pairs_window_days >= 0 or options.workers < 1:
@@ -72,7 +73,7 @@ def _run(options: argparse.Namespace) -> int:
         print(note)
     cohort = build_cohort(plan, options.runs / "cohort", workers=options.workers)
     give_cohort(options.runs, cohort)
-    for line in summary(cohort):
+    for line in _summary(cohort):
         print(line)
     print(f"The cohort is in {options.runs / 'cohort'}.")
     return 0
@@ -98,3 +99,23 @@ def _echo(given: list[str], stores: list[Path]) -> dict[Path, Path]:
             )
         found[owners[0]] = Path(folder)
     return found
+
+
+def _summary(cohort: Cohort) -> list[str]:
+    """Lines that say how many recordings, patients and echoes each split of each source has."""
+    import numpy as np
+
+    from training.cohort import Split
+
+    lines: list[str] = []
+    for name in cohort.source_names:
+        for split in Split:
+            rows = cohort.records(split, name)
+            paired = rows[cohort.n_studies[rows] > 0]
+            n_patients = len(np.unique(cohort.patient[rows]))
+            n_text = sum(bool(cohort.ecg_text[row]) for row in rows)
+            lines.append(
+                f"{name}, {split.name.lower().replace('_', ' ')}: {len(rows):,} ECGs of "
+                f"{n_patients:,} patients, {len(paired):,} with an echo, {n_text:,} with text"
+            )
+    return lines
