@@ -241,6 +241,11 @@ class FinetuneConfig:
         Of the distillation's losses.
     variance_weight
         Of the two terms that tie the total variance to noise and to the error.
+    self_weight
+        Of the moving average's own answers for what nobody measured or stated; 0 leaves ECGs
+        without measures out.
+    average
+        Decay of the moving average of the weights at each step.
     gate_weight
         As in `DistillConfig`.
     """
@@ -252,6 +257,8 @@ class FinetuneConfig:
     label_weight: float = 9.0
     keep_weight: float = 0.1
     variance_weight: float = 0.2
+    self_weight: float = 1.0
+    average: float = 0.99
     gate_weight: float = 0.1
 
     def __post_init__(self) -> None:

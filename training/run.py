@@ -29,11 +29,11 @@ from model_core.teachers import (
     build_vocabulary,
     study_distribution,
 )
+from training.alignment import TeacherGaussians
 from training.batches import Standardiser, measure_keys
 from training.checkpoint import load_json, load_tensors, save_json
 from training.cohort import Cohort, load_cohort, save_cohort
 from training.config import RunConfig, config_hash
-from training.tasks import TeacherGaussians
 
 STAGES: tuple[str, ...] = (
     "cohort",

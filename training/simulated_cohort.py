@@ -7,9 +7,9 @@ import hashlib
 import multiprocessing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +38,7 @@ from training.simulation import (
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
-PTBXL, VIRTUAL = "PTB-XL", "virtual patients"
+PTBXL, VIRTUAL, UNREAD = "PTB-XL", "virtual patients", "PTB-XL without statements"
 SIMULATED_FS = 250.0
 MEASURE_FIELDS = {
     "lvef": "lvef_pct",
@@ -56,7 +56,7 @@ THRESHOLDS_PCT = (30, 40, 50)
 
 
 def read_ptbxl_table(folder: Path) -> list[dict[str, str]]:
-    """Rows of PTB-XL's table, in its order, without those that state nothing about the ECG.
+    """Rows of PTB-XL's table, in its order; outside the training folds only with statements.
 
     Raises
     ------
@@ -78,8 +78,8 @@ def read_ptbxl_table(folder: Path) -> list[dict[str, str]]:
                 f"The table {table.name} lacks the column {', '.join(missing)}.",
                 code="missing_column",
             )
-        rows = [row for row in reader if row["scp_codes"].strip()]
-    folds = {int(float(row["strat_fold"])) for row in rows}
+        rows = [row for row in reader if row["scp_codes"].strip() or _is_training(row)]
+    folds = {int(float(row["strat_fold"])) for row in rows if row["scp_codes"].strip()}
     if not ({9, 10} <= folds and folds & set(range(1, 9))):
         raise EchoingError("PTB-XL needs patients in folds 1 to 8, 9 and 10.", code="missing_fold")
     absent = [
@@ -94,6 +94,10 @@ def read_ptbxl_table(folder: Path) -> list[dict[str, str]]:
             code="missing_data",
         )
     return rows
+
+
+def _is_training(row: Mapping[str, str]) -> bool:
+    return split_of_fold(int(float(row["strat_fold"]))) == Split.TRAIN
 
 
 def split_of_fold(fold: int) -> Split:
@@ -131,14 +135,19 @@ def build_cohort(data: Path, folder: Path, config: CohortConfig, seed: int, work
     EchoingError
         If data are missing, or a patient is in two splits.
     """
-    rows = read_ptbxl_table(data / "ptbxl")
+    table = read_ptbxl_table(data / "ptbxl")
+    # Those without statements come last: they have no outcome, and train what needs none.
+    table.sort(key=lambda row: not row["scp_codes"].strip())
     folder.mkdir(parents=True, exist_ok=True)
-    real_ecg, data_sha256 = _read_signals(data / "ptbxl", rows, workers)
-    names, patient = np.unique([row["patient_id"] for row in rows], return_inverse=True)
-    split = np.array([split_of_fold(int(float(row["strat_fold"]))) for row in rows])
+    real_ecg, data_sha256 = _read_signals(data / "ptbxl", table, workers)
+    rows = [row for row in table if row["scp_codes"].strip()]
+    n_unread = len(table) - len(rows)
+    names, patient = np.unique([row["patient_id"] for row in table], return_inverse=True)
+    split = np.array([split_of_fold(int(float(row["strat_fold"]))) for row in table])
     real = findings_from_ptbxl(rows)
-    _, first_record = np.unique(patient, return_index=True)
-    of_patients = real.take(first_record)
+    _, first_record, of_stated = np.unique(
+        patient[: len(rows)], return_index=True, return_inverse=True
+    )
     wanted = {
         Split.TRAIN: (config.train_draws, config.train_clips),
         Split.CALIBRATION: (config.calibration_draws, 0),
@@ -146,8 +155,7 @@ def build_cohort(data: Path, folder: Path, config: CohortConfig, seed: int, work
     }
     draws, clips_wanted = np.array([wanted[Split(s)] for s in split[first_record]]).T
     echo = draw_outcomes(
-        of_patients.take(np.repeat(np.arange(len(names)), draws)),
-        np.random.default_rng([seed, 1]),
+        real.take(np.repeat(first_record, draws)), np.random.default_rng([seed, 1])
     )
     first_study = np.cumsum(draws) - draws
     has_clip = np.arange(len(echo)) - np.repeat(first_study, draws) < np.repeat(clips_wanted, draws)
@@ -160,28 +168,53 @@ def build_cohort(data: Path, folder: Path, config: CohortConfig, seed: int, work
     clips, sentences = _render(studies.take(np.flatnonzero(has_clip)), config, seed, workers)
     held_out = np.arange(n_virtual) >= config.n_virtual
     findings = concatenate_findings([real, virtual])
+    order = Layout(len(rows), n_unread, n_virtual)
     cohort = Cohort(
         ecg_mv=np.concatenate([real_ecg, virtual_ecg]),
         patient=np.concatenate([patient, len(names) + np.arange(n_virtual)]),
         split=np.concatenate([split, np.where(held_out, Split.HELD_OUT, Split.TRAIN)]),
-        source=np.repeat([0, 1], [len(rows), n_virtual]),
-        source_names=[PTBXL, VIRTUAL],
-        first_study=np.concatenate([first_study[patient], len(echo) + np.arange(n_virtual)]),
-        n_studies=np.concatenate([draws[patient], np.ones(n_virtual, int)]),
+        source=np.repeat([0, 1, 2], [len(rows), n_unread, n_virtual]),
+        source_names=[PTBXL, UNREAD, VIRTUAL],
+        first_study=order.spread(first_study[of_stated], len(echo) + np.arange(n_virtual), 0),
+        n_studies=order.spread(draws[of_stated], np.ones(n_virtual, int), 0),
         measures={key: getattr(studies, field) for key, field in MEASURE_FIELDS.items()},
         clip_row=clip_row,
         clips=clips,
         sentences=sentences,
-        ecg_text=ecg_sentence(findings),
-        ecg_labels=_labels(findings),
-        groups=_groups(findings),
-        reference=_reference(real, n_virtual, seed),
+        ecg_text=order.texts(ecg_sentence(findings), ""),
+        ecg_labels={k: order.records(v, np.nan) for k, v in _labels(findings).items()},
+        groups={k: order.texts(v, "unknown") for k, v in _groups(findings).items()},
+        reference={
+            k: order.spread(v, np.full(n_virtual, np.nan, np.float32), np.nan)
+            for k, v in _reference(real, seed).items()
+        },
         noise_mv=noise_bank(config.n_noise, np.random.default_rng([seed, 4])),
         simulated_outcomes=True,
         data_sha256={PTBXL: data_sha256},
     )
     assert_disjoint(cohort)
     save_cohort(folder, cohort)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Order of the records: PTB-XL with statements, without, virtual patients."""
+
+    n_stated: int
+    n_unread: int
+    n_virtual: int
+
+    def spread(self, stated: NDArray[Any], virtual: NDArray[Any], unread: float) -> NDArray[Any]:
+        """Put values in the order of the records."""
+        return np.concatenate([stated, np.full(self.n_unread, unread, stated.dtype), virtual])
+
+    def records(self, values: NDArray[Any], unread: float) -> NDArray[Any]:
+        """Put values of all but the unread ECGs in the order of the records."""
+        return self.spread(values[: self.n_stated], values[self.n_stated :], unread)
+
+    def texts(self, values: list[str], unread: str) -> list[str]:
+        """Put texts of all but the unread ECGs in the order of the records."""
+        return [*values[: self.n_stated], *[unread] * self.n_unread, *values[self.n_stated :]]
 
 
 def concatenate_findings(parts: Sequence[EcgFindings]) -> EcgFindings:
@@ -220,20 +253,18 @@ def _groups(findings: EcgFindings) -> dict[str, list[str]]:
     }
 
 
-def _reference(findings: EcgFindings, n_virtual: int, seed: int) -> dict[str, FloatArray]:
-    """Median and probabilities under the outcome distribution itself; NaN for virtual patients."""
+def _reference(findings: EcgFindings, seed: int) -> dict[str, FloatArray]:
+    """Median and probabilities under the outcome distribution itself."""
     draws = [
         draw_outcomes(findings, np.random.default_rng([seed, 5, number]))
         for number in range(REFERENCE_DRAWS)
     ]
-    unknown = np.full(n_virtual, np.nan, np.float32)
     found: dict[str, FloatArray] = {}
     for key, field in MEASURE_FIELDS.items():
         values = np.stack([getattr(draw, field) for draw in draws])
-        found[key] = np.concatenate([np.median(values, axis=0).astype(np.float32), unknown])
+        found[key] = np.median(values, axis=0).astype(np.float32)
         for below in THRESHOLDS_PCT if key == "lvef" else ():
-            share = (values < below).mean(0, dtype=np.float32)
-            found[f"lvef_below_{below}"] = np.concatenate([share, unknown])
+            found[f"lvef_below_{below}"] = (values < below).mean(0, dtype=np.float32)
     return found
 
 

@@ -27,6 +27,7 @@ from model_core.runtime.manifest import (
 from model_core.teachers import build_vocabulary
 from model_core.types import Recording
 from training import card, engine
+from training.alignment import Alignment
 from training.assess import evaluate
 from training.batches import (
     LOG_SPACE,
@@ -57,7 +58,7 @@ from training.run import (
 )
 from training.simulated_cohort import build_cohort
 from training.simulation import sample_patients, simulate_ecg
-from training.tasks import Alignment, DistillTask, FinetuneTask, TeacherTask, create_heads
+from training.tasks import DistillTask, FinetuneTask, TeacherTask, create_heads
 
 PACKAGE_NAME = "EchoingECG demonstration"
 # Of the package; rises with the weights.
@@ -215,7 +216,10 @@ def _fit_measures(
         seed=run.config.seed + 5,
         checkpoint=folder / "checkpoint.pt",
     )
-    tensors = {"student.pt": student.state_dict(), "heads.pt": heads.state_dict()}
+    tensors = {
+        "student.pt": task.averaged.student.state_dict(),
+        "heads.pt": task.averaged.heads.state_dict(),
+    }
     _store(folder, tensors, {"history.json": history})
 
 

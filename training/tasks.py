@@ -5,10 +5,8 @@ Shapes: B items, F frames, D embedding, M measures, K labels.
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,20 +14,19 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from model_core.losses import (
-    MatchingLoss,
-    cosine_loss,
-    info_nce,
-    masked_bce,
-    pinball_loss,
-    smooth_matches,
+from model_core.losses import info_nce, masked_bce, pinball_loss
+from model_core.nn import HeadOutput, MeasureHeads, Student, StudentOutput
+from model_core.teachers import ImageTextTeacher
+from training.alignment import (
+    INVERSE_TEMPERATURE,
+    Alignment,
+    TeacherGaussians,
+    equal_items,
+    forward_with_gate,
 )
-from model_core.nn import LeadTokenStudent, MeasureHeads, Student, StudentOutput
-from model_core.teachers import EcgTextEncoder, ImageTextTeacher
-from training.augment import Mixing, draw_mixing, mix_rows
+from training.augment import draw_mixing
 from training.batches import (
     Batches,
-    EcgBatch,
     embed,
     embedded_studies,
     finding_keys,
@@ -40,10 +37,6 @@ from training.cohort import Cohort, FloatArray, IntArray, Split
 from training.config import DistillConfig, FinetuneConfig
 from training.engine import encode, on_device
 from training.fit import Task
-
-# Squared error of a patch's features, relative to their variance, that counts as clean.
-CLEAN_ERROR = 0.02
-INVERSE_TEMPERATURE = 15.0
 
 
 class TeacherTask(Task):
@@ -79,14 +72,8 @@ class TeacherTask(Task):
         start = int(rng.integers(clips.shape[1]))
         snippet_bd = encode(lambda part: self.teacher.encode_snippet(part, start), clips)
         text_bd = encode(self.teacher.encode_text, texts)
-        loss = info_nce(snippet_bd, text_bd, self.log_scale, on_device(_same(texts)))
+        loss = info_nce(snippet_bd, text_bd, self.log_scale, on_device(equal_items(texts)))
         return loss, {"inverse_temperature": float(self.log_scale.detach().exp())}
-
-
-def _same(items: Sequence[object] | NDArray[np.generic]) -> Tensor:
-    """Which items equal which, (B, B), as 1 and 0."""
-    array = np.asarray(items)
-    return torch.from_numpy((array[:, None] == array[None, :]).astype(np.float32))
 
 
 def _some_sentences(sentences: list[str], rng: np.random.Generator) -> str:
@@ -102,191 +89,6 @@ def _jitter(clips: NDArray[np.uint8], rng: np.random.Generator) -> Tensor:
     down, right = rng.integers(-2, 3, size=2)
     values = np.roll(values, (down, right), axis=(2, 3))
     return torch.from_numpy(values)
-
-
-@dataclass(frozen=True)
-class TeacherGaussians:
-    """The frozen teacher's study embeddings, (studies, D) each; NaN for studies without."""
-
-    mean: Tensor
-    log_var: Tensor
-
-    @property
-    def known(self) -> NDArray[np.bool_]:
-        """Which studies have one, (studies,)."""
-        return ~self.mean[:, 0].isnan().numpy()
-
-
-class _Embedded(NamedTuple):
-    """What one pass of the student gives for each item of a batch."""
-
-    mean_bd: Tensor
-    log_var_bd: Tensor
-    segment_log_var_brt: Tensor
-    gate_b: Tensor
-
-
-def forward_with_gate(student: Student, ecgs: EcgBatch) -> tuple[StudentOutput, Tensor]:
-    """Embed the noisy ECGs; beside, the loss of the gate of `lead_token` (0 for others).
-
-    The gate has a loss of its own: it predicts the squared error that known added noise makes in
-    a patch's features, as a Gaussian negative log-likelihood with variance
-    ``CLEAN_ERROR * exp(gate)``. Its gradient reaches gate and stem, never through the error.
-    """
-
-    def embed_part(noisy: Tensor, clean: Tensor, keep: Tensor) -> _Embedded:
-        if not isinstance(student, LeadTokenStudent):
-            out = student(noisy, keep)
-            nothing = out.mean_bd.new_zeros(len(noisy))
-            return _Embedded(out.mean_bd, out.log_var_bd, out.segment_log_var_brt, nothing)
-        patches = student.patches(noisy)
-        with torch.no_grad():
-            error_blt = (patches.features_bltw - student.stem(clean)).square().mean(3)
-        nll_blt = 0.5 * (patches.gate_blt + error_blt / (CLEAN_ERROR * patches.gate_blt.exp()))
-        gate_b = (nll_blt.mean(2) * keep).sum(1) / keep.sum(1)
-        out = student.pool(*student.mix(patches, keep))
-        return _Embedded(out.mean_bd, out.log_var_bd, out.segment_log_var_brt, gate_b)
-
-    whole = encode(embed_part, ecgs.noisy, ecgs.clean, ecgs.keep)
-    return StudentOutput(*whole[:3]), whole.gate_b.mean()
-
-
-class Alignment(nn.Module):
-    """EchoingECG's losses: the ECG against the frozen echo, and against a statement in words.
-
-    First the mean alone (cosine and InfoNCE), because PCME++ from scratch stalls: nearly every
-    pair counts as a pseudo-positive. Then PCME++ with the variational information bottleneck,
-    at last with pseudo-positives. Both terms share nothing but the student.
-
-    Parameters
-    ----------
-    cohort
-        Holds the texts.
-    teacher
-        Targets of the ECG-echo term.
-    text_encoder
-        Of the ECG-text term.
-    config
-        Weights and phases.
-    """
-
-    def __init__(
-        self,
-        cohort: Cohort,
-        teacher: TeacherGaussians,
-        text_encoder: EcgTextEncoder,
-        config: DistillConfig,
-    ) -> None:
-        super().__init__()
-        self.text_encoder = text_encoder
-        self.echo_matching = MatchingLoss(bottleneck_weight=config.bottleneck_weight)
-        self.text_matching = MatchingLoss(bottleneck_weight=config.bottleneck_weight)
-        self.echo_log_scale = nn.Parameter(torch.tensor(math.log(INVERSE_TEMPERATURE)))
-        self.text_log_scale = nn.Parameter(torch.tensor(math.log(INVERSE_TEMPERATURE)))
-        self._cohort = cohort
-        self.teacher = teacher
-        self._config = config
-
-    def forward(
-        self,
-        out: StudentOutput,
-        records: IntArray,
-        studies: IntArray,
-        mixing: Mixing | None,
-        done: float,
-    ) -> tuple[Tensor, dict[str, float]]:
-        """Both terms over a batch, each over the items that have what it needs.
-
-        Parameters
-        ----------
-        out
-            Of the student.
-        records, studies
-            (B,); study -1 where there is none.
-        mixing
-            How the ECGs were mixed, or None.
-        done
-            Share of the training that is over, 0 to 1; decides the phase.
-        """
-        loss = on_device(torch.zeros(()))
-        figures: dict[str, float] = {}
-        has_echo = (studies >= 0) & self.teacher.known[studies]
-        has_text = np.array([bool(self._cohort.ecg_text[row]) for row in records])
-        if mixing is not None:  # a mixture needs both halves
-            has_echo &= has_echo[mixing.partner] | (mixing.share == 1)
-            has_text &= has_text[mixing.partner] | (mixing.share == 1)
-        if self._config.echo_weight > 0 and has_echo.sum() > 1:
-            targets = self.teacher.mean[studies], self.teacher.log_var[studies]
-            part, seen = self._term(
-                self.echo_matching,
-                self.echo_log_scale,
-                out,
-                targets,
-                _same(studies),
-                has_echo,
-                mixing,
-                done,
-            )
-            loss = loss + self._config.echo_weight * part
-            figures |= {f"echo_{key}": value for key, value in seen.items()}
-        if self._config.text_weight > 0 and has_text.sum() > 1:
-            texts = [self._cohort.ecg_text[row] for row in records]
-            part, seen = self._term(
-                self.text_matching,
-                self.text_log_scale,
-                out,
-                self.text_encoder(texts),
-                _same(texts),
-                has_text,
-                mixing,
-                done,
-            )
-            loss = loss + self._config.text_weight * part
-            figures |= {f"text_{key}": value for key, value in seen.items()}
-        figures["summed_variance"] = float(out.log_var_bd.detach().exp().sum(1).mean())
-        return loss, figures
-
-    def _term(
-        self,
-        matching: MatchingLoss,
-        log_scale: Tensor,
-        out: StudentOutput,
-        targets: tuple[Tensor, Tensor],
-        matched: Tensor,
-        chosen: NDArray[np.bool_],
-        mixing: Mixing | None,
-        done: float,
-    ) -> tuple[Tensor, dict[str, float]]:
-        config = self._config
-        if mixing is not None:
-            matched = torch.from_numpy(mix_rows(matched.numpy(), mixing))
-        rows = torch.from_numpy(np.flatnonzero(chosen))
-        matched = on_device(matched[rows][:, rows])
-        mean_bd, log_var_bd = out.mean_bd[rows], out.log_var_bd[rows]
-        target_mean, target_log_var = (on_device(target[rows]) for target in targets)
-        if not config.deterministic:
-            matching.pseudo_weight = config.pseudo_weight if done >= config.pseudo_from else 0.0
-        pure = matched.diagonal() == 1.0
-        towards_mean = info_nce(mean_bd, target_mean, log_scale, matched)
-        if not config.deterministic and pure.any():
-            towards_mean = towards_mean + cosine_loss(mean_bd[pure], target_mean[pure])
-        figures = {"mean_loss": float(towards_mean.detach())}
-        if config.deterministic or done < config.warm_share:
-            return towards_mean, figures
-        loss, seen = matching(
-            mean_bd,
-            log_var_bd,
-            target_mean,
-            target_log_var,
-            smooth_matches(matched, config.label_smoothing),
-        )
-        figures |= {
-            "matching_loss": float(loss.detach()),
-            "shift": float(matching.shift.detach()),
-            "negative_scale": float(matching.negative_scale.detach()),
-            **seen,
-        }
-        return loss + config.mean_weight * towards_mean, figures
 
 
 class DistillTask(Task):
@@ -384,6 +186,10 @@ class FinetuneTask(Task):
     ECG has. The other is the negative log-likelihood of the LVEF error under a Laplace
     distribution whose scale is a power of the total variance.
 
+    A moving average of the weights is what comes out (`averaged`). It also sees every ECG before
+    noise is added, and answers for what nobody measured or stated (mean teacher; Tarvainen and
+    Valpola, NeurIPS 2017), so that ECGs without echo count.
+
     Parameters
     ----------
     student, heads
@@ -398,6 +204,8 @@ class FinetuneTask(Task):
         Coverage that the two outer quantiles span.
     """
 
+    n_steps: Tensor
+
     def __init__(
         self,
         student: Student,
@@ -408,24 +216,25 @@ class FinetuneTask(Task):
         level: float,
     ) -> None:
         super().__init__()
-        self.student = student
-        self.heads = heads
+        cohort = batches.cohort
+        self._label_names = list(cohort.ecg_labels) if config.label_weight > 0 else []
+        self.model = Estimator(student, heads, len(self._label_names))
+        self.averaged = copy.deepcopy(self.model).requires_grad_(requires_grad=False)
+        self.register_buffer("n_steps", torch.tensor(0))
         self.alignment = alignment
-        self._label_names = list(batches.cohort.ecg_labels) if config.label_weight > 0 else []
-        self.labels = nn.Linear(student.embedding_dim, max(len(self._label_names), 1))
         self.error_offset = nn.Parameter(torch.tensor(0.0))
         self.error_power = nn.Parameter(torch.tensor(0.0))
         tail = (1 - level) / 2
         self._levels = (tail, 0.5, 1 - tail)
         self._batches = batches
         self._config = config
-        cohort = batches.cohort
         measured = np.zeros(len(cohort.clip_row), bool)
         self._keys = measure_keys(cohort)
         for key in self._keys:
             measured |= ~np.isnan(cohort.measures[key])
-        self._usable = embedded_studies(cohort, measured) > 0
-        known = alignment.teacher.known if alignment else np.zeros_like(measured)
+        measured = embedded_studies(cohort, measured) > 0
+        self._usable = measured | (config.self_weight > 0)
+        known = alignment.teacher.known if alignment else np.zeros(len(cohort.clip_row), bool)
         self._embedded = embedded_studies(cohort, known)
         self._thresholds = [
             (self._keys.index(finding.measure_key), finding.below)
@@ -438,38 +247,51 @@ class FinetuneTask(Task):
         """All terms, each over the items that have what it needs."""
         del done
         config = self._config
+        self._average()
         records = self._batches.records(rng, batch, source=None, among=self._usable)
         studies = [self._batches.studies(records, rng) for _ in range(config.draws)]
         ecgs = self._batches.ecgs(records, rng)
-        out, gate = forward_with_gate(self.student, ecgs)
+        out, gate = forward_with_gate(self.model.student, ecgs)
+        estimate, stated_bk = self.model.read(out)
+        with torch.no_grad():
+            clean = encode(self.averaged.student, ecgs.clean)
+            taught, taught_bk = self.averaged.read(clean)
         values_kbm = np.stack([target_values(self._batches.cohort, drawn) for drawn in studies])
-        estimate = self.heads(out.mean_bd, out.log_var_bd)
-        scale = self.heads.scale_m
+        scale = self.model.heads.scale_m
         target_kbm = on_device(torch.from_numpy(values_kbm)) / scale
         quantiles_bm3 = estimate.quantiles_bm3 / scale[:, None]
         repeated = quantiles_bm3.expand(config.draws, *quantiles_bm3.shape)
         pinball = pinball_loss(repeated.flatten(0, 1), target_kbm.flatten(0, 1), self._levels)
-        findings = masked_bce(
-            estimate.finding_logits_bf, on_device(self._finding_labels(values_kbm))
-        )
+        labels_bf = on_device(self._finding_labels(values_kbm))
+        findings = masked_bce(estimate.finding_logits_bf, labels_bf)
         loss = 3.0 * pinball + findings + config.gate_weight * gate
         figures = {
             "pinball": float(pinball.detach()),
             "cross_entropy": float(findings.detach()),
             "gate_loss": float(gate.detach()),
         }
+        stated = on_device(self._stated(records))
         if self._label_names:
-            known = [self._batches.cohort.ecg_labels[name][records] for name in self._label_names]
-            scaled = out.mean_bd * math.sqrt(out.mean_bd.shape[1])
-            labels = on_device(torch.from_numpy(np.stack(known, axis=1)))
-            stated = masked_bce(self.labels(scaled), labels)
-            loss = loss + config.label_weight * stated
-            figures["label_loss"] = float(stated.detach())
+            label_loss = masked_bce(stated_bk, stated)
+            loss = loss + config.label_weight * label_loss
+            figures["label_loss"] = float(label_loss.detach())
+        if config.self_weight > 0:
+            apart_bm = (quantiles_bm3 - taught.quantiles_bm3 / scale[:, None]).abs().mean(2)
+            unknown_bm = target_kbm.isnan().all(0)
+            own = 3.0 * (apart_bm * unknown_bm).sum() / unknown_bm.sum().clamp(min=1)
+            own = own + masked_bce(
+                estimate.finding_logits_bf,
+                torch.where(labels_bf.isnan(), taught.finding_logits_bf.sigmoid(), torch.nan),
+            )
+            if self._label_names:
+                guessed = torch.where(stated.isnan(), taught_bk.sigmoid(), torch.nan)
+                own = own + config.label_weight * masked_bce(stated_bk, guessed)
+            loss = loss + config.self_weight * own
+            figures["self_loss"] = float(own.detach())
         if config.variance_weight > 0:
             # The first measure is LVEF wherever it was measured.
             error_b = (quantiles_bm3[:, 0, 1] - target_kbm[:, :, 0]).detach().abs().nanmean(0)
-            likelihood = self._error_likelihood(out, error_b)
-            meaning = self._displacement(out, ecgs) + likelihood
+            meaning = displacement(out, clean) + self._error_likelihood(out, error_b)
             loss = loss + config.variance_weight * meaning
             figures["variance_loss"] = float(meaning.detach())
         if self.alignment is not None and config.keep_weight > 0:
@@ -479,19 +301,29 @@ class FinetuneTask(Task):
             figures |= seen
         return loss, figures
 
-    def _displacement(self, out: StudentOutput, ecgs: EcgBatch) -> Tensor:
-        with torch.no_grad():
-            clean = encode(self.student, ecgs.clean)
-            moved_b = (out.mean_bd - clean.mean_bd).square().sum(1)
-            wanted_b = torch.log(clean.log_var_bd.exp().sum(1) + moved_b)
-        return (torch.logsumexp(out.log_var_bd, dim=1) - wanted_b).square().mean()
+    @torch.no_grad()
+    def _average(self) -> None:
+        """Move the average towards the weights that the step before left."""
+        n = int(self.n_steps)
+        keep = min(self._config.average, n / (n + 10))
+        for mean, now in zip(self.averaged.parameters(), self.model.parameters(), strict=True):
+            mean.lerp_(now, 1 - keep)
+        self.n_steps += 1
+        self.averaged.eval()
 
     def _error_likelihood(self, out: StudentOutput, error_b: Tensor) -> Tensor:
         """Laplace NLL of the error in one measure; the error itself is not learnt from here."""
         known = ~error_b.isnan()
         total_b = torch.logsumexp(out.log_var_bd, dim=1)[known]
         log_scale_b = self.error_offset + functional.softplus(self.error_power) * total_b
-        return (log_scale_b + error_b[known] * torch.exp(-log_scale_b)).mean()
+        likelihood_b = log_scale_b + error_b[known] * torch.exp(-log_scale_b)
+        return likelihood_b.sum() / known.sum().clamp(min=1)
+
+    def _stated(self, records: IntArray) -> Tensor:
+        """Collect what is stated about the ECGs, (B, K); NaN where nothing is."""
+        labels = self._batches.cohort.ecg_labels
+        known = [labels[name][records] for name in self._label_names]
+        return torch.from_numpy(np.array(known, np.float32).reshape(-1, len(records)).T.copy())
 
     def _finding_labels(self, values_kbm: FloatArray) -> Tensor:
         """Tell in which share of the draws each finding holds, (B, F); NaN where not measured."""
@@ -500,3 +332,34 @@ class FinetuneTask(Task):
             for column, below in self._thresholds
         ]
         return torch.from_numpy(np.array(columns).mean(1).T.astype(np.float32))
+
+
+class Estimator(nn.Module):
+    """A student with its heads, and a layer for what is stated about the ECG."""
+
+    def __init__(self, student: Student, heads: MeasureHeads, n_labels: int) -> None:
+        super().__init__()
+        self.student = student
+        self.heads = heads
+        # torch warns of a layer that gives nothing.
+        self.labels = nn.Linear(student.embedding_dim, max(n_labels, 1))
+
+    def read(self, out: StudentOutput) -> tuple[HeadOutput, Tensor]:
+        """Estimates, and logits of the statements, (B, K)."""
+        scaled = out.mean_bd * math.sqrt(out.mean_bd.shape[1])
+        return self.heads(out.mean_bd, out.log_var_bd), self.labels(scaled)
+
+
+def displacement(out: StudentOutput, clean: StudentOutput) -> Tensor:
+    """Squared error of the log total variance against that of the law of total variance.
+
+    Parameters
+    ----------
+    out
+        Of noisy ECGs.
+    clean
+        Of the same ECGs without noise and with all leads; no gradient flows there.
+    """
+    moved_b = (out.mean_bd.detach() - clean.mean_bd).square().sum(1)
+    wanted_b = torch.log(clean.log_var_bd.exp().sum(1) + moved_b)
+    return (torch.logsumexp(out.log_var_bd, dim=1) - wanted_b).square().mean()

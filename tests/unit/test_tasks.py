@@ -15,6 +15,7 @@ from model_core.errors import EchoingError
 from model_core.losses import masked_bce, pinball_loss, smooth_matches
 from model_core.nn import LeadTokenStudent, StudentOutput
 from model_core.teachers import EcgTextEncoder, build_vocabulary
+from training.alignment import Alignment, TeacherGaussians
 from training.augment import draw_mixing, mix_rows, mix_signals
 from training.batches import (
     Batches,
@@ -26,7 +27,7 @@ from training.batches import (
 )
 from training.cohort import Cohort, Split, assert_disjoint, load_cohort, save_cohort
 from training.config import AugmentConfig, DistillConfig, FinetuneConfig, FitConfig
-from training.tasks import Alignment, DistillTask, FinetuneTask, TeacherGaussians, create_heads
+from training.tasks import DistillTask, FinetuneTask, create_heads, displacement
 
 N = 40
 DIM = 16
@@ -354,21 +355,48 @@ def test_the_error_teaches_the_variance_and_not_the_mean(cohort: Cohort) -> None
     assert pull[0] > 0 > pull[3]  # small errors lower the variance, large ones raise it
 
 
-def test_displacement_wants_the_clean_variance_plus_the_square_of_the_shift(
-    cohort: Cohort,
-) -> None:
-    task = _finetune(cohort).eval()
-    rng = np.random.default_rng(0)
-    ecgs = task._batches.ecgs(np.arange(8), rng)
-    with torch.no_grad():
-        clean: StudentOutput = task.student(ecgs.clean)
-        moved: Tensor = clean.mean_bd + 0.1
+def test_displacement_wants_the_clean_variance_plus_the_square_of_the_shift() -> None:
+    clean = _output(8)
+    moved: Tensor = clean.mean_bd.detach() + 0.1
     wanted = torch.log(clean.log_var_bd.exp().sum(1) + 0.01 * DIM)
-    log_var = (wanted - np.log(DIM))[:, None].expand(-1, DIM)
+    log_var = (wanted - np.log(DIM))[:, None].expand(-1, DIM).detach()
     right = StudentOutput(moved, log_var, clean.segment_log_var_brt)
-    assert float(task._displacement(right, ecgs)) == pytest.approx(0.0, abs=1e-9)
-    too_sure = StudentOutput(moved, log_var - 1, clean.segment_log_var_brt)
-    assert float(task._displacement(too_sure, ecgs)) == pytest.approx(1.0, rel=1e-4)
+    with torch.no_grad():
+        assert float(displacement(right, clean)) == pytest.approx(0.0, abs=1e-9)
+        too_sure = StudentOutput(moved, log_var - 1, clean.segment_log_var_brt)
+        assert float(displacement(too_sure, clean)) == pytest.approx(1.0, rel=1e-4)
+
+
+def test_the_average_follows_the_weights_and_is_not_trained(cohort: Cohort) -> None:
+    task = _finetune(cohort, average=0.5)
+    assert not any(p.requires_grad for p in task.averaged.parameters())
+    before = [p.clone() for p in task.averaged.parameters()]
+    with torch.no_grad():
+        for p in task.model.parameters():
+            p.add_(1.0)
+    for _ in range(60):
+        task._average()
+    for mean, old, now in zip(
+        task.averaged.parameters(), before, task.model.parameters(), strict=True
+    ):
+        assert torch.allclose(mean, now, atol=1e-4)
+        assert not torch.allclose(mean, old, atol=0.5)
+
+
+def test_ecgs_without_echo_count_only_with_a_mean_teacher(cohort: Cohort) -> None:
+    def sources(self_weight: float) -> set[int]:
+        task = _finetune(cohort, self_weight=self_weight)
+        records = task._batches.records(
+            np.random.default_rng(0), 16, source=None, among=task._usable
+        )
+        return set(cohort.source[records].tolist())
+
+    assert sources(0.0) == {0}
+    assert sources(1.0) == {0, 1}
+    _, figures = _finetune(cohort).step_loss(np.random.default_rng(0), 8, 0.5)
+    assert figures["self_loss"] > 0
+    _, figures = _finetune(cohort, self_weight=0.0).step_loss(np.random.default_rng(0), 8, 0.5)
+    assert "self_loss" not in figures
 
 
 def test_findings_of_several_draws_become_a_share(cohort: Cohort) -> None:

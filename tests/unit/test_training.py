@@ -22,6 +22,7 @@ from model_core.types import Recording
 from tests.ptbxl_miniature import FOLDS, write_miniature
 from training import stages
 from training.__main__ import main
+from training.alignment import forward_with_gate
 from training.augment import augment, inject_burst
 from training.batches import Batches, fit_standardiser
 from training.cohort import Cohort, Split, load_cohort
@@ -30,8 +31,7 @@ from training.dower import LEAD_VECTORS
 from training.fit import Task, fit
 from training.recipes import RECIPES, debug
 from training.run import STAGES, Run
-from training.simulated_cohort import PTBXL, build_cohort, read_ptbxl_table
-from training.tasks import forward_with_gate
+from training.simulated_cohort import PTBXL, UNREAD, build_cohort, read_ptbxl_table
 
 
 @pytest.fixture(scope="module")
@@ -145,8 +145,12 @@ def test_splits_follow_the_folds_and_share_no_patient(cohort: Cohort) -> None:
         assert not own & set(cohort.patient[cohort.split != split])
 
 
-def test_records_without_statements_are_left_out(cohort: Cohort) -> None:
+def test_records_without_statements_have_no_outcome(cohort: Cohort) -> None:
     assert (cohort.source == cohort.source_names.index(PTBXL)).sum() == 64
+    unread = cohort.records(Split.TRAIN, UNREAD)
+    assert len(unread) == 1
+    assert cohort.n_studies[unread[0]] == 0
+    assert cohort.ecg_text[unread[0]] == ""
 
 
 def test_one_record_a_patient(cohort: Cohort) -> None:
