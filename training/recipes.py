@@ -16,7 +16,6 @@ from training.config import (
 )
 from training.simulated_cohort import PTBXL, UNREAD, VIRTUAL
 
-
 # Real ECGs are few and count most; those that nobody stated anything about count by the mean
 # teacher alone.
 DISTILL_SHARES = {PTBXL: 0.35, VIRTUAL: 0.65}
