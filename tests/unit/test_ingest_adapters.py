@@ -171,6 +171,29 @@ def test_mimic_iv_ecg(tmp_path: Path) -> None:
     assert codes == {"bad_cell", "not_found"}
 
 
+def test_sex_and_age_of_mimic_come_from_its_table_of_patients(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    listed = []
+    for i, when in enumerate(("2180-07-23", "2183-01-01", "2180-02-02", "2180-03-03")):
+        path = f"files/p1000/p1000003{i}/s{i}/{i}"
+        write_wfdb(root / path, counts_of(ecg_mv(i), 200.0), STANDARD_LEADS, gain=200.0)
+        listed.append((f"1000003{i}", i, i, f"{when} 08:44:00", path))
+    header = ("subject_id", "study_id", "file_name", "ecg_time", "path")
+    write_csv(root / "record_list.csv", header, listed)
+    patients = [
+        ("10000031", "M", 88, 2180, "2017 - 2019"),
+        ("10000030", "F", 52, 2178, "2017 - 2019"),
+        ("10000032", "?", "old", 2180, "2017 - 2019"),
+    ]
+    header = ("subject_id", "gender", "anchor_age", "anchor_year", "anchor_year_group")
+    write_csv(root / "hosp/patients.csv", header, patients)
+    store, _ = run(tmp_path, "mimic-iv-ecg")
+    assert store.index["age_y"].to_pylist() == [54.0, 90.0, None, None]
+    assert store.index["sex"].to_pylist() == ["female", "male", None, None]
+    reasons = pq.read_table(tmp_path / "out/rejected.parquet")["message"].to_pylist()
+    assert reasons == ["patients.csv, row 3, column 'anchor_age': 'old' is not a number."]
+
+
 ECHONEXT_FLAGS = {
     "lvef_lte_45_flag": "lvef_value",
     "lvwt_gte_13_flag": "ivs_measurement",

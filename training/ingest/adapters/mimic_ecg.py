@@ -1,5 +1,8 @@
 """MIMIC-IV-ECG 1.0 (PhysioNet): ``record_list.csv``, ``machine_measurements.csv``, ``files/``.
 
+Sex and age are not in it; they are taken from ``patients.csv`` of MIMIC-IV's module ``hosp``, where
+a copy of that lies in the folder or in its subfolder ``hosp``.
+
 Its records name aVF before aVL, hold counts of 1/200 mV, and in 1.5 % of cases gaps or flat leads
 (Gow et al., doi:10.13026/4nqg-sb35): leads are taken by name, gaps stay gaps, the quality column
 tells. Dates are shifted by patient; only differences within a patient mean anything.
@@ -8,14 +11,16 @@ tells. Dates are shifted by patient; only differences within a patient mean anyt
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from model_core.leads import STANDARD_LEADS
 from training.ingest.config import IngestConfig
-from training.ingest.listing import Listing, build_listing
+from training.ingest.listing import Listing, build_listing, cap_age
 from training.ingest.tables import Fault, TextTable, compute, numbers, read_table, times
 from training.ingest.waveform import Waveform, read_waveform
 
@@ -37,6 +42,8 @@ _MEASURED = {
 # What the cart writes where it could not measure.
 _SENTINELS = (29999.0, 32767.0, -32768.0, 65535.0)
 SEPARATOR = "; "
+_SEXES = {"F": "female", "M": "male"}
+_PATIENTS = ("patients.csv.gz", "patients.csv", "hosp/patients.csv.gz", "hosp/patients.csv")
 
 
 def list_records(config: IngestConfig) -> Listing:
@@ -71,6 +78,13 @@ def list_records(config: IngestConfig) -> Listing:
                 Fault(int(record_of[fault.row]), fault.column, fault.code, fault.message)
                 for fault in bad
             ]
+    for name in _PATIENTS:
+        if (config.root / name).is_file():
+            tables.append(config.root / name)
+            found, bad = _sex_and_age(tables[-1], columns["patient_id"], recorded_at)
+            columns |= found
+            faults += bad
+            break
     return build_listing(columns, faults, tables, config.split_seed)
 
 
@@ -103,3 +117,23 @@ def _first_positions(row_of: pa.Array, n_rows: int) -> np.ndarray[Any, np.dtype[
     records = np.flatnonzero(rows >= 0)
     record_of[rows[records]] = records
     return record_of
+
+
+def _sex_and_age(
+    path: Path, patients: pa.Array, recorded_at: pa.Array
+) -> tuple[dict[str, Any], list[Fault]]:
+    """Sex, and age in the year of the ECG: MIMIC-IV states it for one year of each patient."""
+    table = read_table(path, ("subject_id", "gender", "anchor_age", "anchor_year"))
+    row_of = compute.index_in(patients, value_set=table.columns["subject_id"])
+    faults = list(table.faults)
+
+    def of_records(column: str) -> NDArray[np.float64]:
+        values, bad = numbers(table, column, label="age_y")
+        faults.extend(Fault(-1, fault.column, fault.code, fault.message) for fault in bad)
+        return pa.array(values, from_pandas=True).take(row_of).to_numpy(zero_copy_only=False)
+
+    year = compute.year(recorded_at).to_numpy(zero_copy_only=False)
+    age_y = cap_age(of_records("anchor_age") + year - of_records("anchor_year"))
+    letters = np.array([_SEXES.get(text) for text in table.columns["gender"].to_pylist()], object)
+    sex = pa.array(letters, pa.string()).take(row_of)
+    return {"age_y": np.where(age_y < 0, np.nan, age_y), "sex": sex}, faults
