@@ -209,34 +209,41 @@ To make it again:
 
     echoing-train reproduce-default --data ../shared/data --out assets/models/default
 
-The stages `cohort`, `teacher`, `distill`, `finetune`, `calibrate`, `evaluate` and `export` can be
-run alone with the same options; each stores its result in `runs/default` and is skipped when it is
-there for the same settings. An interrupted training goes on at its last epoch.
 
 ## How it is made
 
-1. **Cohort.** PTB-XL's 100 Hz records whose table row states findings, folds 1-8 for training, and
-   virtual patients (`docs/simulated-cohort.md`). No PTB-XL patient has a known echo: outcomes are
-   drawn from distributions conditional on the stated findings, several draws for each patient, so
-   that the chance of one draw does not count as knowledge. Every ECG passes
-   `model_core.preprocess`, the run time's own.
+1. **Cohort.** PTB-XL's 100 Hz records, folds 1-8 for training, and virtual patients
+   (`docs/simulated-cohort.md`). No PTB-XL patient has a known echo: for records whose table row
+   states findings, outcomes are drawn from distributions conditional on them, many draws for each
+   patient, so that the chance of one draw does not count as knowledge. Training records without
+   statements have no outcome; they help in step 4. Every ECG passes `model_core.preprocess`, the
+   run time's own.
 2. **Teacher.** Rendered apical clips and report sentences train a small image-text network by
    InfoNCE. As in EchoCLIP, a step sees one image of each clip; here the image is a snippet of four
    phases of one beat, because a single frame shows a volume and not how it changes. Then it is
    frozen. A study is the Gaussian of its snippets: renormalised mean, log of population variance
    plus 1e-8.
-3. **Distillation.** The `lead_token` student first learns the teacher's mean (cosine and InfoNCE):
-   PCME++ from scratch stalls, because nearly every pair counts as a pseudo-positive. PCME++
-   follows (sampled distance, learnable shift and scale from 5, information bottleneck 1e-4), at
-   last with pseudo-positives (weight 0.1); the warm start's losses stay on with a small weight.
-   Only the ECG-echo term of EchoingECG is used; the ECG-text term is not.
-4. **The gate has a loss of its own.** That segment variance follows noise is not left to
-   distillation: added noise is known in training, and the gate learns the error that it makes in a
-   patch's features. The figure for an injected burst below is therefore one of a trained skill. The
-   kind of noise injected there, white noise, is not among those trained with.
-5. **Heads** for quantiles and the finding are trained on the frozen student.
+3. **Distillation.** Both losses of EchoingECG, ECG-echo against the frozen teacher and ECG-text
+   against what is stated about the ECG. The `lead_token` student first learns means (cosine and
+   InfoNCE): PCME++ from scratch stalls, because nearly every pair counts as a pseudo-positive.
+   PCME++ follows (sampled distance, learnable shift and scale from 5, information bottleneck 1e-4,
+   mixup and cutmix on a quarter of the ECGs, label smoothing 1e-4), at last with pseudo-positives
+   (weight 0.1); the warm start's losses stay on with a small weight.
+4. **Fine-tuning** of student and heads together: quantiles of the measures, the finding, what is
+   stated about the ECG (through a layer that is thrown away), and the distillation's losses with a
+   small weight. A moving average of the weights is what comes out; it also answers for ECGs that
+   nobody stated anything about, and the student learns to give the same answer under noise.
+5. **What variance means is taught, not hoped for.** Noise is added in training, and is known: the
+   gate of each patch learns the error that it makes in the patch's features, and the total
+   variance learns the clean ECG's variance plus the square of the distance that noise or lost
+   leads move the mean. The total variance also learns the size of the LVEF error. So the figures
+   on noise below are those of trained skills; the kind of noise injected there is not among those
+   trained with.
 6. **Calibration** on fold 9: conformalised quantile regression, Platt scaling, the colour scale.
-7. **Figures** on fold 10, which nothing was chosen by.
+7. **Baselines** with the same number of steps: distilled by deterministic InfoNCE on the means;
+   trained from scratch on the measures alone; an untrained student; tabular ECG features; the
+   median of the training patients.
+8. **Figures** on fold 10, which nothing was chosen by.
 
 ## How to read the figures
 
