@@ -209,6 +209,9 @@ To make it again:
 
     echoing-train reproduce-default --data ../shared/data --out assets/models/default
 
+The stages `cohort`, `teacher`, `distill`, `finetune`, `calibrate`, `baselines`, `evaluate` and
+`export` can be run alone with the same options; each stores its result in `runs/default` and is
+skipped when it is there for the same settings. An interrupted training goes on at its last epoch.
 
 ## How it is made
 
