@@ -112,6 +112,49 @@ def sweep_value(
     return nearest[..., (n_top - 1) // 2]
 
 
+def soft_sweep_value(
+    similarity: NDArray[np.floating],
+    values: NDArray[np.floating] | NDArray[np.integer],
+    inverse_temperature: float,
+) -> NDArray[np.floating]:
+    """Value told by a sweep as the mean of the prompts' values, weighted by their softmax.
+
+    The weights are the probabilities that contrastive training gave its sentences, so that near
+    misses count and the far half of a sweep does not pull the answer to the sweep's middle, as
+    it does in `sweep_value` where a fifth of the sweep is wider than what the picture tells.
+
+    Parameters
+    ----------
+    similarity
+        (..., frames, prompts); higher is nearer.
+    values
+        (prompts,), the value that each prompt states, in the measure's unit.
+    inverse_temperature
+        What the similarities were multiplied by in training; positive.
+
+    Returns
+    -------
+    NDArray
+        (...), in the unit of `values`: the mean over the frames.
+
+    Raises
+    ------
+    ValueError
+        If `values` does not fit the similarities.
+
+    Examples
+    --------
+    >>> similarity = np.array([[0.0, np.log(3.0)]])
+    >>> float(soft_sweep_value(similarity, np.array([10, 50]), 1.0))
+    40.0
+    """
+    if similarity.shape[-1:] != values.shape:
+        raise ValueError(f"{values.shape} values do not fit similarities {similarity.shape}")
+    logits = inverse_temperature * similarity
+    weights = np.exp(logits - logits.max(-1, keepdims=True))
+    return ((weights @ values) / weights.sum(-1)).mean(-1)
+
+
 def prompt_score(similarity: NDArray[np.floating]) -> NDArray[np.floating]:
     """Agreement with a set of prompts that say the same: the mean over frames and prompts.
 

@@ -3,7 +3,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model_core.zero_shot import cosine_similarity, prompt_score, sampled_distance, sweep_value
+from model_core.zero_shot import (
+    cosine_similarity,
+    prompt_score,
+    sampled_distance,
+    soft_sweep_value,
+    sweep_value,
+)
 
 
 @pytest.mark.needs_shared
@@ -67,3 +73,27 @@ def test_cosine_does_not_depend_on_length():
 def test_sweep_refuses_values_that_do_not_fit(n_values: int):
     with pytest.raises(ValueError, match="do not fit"):
         sweep_value(np.zeros((1, 1, n_values if n_values < 5 else 5)), np.zeros(n_values))
+
+
+def test_soft_sweep_is_the_expected_value_under_the_softmax_of_each_frame():
+    rng = np.random.default_rng(2)
+    similarity, values = rng.normal(size=(3, 4, 7)), rng.uniform(0, 300, 7)
+    found = soft_sweep_value(similarity, values, 3.0)
+    for study in range(3):
+        frames = []
+        for frame in range(4):
+            odds = [np.exp(3.0 * similarity[study, frame, prompt]) for prompt in range(7)]
+            frames.append(sum(odd * value for odd, value in zip(odds, values, strict=True)))
+            frames[-1] /= sum(odds)
+        np.testing.assert_allclose(found[study], np.mean(frames))
+
+
+def test_soft_sweep_goes_from_the_mean_of_the_values_to_the_nearest_prompt():
+    similarity, values = np.array([[0.2, 0.9, 0.1, 0.3]]), np.array([10.0, 20.0, 60.0, 110.0])
+    assert soft_sweep_value(similarity, values, 1e-9) == pytest.approx(50.0)
+    assert soft_sweep_value(similarity, values, 1e4) == pytest.approx(20.0)
+
+
+def test_soft_sweep_refuses_values_that_do_not_fit():
+    with pytest.raises(ValueError, match="do not fit"):
+        soft_sweep_value(np.zeros((1, 1, 5)), np.zeros(1), 1.0)
