@@ -145,7 +145,7 @@ def soft_sweep_value(
     Examples
     --------
     >>> similarity = np.array([[0.0, np.log(3.0)]])
-    >>> float(soft_sweep_value(similarity, np.array([10, 50]), 1.0))
+    >>> round(float(soft_sweep_value(similarity, np.array([10, 50]), 1.0)), 6)
     40.0
     """
     if similarity.shape[-1:] != values.shape:
