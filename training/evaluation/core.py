@@ -140,7 +140,10 @@ def evaluate(
         kept.append(finding)
     parts = {key: list(parts_of(subjects, key)) for key in measures}
     for finding in kept:
-        _evaluate_finding(maker, subjects, estimates, finding, parts[finding.measure])
+        own = {name for name, (key, _) in subjects.bands.items() if key == finding.measure}
+        # Within a band of its own measure a finding is nearly always or never there.
+        chosen = [p for p in parts[finding.measure] if p.group.partition(":")[0] not in own]
+        _evaluate_finding(maker, subjects, estimates, finding, chosen)
     for key in measures:
         _evaluate_measure(maker, subjects, estimates, key, parts[key])
     labels = {f.key: f.label for f in kept} | {key: label_of(key) for key in measures}
