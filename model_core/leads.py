@@ -1,31 +1,80 @@
-"""Names and order of the twelve standard leads."""
+"""Names and order of the leads: the twelve standard ones, and what else devices record."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 LIMB_LEADS = ("I", "II", "III", "aVR", "aVL", "aVF")
 CHEST_LEADS = ("V1", "V2", "V3", "V4", "V5", "V6")
 STANDARD_LEADS = LIMB_LEADS + CHEST_LEADS
 
-_CANONICAL = {name.upper(): name for name in STANDARD_LEADS}
+# Limb leads that follow from I and II (Einthoven 1912, Goldberger 1942): weights of I and of II
+LIMB_FROM_I_AND_II = {
+    "III": (-1.0, 1.0),
+    "aVR": (-0.5, -0.5),
+    "aVL": (1.0, -0.5),
+    "aVF": (-0.5, 1.0),
+}
+
+_OTHER_LEADS = (
+    *(f"V{number}" for number in (7, 8, 9)),
+    *(f"V{number}R" for number in range(1, 10)),
+    *("MLI", "MLII", "MLIII"),  # Mason-Likar positions on the trunk: near I to III, not the same
+    *("CM2", "CM5", "CC5", "ES", "AS", "AI"),
+    *("X", "Y", "Z"),
+    *("Nehb D", "Nehb A", "Nehb J"),
+)
+_CANONICAL = {
+    **{name.upper().replace(" ", ""): name for name in STANDARD_LEADS + _OTHER_LEADS},
+    **{"DI": "I", "DII": "II", "DIII": "III"},
+    **{"ML1": "MLI", "ML2": "MLII", "ML3": "MLIII"},
+    **{"NEHBDORSAL": "Nehb D", "NEHBANTERIOR": "Nehb A", "NEHBINFERIOR": "Nehb J"},
+}
+_FRANK = {f"{prefix}{axis}": axis for prefix in ("V", "FRANK") for axis in "XYZ"}
+# Not among the names above: in an EEG, C3 and C4 are sites on the head.
+_CHEST_BY_C = {
+    f"C{number}{side}": f"V{number}{side}" for number in range(1, 10) for side in ("", "R")
+}
+_PREFIX = re.compile(r"^(?:(?:ECG|EKG|MDC_ECG)[ _-]+)?(?:LEAD[ _-]*)?", re.IGNORECASE)
 
 
 def canonical_lead_name(name: str) -> str:
-    """Return the field's spelling of a standard lead name; other names are only stripped.
+    """Return the field's spelling of a lead name; names not known are only stripped.
 
-    Letter case, surrounding blanks and a leading word ``lead`` do not matter.
+    Letter case, surrounding blanks, leading words ``lead`` and ``ECG`` and separators within do
+    not matter. A leading minus is kept: the lead is inverted.
 
     Examples
     --------
-    >>> [canonical_lead_name(name) for name in ("AVR", " v1 ", "Lead II", "MLII")]
-    ['aVR', 'V1', 'II', 'MLII']
+    >>> [canonical_lead_name(name) for name in ("AVR", " v1 ", "Lead II", "MLII", "V-4", "-avr")]
+    ['aVR', 'V1', 'II', 'MLII', 'V4', '-aVR']
     """
     stripped = name.strip()
-    key = stripped.upper()
-    if key.startswith("LEAD"):
-        key = key.removeprefix("LEAD").strip(" _-")
-    return _CANONICAL.get(key, stripped)
+    if stripped.startswith("-"):
+        positive = canonical_lead_name(stripped[1:])
+        return f"-{positive}" if positive in STANDARD_LEADS else stripped
+    return _CANONICAL.get(_key(stripped), stripped)
+
+
+def canonical_lead_names(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the field's spelling of all lead names of one file, other conventions included.
+
+    Frank leads become X, Y and Z; chest leads named C1 to C9 become V1 to V9 if the file holds a
+    limb lead too.
+
+    Examples
+    --------
+    >>> canonical_lead_names(["I", "C4", "vx"]), canonical_lead_names(["C3", "C4", "O1"])
+    (('I', 'V4', 'X'), ('C3', 'C4', 'O1'))
+    """
+    spelt = tuple(canonical_lead_name(name) for name in names)
+    aliases = _FRANK | (_CHEST_BY_C if set(spelt) & set(LIMB_LEADS) else {})
+    return tuple(aliases.get(_key(name), name) for name in spelt)
+
+
+def _key(name: str) -> str:
+    return re.sub(r"[ _-]+", "", _PREFIX.sub("", name)).upper()
 
 
 def standard_lead_rows(lead_names: Sequence[str]) -> list[int] | None:

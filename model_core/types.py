@@ -23,6 +23,117 @@ def _own(values: NDArray[Any], n_dims: int, what: str) -> FloatArray:
     return array
 
 
+DAYS_PER_AGE_UNIT = {"years": 365.25, "months": 30.4375, "weeks": 7.0, "days": 1.0, "hours": 1 / 24}
+
+
+@dataclass(frozen=True, slots=True)
+class Age:
+    """An age as the file states it: `value` in `unit`, a key of `DAYS_PER_AGE_UNIT`.
+
+    Examples
+    --------
+    >>> str(Age(3, "months")), Age(3, "months").years
+    ('3 months', 0.25)
+    """
+
+    value: float
+    unit: str = "years"
+
+    def __post_init__(self) -> None:
+        if self.unit not in DAYS_PER_AGE_UNIT or not 0 <= self.years <= 130:
+            raise ValueError(f"not an age: {self.value} {self.unit}")
+
+    @property
+    def years(self) -> float:
+        """The age in years, with fraction."""
+        return self.value * DAYS_PER_AGE_UNIT[self.unit] / DAYS_PER_AGE_UNIT["years"]
+
+    def __str__(self) -> str:
+        return f"{self.value:g} {self.unit}"
+
+
+@dataclass(frozen=True, slots=True)
+class MachineMeasurement:
+    """A number that the device worked out, as stored in the file.
+
+    Attributes
+    ----------
+    key
+        ``heart_rate``, ``rr_interval``, ``pr_interval``, ``qrs_duration``, ``qt_interval``,
+        ``qtc``, ``qtc_bazett``, ``qtc_fridericia``, ``p_axis``, ``qrs_axis`` or ``t_axis``.
+    value, unit
+        The value in ``/min``, ``ms`` or ``degrees``.
+    """
+
+    key: str
+    value: float
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A line of interpretation; `source` is ``machine``, ``overread``, ``confirmed`` or empty."""
+
+    text: str
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """A mark in time that the file holds, in seconds of the recording."""
+
+    time_s: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Where a lead has no samples: `start_s` to `end_s`, seconds of the recording."""
+
+    lead: str
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """How a file became a recording: what it states, what is missing, what was changed.
+
+    Attributes
+    ----------
+    format_name, format_version
+        The container; the version is empty where the file states none.
+    rate_source, gain, gain_source, unit
+        Where sampling rate and gain come from, the gain in words, and the unit of the samples in
+        the file.
+    leads_present, leads_derived, leads_missing
+        Leads stored in the file, computed from I and II, and absent of the twelve.
+    gaps, n_gaps
+        The first gaps, in order of lead and time, and how many there are in all.
+    device_filters
+        Filters that the device says it applied, each in words.
+    integrity
+        One sentence: a checksum that agrees, or that the format holds none.
+    repairs
+        Everything that differs from what the file holds, each as one sentence.
+    """
+
+    format_name: str
+    format_version: str = ""
+    rate_source: str = ""
+    gain: str = ""
+    gain_source: str = ""
+    unit: str = ""
+    leads_present: tuple[str, ...] = ()
+    leads_derived: tuple[str, ...] = ()
+    leads_missing: tuple[str, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    n_gaps: int = 0
+    device_filters: tuple[str, ...] = ()
+    integrity: str = ""
+    repairs: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class RecordingMetadata:
     """What the file says about the recording; None or empty where it says nothing.
@@ -43,6 +154,16 @@ class RecordingMetadata:
         What the reader has to say: gains, units, integrity, repairs.
     simulated
         The file says that it is not a patient's.
+    age
+        The age with the unit it is written in.
+    patient
+        Labelled facts that identify the patient; never logged.
+    acquisition
+        Labelled facts on device and place.
+    measurements, statements, annotations
+        What the device or a reader of the ECG worked out; all from the file.
+    report
+        How the file was read; every recording read from a file has one.
     """
 
     format_name: str = ""
@@ -52,6 +173,13 @@ class RecordingMetadata:
     comments: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     simulated: bool = False
+    age: Age | None = None
+    patient: tuple[tuple[str, str], ...] = ()
+    acquisition: tuple[tuple[str, str], ...] = ()
+    measurements: tuple[MachineMeasurement, ...] = ()
+    statements: tuple[Statement, ...] = ()
+    annotations: tuple[Annotation, ...] = ()
+    report: ImportReport | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,11 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from model_core.errors import ReadError
-from model_core.io import wfdb_reader
+from model_core.errors import EchoingError, ReadError
+from model_core.io import dicom_reader, wfdb_reader
+from model_core.io._unread import unread_format
 from model_core.types import Recording
 
 __all__ = ["READERS", "Reader", "read_recording"]
+
+# A MUSE file begins with a few lines of text, an aECG may begin with a page of comments.
+HEAD_BYTES = 65_536
 
 
 class Reader(Protocol):
@@ -26,8 +30,8 @@ class Reader(Protocol):
     FORMAT_NAME: str
     SUFFIXES: tuple[str, ...]
 
-    def recognises(self, path: Path) -> bool:
-        """Whether this reader is the one for the file."""
+    def recognises(self, path: Path, head: bytes) -> bool:
+        """Whether this reader is the one for the file, by its first bytes before its name."""
         ...
 
     def read(self, path: Path) -> Recording:
@@ -35,7 +39,8 @@ class Reader(Protocol):
         ...
 
 
-READERS: tuple[Reader, ...] = (wfdb_reader,)
+# Asked in this order: formats known by their content come before those known by a name.
+READERS: tuple[Reader, ...] = (dicom_reader, wfdb_reader)
 
 
 def read_recording(path: Path) -> Recording:
@@ -50,7 +55,8 @@ def read_recording(path: Path) -> Recording:
     Returns
     -------
     Recording
-        The file's content, in mV, as recorded.
+        The file's content, in mV, as recorded; III, aVR, aVL and aVF computed where only I and II
+        are stored. Its metadata hold the import report.
 
     Raises
     ------
@@ -59,9 +65,10 @@ def read_recording(path: Path) -> Recording:
     """
     path = Path(path)
     try:
+        head = _head(path)
         for reader in READERS:
-            if path.name and reader.recognises(path):
-                return reader.read(path)
+            if path.name and reader.recognises(path, head):
+                return _read(reader, path)
         exists = path.exists()
     except OSError as error:
         raise ReadError(
@@ -78,8 +85,35 @@ def read_recording(path: Path) -> Recording:
     supported = ", ".join(
         f"{reader.FORMAT_NAME} ({' '.join(reader.SUFFIXES)})" for reader in READERS
     )
+    named = unread_format(path, head)
+    if named:
+        raise ReadError(
+            f"{path.name} cannot be read: {named} is not supported.",
+            hint=f"Export it in another format. This program reads: {supported}.",
+            code="unsupported_format",
+        )
     raise ReadError(
         f"{path.name} is not an ECG file of a kind that this program reads.",
         hint=f"It reads: {supported}.",
         code="unknown_format",
     )
+
+
+def _head(path: Path) -> bytes:
+    if not path.is_file():
+        return b""
+    with path.open("rb") as file:
+        return file.read(HEAD_BYTES)
+
+
+def _read(reader: Reader, path: Path) -> Recording:
+    try:
+        return reader.read(path)
+    except (EchoingError, OSError):
+        raise
+    except Exception as error:  # decoders leak every kind of exception on damaged files
+        raise ReadError(
+            f"{path.name} is damaged, or not a {reader.FORMAT_NAME} file.",
+            hint="Export or copy it again.",
+            code="damaged",
+        ) from error

@@ -8,7 +8,6 @@ Format: header(5) and signal(5) of the WFDB Applications Guide, https://physione
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import math
 import re
@@ -20,8 +19,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_core.errors import ReadError
+from model_core.io._complete import FS_RANGE_HZ, Stored, complete
 from model_core.leads import canonical_lead_name
-from model_core.types import FloatArray, Recording, RecordingMetadata
+from model_core.types import (
+    DAYS_PER_AGE_UNIT,
+    Age,
+    FloatArray,
+    ImportReport,
+    Recording,
+    RecordingMetadata,
+)
 
 FORMAT_NAME: str = "WFDB"
 SUFFIXES: tuple[str, ...] = (".hea", ".dat")
@@ -30,7 +37,6 @@ MAX_HEADER_BYTES = 1_000_000
 MAX_DATA_BYTES = 500_000_000
 MAX_SIGNALS = 64
 MAX_SEGMENTS = 1000
-FS_RANGE_HZ = (50.0, 4000.0)
 
 _RECORD_NAME = re.compile(r"[-\w]+")
 _DATA_FILE_NAME = re.compile(r"[-\w]+(\.\w+)?")
@@ -53,7 +59,7 @@ _FORMAT = re.compile(r"(\d+)(?:x(\d+))?(?::(\d+))?(?:\+(\d+))?")
 _STANDARD_UNIT = "mV"
 _GAIN_HINT = "Have the source of the file state gain and unit, for instance 1000/mV."
 _AGE = re.compile(
-    r"(?<![a-z])age>?\s*:\s*(\d{1,3}(?:\.\d+)?)(?![\d.])(?!\s*(?:months?|weeks?|days?|[mwd])\b)",
+    r"(?<![a-z])age>?\s*:\s*(\d{1,3}(?:\.\d+)?)(?![\d.])(?:\s*(years?|months?|weeks?|days?|[ymwd])\b)?",
     re.IGNORECASE,
 )
 _SEX = re.compile(r"(?<![a-z])(?:sex|gender)>?\s*:\s*(f|m)(?:emale|ale)?\b", re.IGNORECASE)
@@ -80,12 +86,13 @@ class _Part:
     lead_names: tuple[str, ...]
     paths: tuple[Path, ...]
     gains: frozenset[str]
+    units: frozenset[str]
     n_invalid: int
     verified: bool
     acquired_at: str
 
 
-def recognises(path: Path) -> bool:
+def recognises(path: Path, head: bytes) -> bool:  # noqa: ARG001 - a data file has no mark
     """Whether `path` is a WFDB header, a data file that one names, or a record's name."""
     if path.suffix.lower() in SUFFIXES:
         return True
@@ -140,24 +147,30 @@ def read(path: Path) -> Recording:
             hint="Open the header of the record that you want to see.",
             code="not_in_record",
         )
-    digest = hashlib.sha256()
-    for file in part.paths:
-        digest.update(file.read_bytes())
-    return Recording(
-        recording_id=digest.hexdigest(),
-        signal_mv=part.signal_mv,
-        fs=part.fs,
-        lead_names=part.lead_names,
-        source_name=header.name,
-        metadata=RecordingMetadata(
-            format_name=FORMAT_NAME,
-            acquired_at=part.acquired_at,
-            age_y=_age_y(comments),
-            sex=_sex(comments),
-            comments=comments,
-            notes=_notes(part),
-            simulated=any("simulated ecg" in line.lower() for line in comments),
+    return complete(
+        Stored(
+            signal_mv=part.signal_mv,
+            fs=part.fs,
+            lead_names=part.lead_names,
+            report=ImportReport(
+                format_name=FORMAT_NAME,
+                rate_source="as stated in the header",
+                gain=", ".join(sorted(part.gains)),
+                gain_source="as stated in the file",
+                unit=", ".join(sorted(part.units)),
+                integrity=_integrity(part),
+                repairs=_repairs(part),
+            ),
+            metadata=RecordingMetadata(
+                acquired_at=part.acquired_at,
+                age=_age(comments),
+                sex=_sex(comments),
+                comments=comments,
+                simulated=any("simulated ecg" in line.lower() for line in comments),
+            ),
         ),
+        part.paths,
+        header,
     )
 
 
@@ -319,6 +332,7 @@ def _read_part(header: Path, lines: list[str]) -> _Part:
             else f"{signal.gain:g} per mV (no unit stated: by the format's rule, mV)"
             for signal in signals
         ),
+        units=frozenset(signal.unit or _STANDARD_UNIT for signal in signals),
         n_invalid=n_invalid,
         verified=all(has_checksums),
         acquired_at=record.base_datetime.isoformat() if record.base_datetime else "",
@@ -378,6 +392,7 @@ def _read_segments(header: Path, lines: list[str]) -> _Part:
         lead_names=names,
         paths=(header, *dict.fromkeys(path for _, part in parts for path in part.paths)),
         gains=frozenset[str]().union(*(part.gains for _, part in parts)),
+        units=frozenset[str]().union(*(part.units for _, part in parts)),
         n_invalid=sum(part.n_invalid for _, part in parts),
         verified=all(part.verified for _, part in parts),
         acquired_at=parts[0][1].acquired_at,
@@ -405,20 +420,24 @@ def _read_segment(header: Path, name: str, length: int, fs: float) -> _Part:
     return part
 
 
-def _notes(part: _Part) -> tuple[str, ...]:
-    notes = [f"Gain as stated in the file: {', '.join(sorted(part.gains))}."]
+def _integrity(part: _Part) -> str:
     if part.verified:
-        notes.append("The samples match the checksums in the file.")
-    else:
-        notes.append("The file holds no checksum for some leads: damage would not be noticed.")
-    if part.n_invalid:
-        notes.append(f"{part.n_invalid} samples are marked as invalid in the file: shown as gaps.")
-    return tuple(notes)
+        return "The samples match the checksums in the file."
+    return "The file holds no checksum for some leads: damage would not be noticed."
 
 
-def _age_y(comments: tuple[str, ...]) -> float | None:
-    ages = [float(match[1]) for match in map(_AGE.search, comments) if match]
-    return ages[0] if ages and ages[0] <= 120 else None
+def _repairs(part: _Part) -> tuple[str, ...]:
+    if not part.n_invalid:
+        return ()
+    return (f"{part.n_invalid} samples are marked as invalid in the file: shown as gaps.",)
+
+
+def _age(comments: tuple[str, ...]) -> Age | None:
+    for match in filter(None, map(_AGE.search, comments)):
+        age, unit = float(match[1]), (match[2] or "years").lower()
+        unit = next(name for name in DAYS_PER_AGE_UNIT if name.startswith(unit[0]))
+        return Age(age, unit) if age * DAYS_PER_AGE_UNIT[unit] <= 120 * 365.25 else None
+    return None
 
 
 def _sex(comments: tuple[str, ...]) -> str:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from model_core.leads import STANDARD_LEADS, canonical_lead_name, standard_lead_rows
+from model_core.leads import (
+    STANDARD_LEADS,
+    canonical_lead_name,
+    canonical_lead_names,
+    standard_lead_rows,
+)
 
 
 @pytest.mark.parametrize(
@@ -18,6 +23,16 @@ from model_core.leads import STANDARD_LEADS, canonical_lead_name, standard_lead_
         ("LEAD-V3", "V3"),
         ("MLII", "MLII"),
         ("vx", "vx"),
+        ("C4", "C4"),
+        ("V-3", "V3"),
+        ("v3r", "V3R"),
+        ("ECG V1", "V1"),
+        ("MDC_ECG_LEAD_aVF", "aVF"),
+        ("DII", "II"),
+        ("nehb-a", "Nehb A"),
+        ("-avr", "-aVR"),
+        ("-x", "-x"),
+        ("my lead", "my lead"),
         ("leadless", "leadless"),
         ("", ""),
     ],
@@ -40,3 +55,16 @@ def test_rows_beside_other_leads() -> None:
 @pytest.mark.parametrize("names", [STANDARD_LEADS[:-1], (*STANDARD_LEADS, "V1"), ()])
 def test_no_rows_for_a_missing_or_doubled_lead(names: tuple[str, ...]) -> None:
     assert standard_lead_rows(names) is None
+
+
+@pytest.mark.parametrize(
+    ("written", "names"),
+    [
+        (["Lead I", "C1", "c-4", "C3R"], ("I", "V1", "V4", "V3R")),
+        (["Frank X", "vy", "VZ"], ("X", "Y", "Z")),
+        (["C3", "C4", "O1"], ("C3", "C4", "O1")),  # an EEG
+        (["MLII", "V5"], ("MLII", "V5")),
+    ],
+)
+def test_names_of_a_file(written: list[str], names: tuple[str, ...]) -> None:
+    assert canonical_lead_names(written) == names

@@ -1,0 +1,237 @@
+"""From what a reader took out of a file to a recording: leads named, ordered, derived, reported."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_core.errors import ReadError
+from model_core.leads import LIMB_FROM_I_AND_II, STANDARD_LEADS, canonical_lead_names
+from model_core.types import FloatArray, Gap, ImportReport, Recording, RecordingMetadata
+
+FS_RANGE_HZ = (50.0, 4000.0)
+# Values of a recording opened as a whole: 24 h of three leads at 200 Hz are 52 million
+MAX_VALUES = 60_000_000
+MAX_LEADS = 64
+MAX_GAPS_LISTED = 100
+NO_CHECKSUM = "The format holds no checksum: damage to the samples would not be noticed."
+
+_MV_PER_UNIT = {"nv": 1e-6, "uv": 1e-3, "µv": 1e-3, "μv": 1e-3, "mv": 1.0, "v": 1e3}
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What a file holds, before leads are put in order.
+
+    Attributes
+    ----------
+    signal_mv
+        Leads x samples, mV; NaN where the file has no sample.
+    fs
+        Sampling frequency, Hz.
+    lead_names
+        As in the file, one a row.
+    report
+        What the format tells; leads and gaps are filled in by `complete`.
+    metadata
+        All else; its report and notes are filled in by `complete`.
+    """
+
+    signal_mv: NDArray[Any]
+    fs: float
+    lead_names: Sequence[str]
+    report: ImportReport
+    metadata: RecordingMetadata = field(default_factory=RecordingMetadata)
+
+
+def mv_per_unit(unit: str) -> float | None:
+    """How many mV one `unit` is; None if it is not a voltage."""
+    words = {"microvolt": "uv", "microvolts": "uv", "millivolt": "mv", "millivolts": "mv"}
+    key = unit.strip().lower()
+    return _MV_PER_UNIT.get(words.get(key, key))
+
+
+def plain(text: object, limit: int = 500) -> str:
+    """Text of a file on one line, without control and direction characters."""
+    return " ".join(_CONTROL.sub(" ", str(text)).split())[:limit]
+
+
+def labelled(facts: Iterable[tuple[str, object]]) -> tuple[tuple[str, str], ...]:
+    """Only the facts that say something, as text."""
+    texts = ((label, plain(value)) for label, value in facts if value is not None)
+    return tuple((label, text) for label, text in texts if text)
+
+
+def checked_size(path: Path, limit: int) -> int:
+    """Size of the file in bytes, refused before anything is read if beyond `limit`."""
+    size = path.stat().st_size
+    if size > limit:
+        raise ReadError(
+            f"{path.name} holds {size / 1e6:.0f} MB; files of this kind are read up to "
+            f"{limit / 1e6:.0f} MB.",
+            hint="Export a shorter part of the recording.",
+            code="too_large",
+        )
+    if size == 0:
+        raise ReadError(f"{path.name} is empty.", hint="Copy it again.", code="empty_file")
+    return size
+
+
+def check_shape(path: Path, n_leads: int, n_samples: int, fs: float) -> None:
+    """Refuse what is no recording, before memory is taken for it."""
+    if n_leads < 1 or n_samples < 2:
+        raise ReadError(
+            f"{path.name} holds no ECG signal.",
+            hint="Export the recording with its waveforms.",
+            code="no_signal",
+        )
+    if n_leads > MAX_LEADS:
+        raise ReadError(
+            f"{path.name} holds {n_leads} signals; up to {MAX_LEADS} can be read.",
+            hint="Check that it is an ECG.",
+            code="too_large",
+        )
+    if not (math.isfinite(fs) and FS_RANGE_HZ[0] <= fs <= FS_RANGE_HZ[1]):
+        raise ReadError(
+            f"{path.name} states a sampling rate of {fs:g} Hz; an ECG has "
+            f"{FS_RANGE_HZ[0]:g} to {FS_RANGE_HZ[1]:g} Hz.",
+            hint="Check the export settings of the device.",
+            code="bad_rate",
+        )
+    if n_leads * n_samples > MAX_VALUES:
+        raise ReadError(
+            f"{path.name} lasts {n_samples / fs / 3600:.1f} h with {n_leads} leads: too long to be "
+            "opened as a whole.",
+            hint="Export a part of the recording.",
+            code="too_long",
+        )
+
+
+def complete(stored: Stored, paths: Sequence[Path], source: Path) -> Recording:
+    """Make the recording: leads by their known names and in our order, limb leads derived.
+
+    Parameters
+    ----------
+    stored
+        What the reader found.
+    paths
+        Every file read, for the recording's identity.
+    source
+        The file whose name is shown.
+
+    Raises
+    ------
+    ReadError
+        If there is no signal, or rate or length are beyond what is read.
+    """
+    if stored.signal_mv.ndim != 2:
+        raise ReadError(f"{source.name} holds no ECG signal.", code="no_signal")
+    check_shape(source, stored.signal_mv.shape[0], stored.signal_mv.shape[1], stored.fs)
+    repairs = list(stored.report.repairs)
+    signal, names, n_stored = _arrange(stored, repairs)
+    if np.isinf(signal).any():
+        raise ReadError(
+            f"{source.name} holds numbers that are no voltages.",
+            hint="Export the recording again.",
+            code="not_finite",
+        )
+    gaps, n_gaps = _gaps(signal[:n_stored], names, stored.fs)
+    report = replace(
+        stored.report,
+        leads_present=tuple(names[:n_stored]),
+        leads_derived=tuple(names[n_stored:]),
+        leads_missing=tuple(name for name in STANDARD_LEADS if name not in names),
+        gaps=gaps,
+        n_gaps=n_gaps,
+        repairs=tuple(repairs),
+    )
+    order = sorted(range(len(names)), key=lambda row: (_rank(names[row]), row))
+    return Recording(
+        recording_id=_identity(paths),
+        signal_mv=signal[order],
+        fs=stored.fs,
+        lead_names=tuple(names[row] for row in order),
+        source_name=source.name,
+        metadata=replace(
+            stored.metadata,
+            format_name=f"{report.format_name} {report.format_version}".strip(),
+            age_y=stored.metadata.age.years if stored.metadata.age else stored.metadata.age_y,
+            notes=(*stored.metadata.notes, *import_notes(report)),
+            report=report,
+        ),
+    )
+
+
+def import_notes(report: ImportReport) -> tuple[str, ...]:
+    """Tell the report as sentences, for a list beside the trace."""
+    notes = [f"Gain {report.gain_source}: {report.gain}." if report.gain else ""]
+    if report.rate_source:
+        notes.append(f"Sampling rate {report.rate_source}.")
+    notes.append(report.integrity)
+    if report.leads_derived:
+        notes.append(f"Computed from I and II: {', '.join(report.leads_derived)}.")
+    if report.device_filters:
+        notes.append(f"Filters of the device: {', '.join(report.device_filters)}.")
+    return tuple(note for note in (*notes, *report.repairs) if note)
+
+
+def _rank(name: str) -> int:
+    return STANDARD_LEADS.index(name) if name in STANDARD_LEADS else len(STANDARD_LEADS)
+
+
+def _arrange(stored: Stored, repairs: list[str]) -> tuple[FloatArray, list[str], int]:
+    """Signals with derived limb leads below the stored ones, names, and how many were stored."""
+    written = [plain(name, 40) for name in stored.lead_names]
+    names = list(canonical_lead_names(written))
+    signal = np.array(stored.signal_mv, dtype=np.float32)
+    for row, name in enumerate(names):
+        upright = name.removeprefix("-")
+        if upright != name and upright in STANDARD_LEADS and upright not in names:
+            signal[row] *= -1.0
+            names[row] = upright
+            repairs.append(f"Lead {upright} is stored upside down, as {name}: turned.")
+    n_stored = len(names)
+    if names.count("I") == 1 and names.count("II") == 1:
+        lead_i, lead_ii = (signal[names.index(name)].astype(np.float64) for name in ("I", "II"))
+        missing = [name for name in LIMB_FROM_I_AND_II if name not in names]
+        derived = [
+            LIMB_FROM_I_AND_II[name][0] * lead_i + LIMB_FROM_I_AND_II[name][1] * lead_ii
+            for name in missing
+        ]
+        if derived:
+            signal = np.concatenate([signal, np.array(derived, dtype=np.float32)])
+        names += missing
+    return signal, names, n_stored
+
+
+def _gaps(signal: FloatArray, names: Sequence[str], fs: float) -> tuple[tuple[Gap, ...], int]:
+    """Find the runs of NaN in the stored leads."""
+    found: list[Gap] = []
+    n_found = 0
+    for name, row in zip(names, signal, strict=False):
+        missing = np.isnan(row)
+        if not missing.any():
+            continue
+        edges = np.flatnonzero(np.diff(np.concatenate([[False], missing, [False]]).astype(np.int8)))
+        n_found += len(edges) // 2
+        for start, end in edges.reshape(-1, 2)[: MAX_GAPS_LISTED - len(found)]:
+            found.append(Gap(name, float(start / fs), float(end / fs)))
+    return tuple(found), n_found
+
+
+def _identity(paths: Sequence[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()

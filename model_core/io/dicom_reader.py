@@ -1,0 +1,464 @@
+"""DICOM waveforms (PS3.3 A.34, C.10.9): resting, general and ambulatory ECG, decoded here.
+
+`pydicom` takes the file apart into elements. Which multiplex groups are rhythm, where they lie in
+time and which values are padding is decided here: the class of the file (SOP class) is no guide,
+and median beats (DERIVED groups) are never shown as rhythm.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_core.errors import ReadError
+from model_core.io._complete import (
+    NO_CHECKSUM,
+    Stored,
+    check_shape,
+    checked_size,
+    complete,
+    labelled,
+    mv_per_unit,
+    plain,
+)
+from model_core.leads import STANDARD_LEADS, canonical_lead_name
+from model_core.types import (
+    Age,
+    Annotation,
+    ImportReport,
+    MachineMeasurement,
+    Recording,
+    RecordingMetadata,
+    Statement,
+)
+
+FORMAT_NAME: str = "DICOM"
+SUFFIXES: tuple[str, ...] = (".dcm",)
+
+MAX_BYTES = 256_000_000
+MAX_ANNOTATIONS = 20_000
+
+_DEFLATED = b"1.2.840.10008.1.2.1.99"
+_BIG_ENDIAN = "1.2.840.10008.1.2.2"
+_TYPES = {"SS": "i2", "US": "u2", "SL": "i4", "UL": "u4", "SB": "i1", "UB": "u1"}
+# Numbers of the leads in SCP-ECG (EN 1064) and, in partition 2, of ISO/IEEE 11073-10102
+_LEAD_NUMBERS = {
+    **dict(enumerate(("I", "II", "V1", "V2", "V3", "V4", "V5", "V6", "V7"), start=1)),
+    **dict(enumerate(("V2R", "V3R", "V4R", "V5R", "V6R", "V7R", "X", "Y", "Z"), start=10)),
+    **dict(enumerate(("III", "aVR", "aVL", "aVF", "-aVR", "V8", "V9", "V8R", "V9R"), start=61)),
+    **{70: "Nehb D", 71: "Nehb A", 72: "Nehb J"},
+}
+_MEASUREMENTS = (
+    (r"(ventricular )?heart rate|ventricular rate", "heart_rate", "/min"),
+    (r"rr interval", "rr_interval", "ms"),
+    (r"pr interval", "pr_interval", "ms"),
+    (r"qrs duration", "qrs_duration", "ms"),
+    (r"qt interval", "qt_interval", "ms"),
+    (r"qtc interval", "qtc", "ms"),
+    (r"p axis", "p_axis", "degrees"),
+    (r"qrs axis", "qrs_axis", "degrees"),
+    (r"t axis", "t_axis", "degrees"),
+)
+_AGE = re.compile(r"(\d{3})([DWMY])")
+_AGE_UNITS = {"D": "days", "W": "weeks", "M": "months", "Y": "years"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """A multiplex group: leads recorded together, in mV, from `start_s` on."""
+
+    number: int
+    fs: float
+    start_s: float
+    lead_names: tuple[str, ...]
+    signal_mv: NDArray[np.float32]
+
+    @property
+    def n_samples(self) -> int:
+        return self.signal_mv.shape[1]
+
+
+def recognises(path: Path, head: bytes) -> bool:
+    """Whether the file begins as DICOM does, with or without preamble."""
+    if head[128:132] == b"DICM":
+        return True
+    # Without preamble: file meta information or the first elements of a data set
+    begins = head[:4] in (b"\x02\x00\x00\x00", b"\x08\x00\x05\x00", b"\x08\x00\x12\x00")
+    begins = begins or head[:4] in (b"\x08\x00\x16\x00", b"\x08\x00\x08\x00", b"\x08\x00\x00\x00")
+    return begins or (path.suffix.lower() in SUFFIXES and bool(head))
+
+
+def read(path: Path) -> Recording:
+    """Read the rhythm of a DICOM ECG; see `model_core.io.read_recording`."""
+    checked_size(path, MAX_BYTES)
+    data = path.read_bytes()
+    _check_inflated_size(path, data)
+    dataset = _parse(path, data)
+    repairs: list[str] = []
+    if data[128:132] != b"DICM":
+        repairs.append("The file lacks the DICOM preamble: read as a plain data set.")
+    sequence: list[Any] = list(dataset.get("WaveformSequence") or [])
+    if not sequence:
+        raise ReadError(
+            f"{path.name} is a DICOM file without a waveform.",
+            hint="Export the ECG as a DICOM waveform, not as a picture or a report.",
+            code="no_signal",
+        )
+    rhythm = _rhythm_groups(path, sequence, repairs)
+    order = ">" if _transfer_syntax(dataset) == _BIG_ENDIAN else "<"
+    groups = [_group(path, number, sequence[number], order, repairs) for number in rhythm]
+    groups = _of_one_rate([group for group in groups if group.lead_names], repairs)
+    if not groups:
+        raise ReadError(
+            f"{path.name} holds waveforms, but none is a voltage.",
+            hint="Check that it is an ECG.",
+            code="no_signal",
+        )
+    signal_mv, names = _merge(path, groups, repairs)
+    channels = [c for number in rhythm for c in sequence[number].ChannelDefinitionSequence]
+    return complete(
+        Stored(
+            signal_mv=signal_mv,
+            fs=groups[0].fs,
+            lead_names=names,
+            report=ImportReport(
+                format_name=FORMAT_NAME,
+                rate_source="as stated for the waveform",
+                gain=_gain(channels),
+                gain_source="as stated for each channel",
+                unit=", ".join(sorted({_unit(c) for c in channels} - {""})),
+                device_filters=_filters(channels),
+                integrity=NO_CHECKSUM,
+                repairs=tuple(dict.fromkeys(repairs)),
+            ),
+            metadata=_metadata(dataset, groups),
+        ),
+        [path],
+        path,
+    )
+
+
+def _check_inflated_size(path: Path, data: bytes) -> None:
+    """Refuse a deflated data set that would grow beyond the limit; pydicom has none."""
+    if _DEFLATED not in data[:4096]:
+        return
+    start = 132 if data[128:132] == b"DICM" else 0
+    header = data[start : start + 12]
+    if header[:6] != b"\x02\x00\x00\x00UL":
+        raise ReadError(f"{path.name} is a damaged DICOM file.", code="damaged")
+    body = memoryview(data)[start + 12 + int.from_bytes(header[8:12], "little") :]
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    inflater.decompress(body, MAX_BYTES)
+    if inflater.unconsumed_tail:
+        raise ReadError(
+            f"{path.name} unpacks to more than {MAX_BYTES / 1e6:.0f} MB.",
+            hint="It is not an ECG of a size that this program reads.",
+            code="too_large",
+        )
+
+
+def _parse(path: Path, data: bytes) -> Any:  # noqa: ANN401 - a data set has the elements it has
+    import pydicom
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return cast("Any", pydicom).dcmread(BytesIO(data), force=True)
+    except Exception as error:  # pydicom leaks many kinds on damaged files
+        raise ReadError(
+            f"{path.name} is a damaged DICOM file.", hint="Export it again.", code="damaged"
+        ) from error
+
+
+def _transfer_syntax(dataset: Any) -> str:  # noqa: ANN401 - see _parse
+    return str(getattr(dataset.file_meta, "TransferSyntaxUID", ""))
+
+
+def _rhythm_groups(path: Path, sequence: list[Any], repairs: list[str]) -> list[int]:
+    """Numbers of the groups that are rhythm: original, and not labelled as a median beat."""
+
+    def is_median(group: Any) -> bool:  # noqa: ANN401 - see _parse
+        label = str(group.get("MultiplexGroupLabel") or "")
+        return bool(re.search(r"median|average|template|representative", label, re.IGNORECASE))
+
+    def duration_s(group: Any) -> float:  # noqa: ANN401 - see _parse
+        return int(group.NumberOfWaveformSamples) / float(group.SamplingFrequency)
+
+    plausible = [n for n, group in enumerate(sequence) if not is_median(group)]
+    derived = {
+        n for n in plausible if str(sequence[n].get("WaveformOriginality") or "") == "DERIVED"
+    }
+    original = [n for n in plausible if n not in derived]
+    if not original:
+        original = [n for n in plausible if duration_s(sequence[n]) >= 5.0]
+        repairs.append("The waveform is marked as derived by the device from another one.")
+    if not original:
+        raise ReadError(
+            f"{path.name} holds median beats only, and no rhythm.",
+            hint="Export the recording with its rhythm waveforms.",
+            code="no_rhythm",
+        )
+    if len(original) < len(sequence):
+        repairs.append("Derived waveforms (median beats) are not shown as rhythm.")
+    return original
+
+
+def _group(path: Path, number: int, item: Any, order: str, repairs: list[str]) -> _Group:  # noqa: ANN401
+    """Decode one multiplex group to mV."""
+    n_channels, n_samples = int(item.NumberOfWaveformChannels), int(item.NumberOfWaveformSamples)
+    fs = float(item.SamplingFrequency)
+    check_shape(path, n_channels, n_samples, fs)
+    kind = _TYPES.get(str(item.WaveformSampleInterpretation))
+    if kind is None:
+        raise ReadError(
+            f"{path.name} stores its samples in a way that is not supported "
+            f"({plain(item.WaveformSampleInterpretation, 10)}).",
+            hint="Export it as 16-bit samples.",
+            code="unsupported_samples",
+        )
+    dtype = np.dtype(f"{order}{kind}")
+    data: bytes = item.WaveformData
+    size = n_channels * n_samples * dtype.itemsize
+    if int(item.WaveformBitsAllocated) != 8 * dtype.itemsize or not 0 <= len(data) - size <= 1:
+        raise ReadError(
+            f"{path.name} holds {len(data)} bytes of samples, but describes {size}: it is damaged "
+            "or incomplete.",
+            hint="Export it again.",
+            code="size_mismatch",
+        )
+    counts = np.frombuffer(data[:size], dtype=dtype).reshape(n_samples, n_channels).T
+    channels: list[Any] = list(item.ChannelDefinitionSequence)
+    if len(channels) != n_channels:
+        raise ReadError(
+            f"{path.name} describes {len(channels)} of its {n_channels} channels.",
+            hint="Export it again.",
+            code="bad_header",
+        )
+    padding = _padding(item, dtype, repairs)
+    names: list[str] = []
+    rows: list[NDArray[np.float32]] = []
+    for channel, values in zip(channels, counts, strict=True):
+        name = _lead_name(path, channel)
+        factor = _mv_per_count(path, channel, name, repairs)
+        if factor is None:
+            continue
+        baseline = float(channel.get("ChannelBaseline") or 0) * (mv_per_unit(_unit(channel)) or 0)
+        row = (values.astype(np.float64) * factor + baseline).astype(np.float32)
+        if padding is not None:
+            row[values == padding] = np.nan
+        skew_s = float(channel.get("ChannelTimeSkew") or 0)
+        if skew_s or float(channel.get("ChannelSampleSkew") or 0):
+            repairs.append("Channels are stated to be sampled one after another: not corrected.")
+        names.append(name)
+        rows.append(row)
+    signal = np.array(rows, dtype=np.float32).reshape(len(rows), n_samples)
+    start_s = float(item.get("MultiplexGroupTimeOffset") or 0) / 1000.0
+    return _Group(number, fs, start_s, tuple(names), signal)
+
+
+def _padding(item: Any, dtype: np.dtype[Any], repairs: list[str]) -> int | None:  # noqa: ANN401
+    value = item.get("WaveformPaddingValue")
+    if isinstance(value, bytes) and len(value) >= dtype.itemsize:
+        value = int(np.frombuffer(value[: dtype.itemsize], dtype)[0])
+    if not isinstance(value, int):
+        return None
+    if value == 0:
+        # Written by some converters as a default; most zeros of an ECG are samples.
+        repairs.append("The file declares 0 as padding: zeros are taken for samples.")
+        return None
+    return value
+
+
+def _unit(channel: Any) -> str:  # noqa: ANN401 - see _parse
+    codes = channel.get("ChannelSensitivityUnitsSequence")
+    return plain(codes[0].get("CodeValue", ""), 20) if codes else ""
+
+
+def _mv_per_count(path: Path, channel: Any, name: str, repairs: list[str]) -> float | None:  # noqa: ANN401
+    """MV of one count; None for a channel that is no voltage."""
+    sensitivity, unit = channel.get("ChannelSensitivity"), _unit(channel)
+    if unit and mv_per_unit(unit) is None:
+        repairs.append(f"Channel {name} is in {unit} and no ECG: left out.")
+        return None
+    correction = channel.get("ChannelSensitivityCorrectionFactor")
+    factor = float(sensitivity or 0) * float(1 if correction is None else correction)
+    if not unit or not np.isfinite(factor) or factor == 0:
+        raise ReadError(
+            f"{path.name} does not state the gain of lead {name}.",
+            hint="Have the source of the file state sensitivity and unit of every channel.",
+            code="gain_missing",
+        )
+    return factor * (mv_per_unit(unit) or 0)
+
+
+def _lead_name(path: Path, channel: Any) -> str:  # noqa: ANN401 - see _parse
+    """Lead by code where the scheme is known, by name else; refused if the two disagree."""
+    codes = channel.get("ChannelSourceSequence")
+    meaning = plain(codes[0].get("CodeMeaning", "") if codes else "", 40)
+    meaning = canonical_lead_name(re.sub(r"\(.*\)", "", meaning))
+    label = canonical_lead_name(plain(channel.get("ChannelLabel", ""), 40))
+    by_name = meaning if meaning in STANDARD_LEADS else label if label in STANDARD_LEADS else ""
+    by_code = ""
+    if codes and str(codes[0].get("CodingSchemeDesignator", "")).upper() in ("MDC", "SCPECG"):
+        number = re.search(r"(?:^|[:-])(\d+)$", str(codes[0].get("CodeValue", "")).strip())
+        by_code = _LEAD_NUMBERS.get(int(number[1]), "") if number else ""
+    if by_code and by_name and by_code != by_name:
+        raise ReadError(
+            f"{path.name} calls one channel both {by_code} and {by_name}.",
+            hint="Export it again, or have the source corrected.",
+            code="ambiguous_leads",
+        )
+    return by_code or by_name or meaning or label
+
+
+def _of_one_rate(groups: list[_Group], repairs: list[str]) -> list[_Group]:
+    """Only the groups at the rate of the longest."""
+    if not groups:
+        return groups
+    fs = max(groups, key=lambda group: group.n_samples * len(group.lead_names) / group.fs).fs
+    kept = [group for group in groups if group.fs == fs]
+    if len(kept) < len(groups):
+        repairs.append(f"Waveforms at other rates than {fs:g} Hz are left out.")
+    return kept
+
+
+def _merge(
+    path: Path, groups: list[_Group], repairs: list[str]
+) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+    """Put groups in time; where two hold the same lead, the longer group counts."""
+    if len(groups) == 1:
+        return groups[0].signal_mv, groups[0].lead_names
+    fs, origin_s = groups[0].fs, min(group.start_s for group in groups)
+    starts = {group.number: round((group.start_s - origin_s) * fs) for group in groups}
+    n_samples = max(starts[group.number] + group.n_samples for group in groups)
+    names = tuple(dict.fromkeys(name for group in groups for name in group.lead_names))
+    check_shape(path, len(names), n_samples, fs)
+    signal = np.full((len(names), n_samples), np.nan, dtype=np.float32)
+    for group in sorted(groups, key=lambda group: group.n_samples):
+        if len(set(group.lead_names)) < len(group.lead_names):
+            raise ReadError(
+                f"{path.name} names a lead twice.", hint="Export it again.", code="ambiguous_leads"
+            )
+        rows = [names.index(name) for name in group.lead_names]
+        start = starts[group.number]
+        signal[rows, start : start + group.n_samples] = group.signal_mv
+    repairs.append(f"{len(groups)} groups of leads were put together by their time offsets.")
+    return signal, names
+
+
+def _gain(channels: Iterable[Any]) -> str:
+    def one(channel: Any) -> str:  # noqa: ANN401 - see _parse
+        correction = channel.get("ChannelSensitivityCorrectionFactor")
+        value = float(channel.get("ChannelSensitivity") or 0)
+        return f"{value * float(1 if correction is None else correction):g} {_unit(channel)}"
+
+    return f"{', '.join(sorted({one(channel) for channel in channels}))} a count"
+
+
+def _filters(channels: Iterable[Any]) -> tuple[str, ...]:
+    names = (
+        ("FilterLowFrequency", "high-pass {:g} Hz"),
+        ("FilterHighFrequency", "low-pass {:g} Hz"),
+        ("NotchFilterFrequency", "notch {:g} Hz"),
+    )
+    found = (
+        text.format(float(channel.get(key)))
+        for channel in channels
+        for key, text in names
+        if float(channel.get(key) or 0)
+    )
+    return tuple(dict.fromkeys(found))
+
+
+def _metadata(dataset: Any, groups: list[_Group]) -> RecordingMetadata:  # noqa: ANN401 - see _parse
+    measurements, statements, annotations = _annotations(dataset, groups)
+    return RecordingMetadata(
+        acquired_at=_time(dataset),
+        age=_age(str(dataset.get("PatientAge") or "")),
+        sex={"F": "female", "M": "male"}.get(str(dataset.get("PatientSex") or ""), ""),
+        patient=labelled(
+            (
+                ("Name", dataset.get("PatientName")),
+                ("Identifier", dataset.get("PatientID")),
+                ("Date of birth", dataset.get("PatientBirthDate")),
+            )
+        ),
+        acquisition=labelled(
+            (
+                ("Manufacturer", dataset.get("Manufacturer")),
+                ("Model", dataset.get("ManufacturerModelName")),
+                ("Serial number", dataset.get("DeviceSerialNumber")),
+                ("Software", dataset.get("SoftwareVersions")),
+                ("Institution", dataset.get("InstitutionName")),
+            )
+        ),
+        measurements=measurements,
+        statements=statements,
+        annotations=annotations,
+    )
+
+
+def _time(dataset: Any) -> str:  # noqa: ANN401 - see _parse
+    stated = str(dataset.get("AcquisitionDateTime") or "")
+    stated = stated or f"{dataset.get('StudyDate') or ''}{dataset.get('StudyTime') or ''}"
+    match = re.match(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)?", stated)
+    if not match:
+        return ""
+    year, month, day, hour, minute, second = match.groups(default="00")
+    return f"{year}-{month}-{day}T{hour}:{minute}:{second}"
+
+
+def _age(stated: str) -> Age | None:
+    match = _AGE.fullmatch(stated)
+    try:
+        return Age(float(match[1]), _AGE_UNITS[match[2]]) if match else None
+    except ValueError:
+        return None
+
+
+def _annotations(
+    dataset: Any,  # noqa: ANN401 - see _parse
+    groups: list[_Group],
+) -> tuple[tuple[MachineMeasurement, ...], tuple[Statement, ...], tuple[Annotation, ...]]:
+    """Global measurements, interpretation lines, and marks on the rhythm (not on median beats)."""
+    origin_s = min(group.start_s for group in groups)
+    by_number = {group.number + 1: group for group in groups}
+    measured: dict[str, MachineMeasurement] = {}
+    statements: list[Statement] = []
+    marks: list[Annotation] = []
+    for item in list(dataset.get("WaveformAnnotationSequence") or [])[:MAX_ANNOTATIONS]:
+        text = plain(item.get("UnformattedTextValue") or "")
+        if text:
+            statements.append(Statement(text))
+        concept = item.get("ConceptNameCodeSequence")
+        name = plain(concept[0].get("CodeMeaning", "")) if concept else ""
+        value = item.get("NumericValue")
+        for pattern, key, unit in _MEASUREMENTS:
+            if value is not None and re.match(rf"({pattern})( global)?$", name, re.IGNORECASE):
+                number = float(_first(value))
+                measured.setdefault(key, MachineMeasurement(key, number, unit))
+        channels = item.get("ReferencedWaveformChannels") or [0]
+        positions = item.get("ReferencedSamplePositions")
+        group = by_number.get(int(channels[0]))
+        if group and name and positions is not None and item.get("TemporalRangeType") == "POINT":
+            position = int(_first(positions))
+            if 1 <= position <= group.n_samples:
+                time_s = group.start_s - origin_s + (position - 1) / group.fs
+                marks.append(Annotation(time_s, name))
+    if measured.get("rr_interval", MachineMeasurement("", 1, "")).value == 0:
+        del measured["rr_interval"]
+    return tuple(measured.values()), tuple(statements), tuple(marks)
+
+
+def _first(value: Any) -> Any:  # noqa: ANN401 - see _parse
+    """Take the first of an element's values."""
+    return cast("Any", value[0]) if isinstance(value, list) else value
