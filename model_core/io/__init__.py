@@ -6,7 +6,16 @@ from pathlib import Path
 from typing import Protocol
 
 from model_core.errors import EchoingError, ReadError
-from model_core.io import dicom_reader, wfdb_reader
+from model_core.io import (
+    aecg_reader,
+    dicom_reader,
+    mfer_reader,
+    mortara_reader,
+    muse_reader,
+    scp_reader,
+    sierra_reader,
+    wfdb_reader,
+)
 from model_core.io._unread import unread_format
 from model_core.types import Recording
 
@@ -40,7 +49,16 @@ class Reader(Protocol):
 
 
 # Asked in this order: formats known by their content come before those known by a name.
-READERS: tuple[Reader, ...] = (dicom_reader, wfdb_reader)
+READERS: tuple[Reader, ...] = (
+    dicom_reader,
+    aecg_reader,
+    muse_reader,
+    sierra_reader,
+    mortara_reader,
+    scp_reader,
+    mfer_reader,
+    wfdb_reader,
+)
 
 
 def read_recording(path: Path) -> Recording:

@@ -1,0 +1,279 @@
+"""Decoding by `ecgdatakit`, behind our own rules: size first, mV, true rate, every doubt told.
+
+The package decodes well and checks a lot, but rounds rates and ages to whole numbers, leaves
+samples without a unit as counts, and tells most findings as Python warnings only.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from model_core.errors import ReadError
+from model_core.io._complete import (
+    NO_CHECKSUM,
+    Stored,
+    checked_size,
+    complete,
+    labelled,
+    mv_per_unit,
+    plain,
+)
+from model_core.types import (
+    DAYS_PER_AGE_UNIT,
+    Age,
+    Annotation,
+    ImportReport,
+    MachineMeasurement,
+    Recording,
+    RecordingMetadata,
+    Statement,
+)
+
+_MEASUREMENTS = {
+    "heart_rate": ("heart_rate", "/min"),
+    "rr_interval": ("rr_interval", "ms"),
+    "pr_interval": ("pr_interval", "ms"),
+    "qrs_duration": ("qrs_duration", "ms"),
+    "qt_interval": ("qt_interval", "ms"),
+    "qtc_bazett": ("qtc_bazett", "ms"),
+    "qtc_fridericia": ("qtc_fridericia", "ms"),
+    "p_axis": ("p_axis", "degrees"),
+    "qrs_axis": ("qrs_axis", "degrees"),
+    "t_axis": ("t_axis", "degrees"),
+}
+# Findings of the decoder that mean: the samples may not be what was recorded
+_MISMATCH = re.compile(r"checksum|crc|mismatch", re.IGNORECASE)
+CHECKSUM_AGREES = "The samples match the checksum in the file."
+
+
+def decode(
+    path: Path, format_name: str, limit_bytes: int, parser: Callable[[Path], Any]
+) -> tuple[Any, tuple[str, ...]]:
+    """Decode a file; gives ecgdatakit's record and what it warned of.
+
+    Raises
+    ------
+    ReadError
+        If the file is too large, damaged, or of a kind that the decoder refuses.
+    """
+    from ecgdatakit.exceptions import ECGDataKitError
+
+    checked_size(path, limit_bytes)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            record = parser(path)
+        except OSError:
+            raise
+        except ECGDataKitError as error:
+            raise ReadError(
+                f"{path.name} cannot be read as {format_name}: {_detail(path, error)}.",
+                hint="Export or copy it again.",
+                code="damaged",
+            ) from error
+    return record, tuple(_detail(path, warning.message) for warning in caught)
+
+
+def recording_of(
+    path: Path,
+    record: Any,  # noqa: ANN401 - the package's types are its own
+    warned: Sequence[str],
+    *,
+    format_name: str,
+    fs: float,
+    rate_source: str,
+    age: Age | None,
+    integrity: str = NO_CHECKSUM,
+    repairs: Sequence[str] = (),
+    measurements: Mapping[str, float | None] | None = None,
+    annotations: Sequence[Annotation] = (),
+    cut_s: float | None = None,
+) -> Recording:
+    """Make a recording of a decoded file.
+
+    Parameters
+    ----------
+    path, record, warned
+        The file, and what `decode` gave.
+    format_name, fs, rate_source, age, integrity, repairs, annotations
+        For the report and metadata; `fs` is the true rate, Hz.
+    measurements
+        Values that replace the decoder's; None removes one.
+    cut_s
+        End of the recording, where the file goes on with something else.
+    """
+    leads: list[Any] = list(record.leads)
+    rate = max((lead.sampling_rate for lead in leads), default=0)
+    if any(lead.sampling_rate != rate for lead in leads):
+        raise ReadError(
+            f"{path.name} holds leads at several sampling rates.",
+            hint="Export it with one rate.",
+            code="several_rates",
+        )
+    n_samples = max((len(lead.samples) for lead in leads), default=0)
+    notes = [f"The decoder says: {text}." for text in warned if not _MISMATCH.search(text)]
+    others = [lead for lead in leads if _unit(lead) and mv_per_unit(_unit(lead)) is None]
+    for lead in others:
+        notes.append(f"{plain(lead.label, 20)} is in {plain(_unit(lead), 20)}, no ECG: left out.")
+        leads.remove(lead)
+    if any(_MISMATCH.search(text) for text in warned):
+        integrity = "The samples do not match the checksum in the file: they may be damaged."
+    signal = np.full((len(leads), n_samples), np.nan, dtype=np.float32)
+    for row, lead in enumerate(leads):
+        signal[row, : len(lead.samples)] = _mv(path, lead)
+        if len(lead.samples) < n_samples:
+            notes.append(f"Lead {plain(lead.label, 20)} is shorter than the others: ends in a gap.")
+    if cut_s is not None:
+        signal = signal[:, : round(cut_s * fs)]
+    version = plain(record.file_format.version, 40)
+    gains = sorted({f"{lead.resolution:g} {lead.resolution_unit} a count" for lead in leads})
+    return complete(
+        Stored(
+            signal_mv=signal,
+            fs=fs,
+            lead_names=[lead.label for lead in leads],
+            report=ImportReport(
+                format_name=format_name,
+                format_version=version,
+                rate_source=rate_source,
+                gain=", ".join(gains),
+                gain_source="as stated in the file",
+                unit=", ".join(sorted({str(lead.resolution_unit) for lead in leads})),
+                device_filters=_filters(record.recording.acquisition.filters),
+                integrity=integrity,
+                repairs=(*repairs, *notes),
+            ),
+            metadata=_metadata(record, age, measurements or {}, annotations),
+        ),
+        [path],
+        path,
+    )
+
+
+def age_of(value: object, unit: str) -> Age | None:
+    """Age from number and unit as written; None unless both are understood."""
+    names = {
+        **dict.fromkeys(("", "y", "a", "yr", "year", "years"), "years"),
+        **dict.fromkeys(("m", "mo", "mon", "month", "months"), "months"),
+        **dict.fromkeys(("w", "wk", "week", "weeks"), "weeks"),
+        **dict.fromkeys(("d", "day", "days"), "days"),
+        **dict.fromkeys(("h", "hr", "hour", "hours"), "hours"),
+    }
+    name = names.get(unit.strip().lower())
+    try:
+        return Age(float(str(value)), name) if name else None
+    except ValueError:
+        return None
+
+
+def age_between(born: datetime | None, acquired: datetime | None) -> Age | None:
+    """Age from two dates: in days below two months, in months below two years, else in years."""
+    days = (acquired.date() - born.date()).days if born and acquired else -1
+    if days < 0:
+        return None
+    if days < 61:
+        return Age(days, "days")
+    years = int(days / DAYS_PER_AGE_UNIT["years"])
+    if years < 2:
+        return Age(int(days / DAYS_PER_AGE_UNIT["months"]), "months")
+    return Age(years) if years <= 120 else None
+
+
+def _detail(path: Path, finding: object) -> str:
+    text = str(finding).replace(str(path), path.name)
+    return plain(re.sub(r"\(?see raw_metadata\[[^\]]*\](\[[^\]]*\])*\)?", "", text), 200).rstrip(
+        "."
+    )
+
+
+def _unit(lead: Any) -> str:  # noqa: ANN401 - see recording_of
+    return str(lead.resolution_unit if lead.is_raw else lead.units)
+
+
+def _mv(path: Path, lead: Any) -> Any:  # noqa: ANN401 - see recording_of
+    factor = mv_per_unit(_unit(lead))
+    if factor is None or (lead.is_raw and not lead.resolution):
+        raise ReadError(
+            f"{path.name} does not state the gain of lead {plain(lead.label, 20)} in volts.",
+            hint="Have the source of the file state gain and unit.",
+            code="gain_missing",
+        )
+    if not lead.is_raw:
+        return lead.samples * factor
+    return (lead.samples * lead.resolution + lead.offset) * factor
+
+
+def _filters(filters: Any) -> tuple[str, ...]:  # noqa: ANN401 - see recording_of
+    named = (
+        ("high-pass", filters.highpass),
+        ("low-pass", filters.lowpass),
+        ("notch", None if filters.notch_active is False else filters.notch),
+    )
+    return tuple(f"{name} {value:g} Hz" for name, value in named if value)
+
+
+def _metadata(
+    record: Any,  # noqa: ANN401 - see recording_of
+    age: Age | None,
+    replaced: Mapping[str, float | None],
+    annotations: Sequence[Annotation],
+) -> RecordingMetadata:
+    patient, recording, device = record.patient, record.recording, record.recording.device
+    values: dict[str, Any] = {
+        key: getattr(record.measurements, field) for field, (key, _) in _MEASUREMENTS.items()
+    }
+    values.update(replaced)
+    units = dict(_MEASUREMENTS.values())
+    statements = [
+        Statement(plain(f"{left} {right}"), plain(record.interpretation.source, 20))
+        for left, right in record.interpretation.statements
+    ]
+    machine = str(record.annotations.get("machine_interpretation", "")).splitlines()
+    if record.interpretation.source != "machine":
+        statements += [Statement(plain(line), "machine") for line in machine]
+    comments = [patient.clinical_history]
+    comments += [record.annotations.get(key, "") for key in ("comment", "comments")]
+    return RecordingMetadata(
+        acquired_at=recording.date.isoformat() if recording.date else "",
+        age=age,
+        sex={"M": "male", "F": "female"}.get(patient.sex, ""),
+        comments=tuple(plain(line) for text in comments for line in str(text).splitlines()),
+        patient=labelled(
+            (
+                ("Name", f"{patient.last_name} {patient.first_name}"),
+                ("Identifier", patient.patient_id),
+                (
+                    "Date of birth",
+                    patient.birth_date.date().isoformat() if patient.birth_date else "",
+                ),
+                ("Pacemaker", {True: "yes", False: "no"}.get(patient.has_pacemaker, "")),
+                ("Medication", ", ".join(patient.medications)),
+            )
+        ),
+        acquisition=labelled(
+            (
+                ("Manufacturer", device.manufacturer),
+                ("Model", device.model),
+                ("Serial number", device.serial_number),
+                ("Software", device.software_version),
+                ("Institution", device.institution),
+                ("Department", device.department),
+                ("Location", recording.location),
+                ("Technician", recording.technician),
+            )
+        ),
+        measurements=tuple(
+            MachineMeasurement(key, float(value), units.get(key, "ms"))
+            for key, value in values.items()
+            if value is not None
+        ),
+        statements=tuple(statement for statement in statements if statement.text),
+        annotations=tuple(annotations),
+    )

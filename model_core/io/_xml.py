@@ -1,0 +1,108 @@
+"""XML of carts and archives: limits first, no entities, and the encoding that fits the bytes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+from xml.parsers import expat
+
+from model_core.errors import ReadError
+from model_core.io._complete import checked_size
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+MAX_BYTES = 64_000_000
+MAX_DEPTH = 64
+MAX_ELEMENTS = 2_000_000
+
+_DECLARATION = re.compile(r"^\s*<\?xml[^>]*\?>")
+_ENCODING = re.compile(rb"^\s*<\?xml[^>]*?encoding\s*=\s*[\"']([A-Za-z0-9._-]{1,30})[\"']")
+_ROOT = re.compile(r"<\s*(?:[\w.-]+:)?([A-Za-z][\w.-]*)(?=[\s>/])")
+_SKIPPED = re.compile(r"<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^>\[]*(?:\[.*?\]\s*)?>", re.DOTALL)
+
+
+def root_name(head: bytes) -> str:
+    """Name of the first element, lower case, without namespace; empty if it is no XML."""
+    text = _SKIPPED.sub("", _text(head)).lstrip("\ufeff \t\r\n\x00")
+    match = _ROOT.match(text)
+    return match[1].lower() if match else ""
+
+
+def check_xml(path: Path) -> str:
+    """Text of an XML file, once it is known to be harmless and well formed.
+
+    Raises
+    ------
+    ReadError
+        If it is too large or too deep, declares entities, or is not well formed.
+    """
+    checked_size(path, MAX_BYTES)
+    text = _DECLARATION.sub("", _text(path.read_bytes()).lstrip("\ufeff"), count=1)
+    depth = count = 0
+
+    def refuse(why: str) -> NoReturn:
+        raise ReadError(
+            f"{path.name} cannot be read: {why}.",
+            hint="Export it again from the device or archive.",
+            code="bad_xml",
+        )
+
+    def begin(_name: str, _attributes: dict[str, str]) -> None:
+        nonlocal depth, count
+        depth += 1
+        count += 1
+        if depth > MAX_DEPTH or count > MAX_ELEMENTS:
+            refuse("its XML is nested too deeply or too long")
+
+    def end(_name: str) -> None:
+        nonlocal depth
+        depth -= 1
+
+    def entity(*_: object) -> None:
+        refuse("its XML declares entities, which no ECG needs")
+
+    parser = expat.ParserCreate("utf-8")
+    parser.StartElementHandler = begin
+    parser.EndElementHandler = end
+    parser.EntityDeclHandler = entity
+    try:
+        parser.Parse(text.encode("utf-8", errors="replace"), True)
+    except expat.ExpatError as error:
+        refuse(f"its XML is damaged in line {error.lineno}")
+    return text
+
+
+def parse_xml(path: Path) -> Element:
+    """Root element of a checked XML file, tags without their namespaces."""
+    from defusedxml import ElementTree
+
+    root: Element = ElementTree.fromstring(check_xml(path))
+    for element in root.iter():
+        element.tag = str(element.tag).rpartition("}")[2]
+    return root
+
+
+def text_of(element: Element | None, path: str = ".") -> str:
+    """Text below an element, stripped; empty if there is none."""
+    found = None if element is None else element.find(path)
+    return (found.text or "").strip() if found is not None else ""
+
+
+def number_of(text: str) -> float | None:
+    """Plain decimal number; None for anything else."""
+    return float(text) if re.fullmatch(r"[+-]?\d{1,18}(\.\d+)?([eE][+-]?\d{1,2})?", text) else None
+
+
+def _text(data: bytes) -> str:
+    """Decode by byte order mark, declaration, UTF-8, and Latin-1, which fits any bytes."""
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return data.decode("utf-16", errors="replace")
+    declared = _ENCODING.match(data.removeprefix(b"\xef\xbb\xbf"))
+    for encoding in (declared[1].decode() if declared else "utf-8", "utf-8"):
+        try:
+            return data.decode(encoding)
+        except (UnicodeDecodeError, LookupError):
+            continue
+    return data.decode("latin-1")

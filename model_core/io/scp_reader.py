@@ -1,0 +1,78 @@
+"""SCP-ECG (EN 1064), decoded by `ecgdatakit`; only with checksums that agree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from model_core.errors import ReadError
+from model_core.io._kit import CHECKSUM_AGREES, age_between, decode, recording_of
+from model_core.types import Age, Recording
+
+FORMAT_NAME: str = "SCP-ECG"
+SUFFIXES: tuple[str, ...] = (".scp",)
+
+MAX_BYTES = 8_000_000
+
+_HEADER_BYTES = 16
+_AGE_UNITS = {1: "years", 2: "months", 3: "weeks", 4: "days", 5: "hours"}
+
+
+def recognises(path: Path, head: bytes) -> bool:
+    """Whether the file begins with an SCP-ECG pointer section."""
+    pointer_first = head[8:10] == b"\0\0" and head[22:24] == b"\0\0" and head[28:32] == b"\7\0\0\0"
+    return pointer_first or (path.suffix.lower() in SUFFIXES and bool(head))
+
+
+def read(path: Path) -> Recording:
+    """Read the rhythm of an SCP-ECG record; see `model_core.io.read_recording`."""
+    from ecgdatakit.parsing.parsers.scp_ecg import SCPECGParser
+
+    record, warned = decode(path, FORMAT_NAME, MAX_BYTES, SCPECGParser().parse)
+    if record.raw_metadata.get("checksum_valid") is not True:
+        raise ReadError(
+            f"The checksum of {path.name} does not match its content: the file was altered or "
+            "damaged.",
+            hint="Copy or export it again.",
+            code="checksum_mismatch",
+        )
+    age = _stated_age(path.read_bytes())
+    return recording_of(
+        path,
+        record,
+        warned,
+        format_name=FORMAT_NAME,
+        fs=1e6 / float(record.raw_metadata["rhythm_sample_interval_us"]),
+        rate_source="from the sample interval in the file",
+        age=age or age_between(record.patient.birth_date, record.recording.date),
+        integrity=CHECKSUM_AGREES,
+    )
+
+
+def _stated_age(data: bytes) -> Age | None:
+    """Age with its unit: tag 4 of section 1 (the decoder rounds it to years)."""
+    for tag, value in _patient_tags(data):
+        if tag == 4 and len(value) >= 3 and value[2] in _AGE_UNITS:
+            number = int.from_bytes(value[:2], "little")
+            try:
+                return Age(number, _AGE_UNITS[value[2]]) if number else None
+            except ValueError:
+                return None
+    return None
+
+
+def _patient_tags(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Tags and values of section 1."""
+    table_end = 6 + int.from_bytes(data[10:14], "little")
+    for pointer in range(6 + _HEADER_BYTES, min(table_end, len(data)) - 9, 10):
+        if data[pointer : pointer + 2] != b"\1\0":
+            continue
+        length = int.from_bytes(data[pointer + 2 : pointer + 6], "little")
+        start = int.from_bytes(data[pointer + 6 : pointer + 10], "little") - 1
+        section = data[start : start + length]
+        position = _HEADER_BYTES
+        while position + 3 <= len(section) and section[position] != 255:
+            size = int.from_bytes(section[position + 1 : position + 3], "little")
+            yield section[position], section[position + 3 : position + 3 + size]
+            position += 3 + size
+        return

@@ -1,0 +1,48 @@
+"""Philips Sierra XML 1.03, 1.04, 1.04.01 (PageWriter, TraceMaster), decoded by `ecgdatakit`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from model_core.io._kit import age_between, decode, recording_of
+from model_core.io._xml import MAX_BYTES, check_xml, root_name
+from model_core.types import Age, Recording
+
+FORMAT_NAME: str = "Philips Sierra XML"
+SUFFIXES: tuple[str, ...] = (".xml",)
+
+# A recording of 11 s is ten seconds of ECG and a second with a pulse of 1 mV in every lead,
+# unconnected ones too, which breaks the relations of the limb leads.
+ECG_S = 10.0
+WITH_CALIBRATION_S = (10.5, 11.5)
+
+
+def recognises(path: Path, head: bytes) -> bool:  # noqa: ARG001 - the root element tells
+    """Whether the file is a Sierra export."""
+    return root_name(head) == "restingecgdata"
+
+
+def read(path: Path) -> Recording:
+    """Read the rhythm of a Sierra export; see `model_core.io.read_recording`."""
+    from ecgdatakit.parsing.parsers.sierra_xml import SierraXMLParser
+
+    check_xml(path)
+    record, warned = decode(path, FORMAT_NAME, MAX_BYTES, SierraXMLParser().parse)
+    fs = float(record.leads[0].sampling_rate) if record.leads else 0.0
+    duration_s = len(record.leads[0].samples) / fs if fs else 0.0
+    calibrated = WITH_CALIBRATION_S[0] <= duration_s <= WITH_CALIBRATION_S[1]
+    years: int | None = record.patient.age
+    born = record.patient.birth_date
+    return recording_of(
+        path,
+        record,
+        warned,
+        format_name=FORMAT_NAME,
+        fs=fs,
+        rate_source="as stated in the file",
+        age=Age(years) if years and 0 < years <= 120 else age_between(born, record.recording.date),
+        cut_s=ECG_S if calibrated else None,
+        repairs=(f"After {ECG_S:g} s follows the device's calibration pulse: cut off.",)
+        if calibrated
+        else (),
+    )
