@@ -1,6 +1,7 @@
 """Teachers: networks that supervise a student and never ship with it."""
 
 from model_core.teachers.ecg_text import EcgTextEncoder
+from model_core.teachers.echoclip import LICENCE_TERMS, ClipModel, EchoClip, load_echoclip
 from model_core.teachers.image_text import (
     FrozenTeacher,
     ImageTextTeacher,
@@ -10,10 +11,14 @@ from model_core.teachers.image_text import (
 )
 
 __all__ = [
+    "LICENCE_TERMS",
+    "ClipModel",
     "EcgTextEncoder",
+    "EchoClip",
     "FrozenTeacher",
     "ImageTextTeacher",
     "build_vocabulary",
+    "load_echoclip",
     "split_words",
     "study_distribution",
 ]

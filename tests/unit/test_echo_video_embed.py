@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from pathlib import Path
 
 import av
@@ -18,6 +19,7 @@ from training.echo_video import (
     FrameSpec,
     embed_studies,
     file_stem,
+    framewise,
     normalise,
     prepare_frames,
     read_clip,
@@ -93,7 +95,7 @@ def expected_frames(*paths: Path) -> NDArray[np.float64]:
 
 def test_study_is_the_distribution_of_all_its_frames(echo_folder: Path, tmp_path: Path) -> None:
     counts = embed_studies(
-        files_in(echo_folder), TinyTeacher(), tmp_path, teacher="tiny", spec=SPEC
+        files_in(echo_folder), framewise(TinyTeacher(), SPEC), tmp_path, teacher="tiny", spec=SPEC
     )
     cache = read_embeddings(tmp_path)
     assert cache.studies == ("s1", "s2")
@@ -112,7 +114,9 @@ def test_study_is_the_distribution_of_all_its_frames(echo_folder: Path, tmp_path
 
 
 def test_files_left_out_are_listed_with_their_reason(echo_folder: Path, tmp_path: Path) -> None:
-    embed_studies(files_in(echo_folder), TinyTeacher(), tmp_path, teacher="tiny", spec=SPEC)
+    embed_studies(
+        files_in(echo_folder), framewise(TinyTeacher(), SPEC), tmp_path, teacher="tiny", spec=SPEC
+    )
     with (tmp_path / "unused_files.csv").open(newline="") as file:
         rows = {Path(row["path"]).name: row for row in csv.DictReader(file)}
     assert {name: (row["outcome"], row["reason"]) for name, row in rows.items()} == {
@@ -130,7 +134,13 @@ def test_identical_frames_reach_the_floor_of_the_variance(
     def constant(frames: FloatArray) -> FloatArray:
         return np.tile(np.array([[0.6, 0.8]], np.float32), (len(frames), 1))
 
-    embed_studies(files_in(echo_folder / "s2"), constant, tmp_path, teacher="constant", spec=SPEC)
+    embed_studies(
+        files_in(echo_folder / "s2"),
+        framewise(constant, SPEC),
+        tmp_path,
+        teacher="constant",
+        spec=SPEC,
+    )
     cache = read_embeddings(tmp_path)
     np.testing.assert_allclose(cache.mean, [[0.6, 0.8]], atol=1e-6)
     np.testing.assert_allclose(cache.log_var, np.log(1e-8), atol=1e-3)
@@ -152,10 +162,10 @@ def test_killed_run_goes_on_and_ends_as_an_unbroken_one(
             raise KilledError
         return teacher(frames)
 
-    def run(out: Path, embed_frames: object) -> dict[str, int]:
+    def run(out: Path, embed_frames: Callable[[FloatArray], torch.Tensor]) -> dict[str, int]:
         return embed_studies(
             files_in(echo_folder),
-            embed_frames,  # pyright: ignore[reportArgumentType]
+            framewise(embed_frames, SPEC),
             out,
             teacher="tiny",
             spec=SPEC,
@@ -187,7 +197,7 @@ def test_kill_while_a_shard_is_written_doubles_nothing(
 ) -> None:
     paths = files_in(echo_folder)
     unbroken = tmp_path / "unbroken"
-    embed_studies(paths, TinyTeacher(), unbroken, teacher="tiny", spec=SPEC)
+    embed_studies(paths, framewise(TinyTeacher(), SPEC), unbroken, teacher="tiny", spec=SPEC)
 
     for n_steps in range(6):
         out = tmp_path / str(n_steps)
@@ -215,25 +225,27 @@ def test_kill_while_a_shard_is_written_doubles_nothing(
             patch.setattr(Path, "replace", replace)
             patch.setattr(Path, "unlink", unlink)
             try:
-                embed_studies(paths, TinyTeacher(), out, teacher="tiny", spec=SPEC)
+                embed_studies(paths, framewise(TinyTeacher(), SPEC), out, teacher="tiny", spec=SPEC)
             except KilledError:
                 killed = True
             else:
                 killed = False
         assert killed == (n_steps < 5)
         second = TinyTeacher()
-        embed_studies(paths, second, out, teacher="tiny", spec=SPEC)
+        embed_studies(paths, framewise(second, SPEC), out, teacher="tiny", spec=SPEC)
         assert second.calls == 0
         assert stored(out) == stored(unbroken)
 
 
 def test_another_teacher_or_other_frames_are_refused(echo_folder: Path, tmp_path: Path) -> None:
     paths = files_in(echo_folder / "s2")
-    embed_studies(paths, TinyTeacher(), tmp_path, teacher="tiny", spec=SPEC)
+    embed_studies(paths, framewise(TinyTeacher(), SPEC), tmp_path, teacher="tiny", spec=SPEC)
     other = FrameSpec(size=64, mean=SPEC.mean, std=SPEC.std)
     for teacher, spec in (("other", SPEC), ("tiny", other)):
         with pytest.raises(EchoingError, match="another teacher or of other frames"):
-            embed_studies(paths, TinyTeacher(), tmp_path, teacher=teacher, spec=spec)
+            embed_studies(
+                paths, framewise(TinyTeacher(), spec), tmp_path, teacher=teacher, spec=spec
+            )
 
 
 @pytest.mark.parametrize("scale", [2.0, float("nan")])
@@ -244,7 +256,13 @@ def test_vectors_that_are_not_of_unit_length_are_an_error_of_the_teacher(
         return TinyTeacher()(frames) * scale
 
     with pytest.raises(EchoingError, match="length 1"):
-        embed_studies(files_in(echo_folder / "s2"), wrong, tmp_path, teacher="wrong", spec=SPEC)
+        embed_studies(
+            files_in(echo_folder / "s2"),
+            framewise(wrong, SPEC),
+            tmp_path,
+            teacher="wrong",
+            spec=SPEC,
+        )
 
 
 def test_each_file_may_be_a_study_and_frames_are_selected(
@@ -252,14 +270,27 @@ def test_each_file_may_be_a_study_and_frames_are_selected(
 ) -> None:
     spec = FrameSpec(size=32, mean=SPEC.mean, std=SPEC.std, max_frames=5)
     paths = [echo_folder / "s1" / f"1_000{number}.avi" for number in (1, 2)]
-    embed_studies(paths, TinyTeacher(), tmp_path, teacher="tiny", spec=spec, study_of=file_stem)
+    embed_studies(
+        paths,
+        framewise(TinyTeacher(), spec),
+        tmp_path,
+        teacher="tiny",
+        spec=spec,
+        study_of=file_stem,
+    )
     cache = read_embeddings(tmp_path)
     assert cache.studies == ("1_0001", "1_0002")
     assert [len(frames) for frames in cache.frames] == [5, 5]
 
 
 def test_nothing_usable_is_said(echo_folder: Path, tmp_path: Path) -> None:
-    embed_studies(files_in(echo_folder / "s3"), TinyTeacher(), tmp_path, teacher="tiny", spec=SPEC)
+    embed_studies(
+        files_in(echo_folder / "s3"),
+        framewise(TinyTeacher(), SPEC),
+        tmp_path,
+        teacher="tiny",
+        spec=SPEC,
+    )
     with pytest.raises(EchoingError, match="no embedded study"):
         read_embeddings(tmp_path)
 
@@ -267,7 +298,9 @@ def test_nothing_usable_is_said(echo_folder: Path, tmp_path: Path) -> None:
 @pytest.mark.needs_shared
 def test_real_clip_is_embedded(shared: Path, tmp_path: Path) -> None:
     path = shared / "data" / "echo" / "a4c_30frames.dcm"
-    counts = embed_studies([path], TinyTeacher(), tmp_path, teacher="tiny", spec=SPEC)
+    counts = embed_studies(
+        [path], framewise(TinyTeacher(), SPEC), tmp_path, teacher="tiny", spec=SPEC
+    )
     cache = read_embeddings(tmp_path)
     assert counts == {"used": 1}
     assert cache.studies == ("echo",)

@@ -10,13 +10,14 @@ import argparse
 from collections.abc import Callable
 from typing import TypeAlias
 
-from training.commands import cohort_from_archives, curves, ingest, pipeline
+from training.commands import cohort_from_archives, curves, embed_echo, ingest, pipeline
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - argparse names no public type
 
 REGISTER: tuple[Callable[[Commands], None], ...] = (
     pipeline.register,
     ingest.register,
+    embed_echo.register,
     cohort_from_archives.register,
     curves.register,
 )

@@ -13,8 +13,13 @@ from training.echo_video.embed import (
     embed_studies,
     file_stem,
     folder_name,
+    framewise,
+    in_part,
+    part_folder,
     read_embeddings,
+    settings_of,
 )
+from training.echo_video.folder import echo_files
 from training.echo_video.frames import (
     ECHOCLIP_FRAMES,
     FrameSpec,
@@ -22,6 +27,7 @@ from training.echo_video.frames import (
     prepare_frames,
     resize_area,
 )
+from training.echo_video.own_teacher import OwnTeacher, beat_frames, load_teacher_folder
 from training.echo_video.read import read_clip
 from training.echo_video.sector import clean
 
@@ -34,14 +40,22 @@ __all__ = [
     "EchoFileError",
     "FrameSpec",
     "NotAClipError",
+    "OwnTeacher",
     "ReadLimits",
+    "beat_frames",
     "clean",
+    "echo_files",
     "embed_studies",
     "file_stem",
     "folder_name",
+    "framewise",
+    "in_part",
+    "load_teacher_folder",
     "normalise",
+    "part_folder",
     "prepare_frames",
     "read_clip",
     "read_embeddings",
     "resize_area",
+    "settings_of",
 ]

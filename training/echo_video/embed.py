@@ -30,13 +30,15 @@ from numpy.typing import NDArray
 from model_core.errors import EchoingError
 from model_core.teachers import study_distribution
 from training.checkpoint import load_json, save_json, write_atomic
-from training.echo_video.clip import LIMITS, EchoFileError, NotAClipError, ReadLimits
+from training.echo_video.clip import LIMITS, EchoFileError, Grey, NotAClipError, ReadLimits
 from training.echo_video.frames import ECHOCLIP_FRAMES, FrameSpec, normalise, prepare_frames
 from training.echo_video.read import read_clip
 from training.progress import Progress
 
 FloatArray = NDArray[np.float32]
 EmbedFrames = Callable[[FloatArray], "NDArray[np.floating] | torch.Tensor"]
+# From (T, size, size) cleaned frames and their times, s, to (frames, D) unit vectors.
+EmbedClip = Callable[[Grey, "NDArray[np.float64] | None"], "NDArray[np.floating] | torch.Tensor"]
 
 # One is raised when what is stored, or how frames are cleaned, changes.
 _CACHE_VERSION = 1
@@ -54,9 +56,35 @@ def file_stem(path: Path) -> str:
     return path.stem
 
 
+def framewise(embed_frames: EmbedFrames, spec: FrameSpec) -> EmbedClip:
+    """Embed each frame of a clip by itself, as EchoCLIP does.
+
+    Parameters
+    ----------
+    embed_frames
+        (n, 3, size, size) float32, normalised, n at most 64, to (n, D) unit vectors.
+    spec
+        How frames are normalised.
+    """
+
+    def embed_clip(grey: Grey, times_s: NDArray[np.float64] | None) -> FloatArray:
+        del times_s
+        starts = range(0, len(grey), _FRAMES_AT_ONCE)
+        batches = [normalise(grey[start : start + _FRAMES_AT_ONCE], spec) for start in starts]
+        return np.concatenate([_array(embed_frames(batch)) for batch in batches])
+
+    return embed_clip
+
+
+def _array(embedded: NDArray[np.floating] | torch.Tensor) -> FloatArray:
+    if isinstance(embedded, torch.Tensor):
+        embedded = embedded.detach().cpu().float().numpy()
+    return np.asarray(embedded, np.float32)
+
+
 def embed_studies(
     paths: Iterable[Path],
-    embed_frames: EmbedFrames,
+    embed_clip: EmbedClip,
     out: Path,
     *,
     teacher: str,
@@ -78,8 +106,8 @@ def embed_studies(
     ----------
     paths
         Echo files.
-    embed_frames
-        Frozen teacher: (n, 3, size, size) float32 to (n, D) unit vectors, array or tensor.
+    embed_clip
+        Frozen teacher, from a clip to one unit vector a frame; see `framewise`.
     out
         Folder of the cache.
     teacher
@@ -112,7 +140,7 @@ def embed_studies(
     missing = sorted(files_of.keys() - finished)
     progress = Progress("Echo studies", len(files_of), len(files_of) - len(missing))
     for study in missing:
-        frames, files = _embed_study(sorted(files_of[study]), embed_frames, spec, limits)
+        frames, files = _embed_study(sorted(files_of[study]), embed_clip, spec, limits)
         _save_study(out, study, frames, files)
         _pack(out, studies_per_shard)
         progress.step()
@@ -121,7 +149,7 @@ def embed_studies(
 
 
 def _embed_study(
-    paths: Sequence[Path], embed_frames: EmbedFrames, spec: FrameSpec, limits: ReadLimits
+    paths: Sequence[Path], embed_clip: EmbedClip, spec: FrameSpec, limits: ReadLimits
 ) -> tuple[FloatArray, list[dict[str, Any]]]:
     """Embed the clips of a study: (frames, D), and what became of each file."""
     embedded: list[FloatArray] = []
@@ -135,29 +163,22 @@ def _embed_study(
             outcome = "skipped" if isinstance(error, NotAClipError) else "bad"
             files.append({**entry, "outcome": outcome, "reason": error.code, "text": str(error)})
             continue
-        embedded.append(_embed_clip(grey, embed_frames, spec))
-        entry |= {"outcome": "used", "n_frames": len(grey), "text": clip.note}
+        embedded.append(_unit_vectors(embed_clip(grey, clip.times_s)))
+        entry |= {"outcome": "used", "n_frames": len(embedded[-1]), "text": clip.note}
         if clip.times_s is not None:
             entry["duration_s"] = float(clip.times_s[-1])
         files.append(entry)
     return np.concatenate(embedded) if embedded else np.empty((0, 0), np.float32), files
 
 
-def _embed_clip(grey: NDArray[np.uint8], embed_frames: EmbedFrames, spec: FrameSpec) -> FloatArray:
-    parts: list[FloatArray] = []
-    for start in range(0, len(grey), _FRAMES_AT_ONCE):
-        batch = normalise(grey[start : start + _FRAMES_AT_ONCE], spec)
-        part = embed_frames(batch)
-        if isinstance(part, torch.Tensor):
-            part = part.detach().cpu().float().numpy()
-        parts.append(np.asarray(part, np.float32))
-        norms = np.linalg.norm(parts[-1], axis=-1)
-        if norms.shape != (len(batch),) or not (np.abs(norms - 1) < _UNIT_TOLERANCE).all():
-            raise EchoingError(
-                "The teacher must give one vector of length 1 for each frame.",
-                code="bad_embedding",
-            )
-    return np.concatenate(parts)
+def _unit_vectors(embedded: NDArray[np.floating] | torch.Tensor) -> FloatArray:
+    vectors = _array(embedded)
+    lengths = np.linalg.norm(vectors, axis=-1)
+    if vectors.ndim != 2 or not len(vectors) or not (np.abs(lengths - 1) < _UNIT_TOLERANCE).all():
+        raise EchoingError(
+            "The teacher must give one vector of length 1 for each frame.", code="bad_embedding"
+        )
+    return vectors
 
 
 def _check_settings(out: Path, settings: dict[str, Any]) -> None:
@@ -272,19 +293,76 @@ class EchoEmbeddings:
     frames: tuple[FloatArray, ...]
 
 
-def read_embeddings(out: Path) -> EchoEmbeddings:
-    """Read what `embed_studies` stored.
+def part_folder(out: Path, task: int, of: int) -> Path:
+    """Folder in which one of several tasks embeds its studies."""
+    return out / f"part-{task:05d}-of-{of:05d}"
+
+
+def in_part(study: str, task: int, of: int) -> bool:
+    """Whether a study belongs to a task; the same for ever, whatever else is in the archive."""
+    return int.from_bytes(hashlib.sha256(study.encode()).digest()[:8], "big") % of == task
+
+
+def _folders(out: Path) -> list[Path]:
+    """Folders of a cache: itself, or the parts that several tasks made.
 
     Raises
     ------
     EchoingError
-        If no study has a usable clip.
+        If parts are missing or were made with other settings than the rest.
+    """
+    parts = sorted(out.glob("part-*-of-*"))
+    if not parts:
+        return [out]
+    of = int(parts[0].name.rpartition("-")[2])
+    expected = [part_folder(out, task, of) for task in range(of)]
+    # The list of unused files is what a task writes last.
+    missing = [p for p in expected if not (p / "unused_files.csv").exists()]
+    if missing or parts != expected:
+        raise EchoingError(
+            f"{out} is not finished: {len(missing)} of {of} tasks have not ended"
+            + (
+                f", such as {missing[0].name}."
+                if missing
+                else ", or parts of other tasks lie there."
+            ),
+            code="unfinished_parts",
+        )
+    if len({(part / "settings.json").read_bytes() for part in parts}) != 1:
+        raise EchoingError(
+            f"The parts in {out} hold embeddings of different teachers or frames.",
+            code="other_settings",
+        )
+    return parts
+
+
+def settings_of(out: Path) -> dict[str, Any]:
+    """Teacher and frames that a cache was made with.
+
+    Raises
+    ------
+    EchoingError
+        If the folder is no cache.
+    """
+    path = _folders(out)[0] / "settings.json"
+    if not path.exists():
+        raise EchoingError(f"The folder {out} holds no echo embeddings.", code="no_embeddings")
+    return load_json(path)
+
+
+def read_embeddings(out: Path) -> EchoEmbeddings:
+    """Read what `embed_studies` stored, in one folder or in the parts of several tasks.
+
+    Raises
+    ------
+    EchoingError
+        If no study has a usable clip, or the parts do not belong together.
     """
     studies: list[str] = []
     means: list[FloatArray] = []
     log_vars: list[FloatArray] = []
     frames: list[FloatArray] = []
-    for shard in _shards(out):
+    for shard in (shard for folder in _folders(out) for shard in _shards(folder)):
         entries = [entry for entry in load_json(shard) if entry["n_frames"]]
         if not entries:
             continue
