@@ -323,7 +323,8 @@ def _hold_out(sources: Sequence[_Source]) -> None:
         chosen.add(min(paired, key=draws.__getitem__))
     for source in sources:
         training = source.split == Split.TRAIN
-        source.split[training & np.isin(source.patient, list(chosen))] = Split.HELD_OUT
+        held_out = np.array([who in chosen for who in source.patient], bool)
+        source.split[training & held_out] = Split.HELD_OUT
 
 
 def _drop_copies(sources: Sequence[_Source]) -> None:

@@ -8,6 +8,7 @@ Format: header(5) and signal(5), WFDB Applications Guide, https://physionet.org/
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,8 +114,12 @@ def read_counts(path: Path, start_s: float = 0.0, duration_s: float | None = Non
         gain=gain,
         baseline=tuple(int(signal[4] or signal[6]) for signal in signals),
         fs=fs,
-        lead_names=tuple(canonical_lead_name(signal[9]) for signal in signals),
+        lead_names=tuple(_lead_name(signal[9]) for signal in signals),
     )
+
+
+# Archives repeat a dozen names; a file may hold any text.
+_lead_name = functools.lru_cache(maxsize=256)(canonical_lead_name)
 
 
 def _read_16(
