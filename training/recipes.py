@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 from training.config import (
@@ -97,6 +98,29 @@ def default() -> RunConfig:
     )
 
 
+def archives() -> RunConfig:
+    """Set up a run on a cohort from archives: longer, and sources in equal shares.
+
+    Larger batches and a lower rate than in `default`, for hundreds of thousands of ECGs; not tuned
+    on any archive.
+    """
+    base = default()
+    return dataclasses.replace(
+        base,
+        recipe="archives",
+        distill=dataclasses.replace(
+            base.distill,
+            fit=FitConfig(steps=20_000, steps_per_epoch=1000, batch=256, learning_rate=5e-4),
+            shares={},
+        ),
+        finetune=dataclasses.replace(
+            base.finetune,
+            fit=FitConfig(steps=5000, steps_per_epoch=500, batch=256, learning_rate=3e-4),
+            shares={},
+        ),
+    )
+
+
 RECIPES: dict[str, Callable[[], RunConfig]] = {
-    recipe.__name__: recipe for recipe in (debug, quick, default)
+    recipe.__name__: recipe for recipe in (debug, quick, default, archives)
 }

@@ -47,7 +47,10 @@ def register(commands: Commands) -> None:
     default.set_defaults(run=_run, recipe="default")
     recipe = argparse.ArgumentParser(add_help=False)
     recipe.add_argument(
-        "--recipe", choices=("debug", "quick", "default"), default="default", help="settings"
+        "--recipe",
+        choices=("debug", "quick", "default", "archives"),
+        default="default",
+        help="settings",
     )
     whole = commands.add_parser("run", parents=[shared, recipe], help="all stages of a recipe")
     whole.set_defaults(run=_run)
