@@ -344,3 +344,17 @@ def test_echonext_is_put_on_the_scale_of_recordings_in_mv(
     np.testing.assert_array_equal(
         cohort.outcomes("lvef", np.arange(120, 265))[:, 0], [20 + i % 50 for i in range(145)]
     )
+
+
+def test_the_stages_train_and_calibrate_on_it(run: Path, cohort: Cohort, tmp_path: Path) -> None:
+    for stage in ("teacher", "distill", "finetune", "calibrate"):
+        arguments = [stage, "--recipe", "debug", "--data", str(tmp_path), "--runs", str(run)]
+        assert main([*arguments, "--out", str(tmp_path / "package")]) == 0, stage
+    # As wide as the embeddings of the echoes.
+    assert json.loads((run / "distill/embedding_dim.json").read_text()) == 8
+    calibration = json.loads((run / "calibrate/calibration.json").read_text())
+    (lvef,) = calibration["measures"]
+    rows = cohort.records(Split.CALIBRATION)
+    measured = np.unique(cohort.patient[rows[cohort.n_studies[rows] > 0]])
+    assert (lvef[0], lvef[-1]) == ("lvef", len(measured))
+    assert len(measured) >= 19
