@@ -167,6 +167,7 @@ def _report(path: Path, predictor: Predictor, start_s: float) -> _Report:
         "window_s": None,
         "measures": [],
         "findings": [],
+        "embedding_variance": None,
         "segment_variance": None,
         "package": _package_report(predictor.package),
     }
@@ -191,6 +192,7 @@ def _package_report(package: ModelPackage) -> _Report:
         "id": package.identity.package_id,
         "demonstration": package.manifest.demonstration,
         "caveat": package.identity.caveat,
+        "licence": package.manifest.licence,
     }
 
 
@@ -240,6 +242,11 @@ def _prediction_report(prediction: Prediction) -> _Report:
             }
             for finding in prediction.findings
         ],
+        "embedding_variance": (
+            None
+            if prediction.embedding_variance is None
+            else _number(prediction.embedding_variance)
+        ),
         "segment_variance": _variance_report(prediction.segment_variance),
     }
 
@@ -285,6 +292,8 @@ def _text(report: _Report) -> str:
         f"  {finding['label']:<12}{100 * finding['probability']:>4.0f} %   probability"
         for finding in report["findings"]
     ]
+    if report["embedding_variance"] is not None:
+        lines.append(f"  Embedding variance {report['embedding_variance']:.2g} (dimensionless)")
     heads = {"caution": "Caution", "refuse": "Reason"}
     lines += [f"  {heads[reason['severity']]}: {reason['message']}" for reason in report["reasons"]]
     # Nothing in a file may move the cursor or turn the writing direction.

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from model_core.errors import EchoingError
-from model_core.nn import MeasureHeads, Student
+from model_core.nn import MeasureHeads, Student, ZeroShotHeads
 from model_core.runtime.manifest import Manifest
 
 OUTPUT_NAMES = ("mean", "log_var", "segment_log_var", "quantiles", "finding_logits")
@@ -30,7 +30,7 @@ _EXPORT_PREFIX = "output_"
 class PackageModel(nn.Module):
     """Student and heads as one network with the outputs that a model package promises."""
 
-    def __init__(self, student: Student, heads: MeasureHeads) -> None:
+    def __init__(self, student: Student, heads: MeasureHeads | ZeroShotHeads) -> None:
         super().__init__()
         self.student = student
         self.heads = heads

@@ -423,15 +423,20 @@ class Prediction:
         The model package it came from.
     window_s
         First and last second of the recording that the model saw.
-    estimates, findings, segment_variance
-        Empty and None when not reportable.
+    estimates, findings
+        Empty when not reportable.
+    embedding_variance
+        Of the recording as the model sees it: mean variance over embedding dimensions,
+        dimensionless. None if the model did not run.
+    segment_variance
+        Where that variance comes from. None if the model did not run.
     reasons
-        Cautions, or the refusals.
+        Cautions, or the refusals. Uncertainty may be shown with a refusal, an estimate never.
 
     Raises
     ------
     ValueError
-        If a refused prediction carries numbers, or a reported one carries none.
+        If a refused prediction carries an estimate, or a reported one carries none.
     """
 
     recording_id: str
@@ -439,13 +444,13 @@ class Prediction:
     window_s: tuple[float, float]
     estimates: tuple[MeasureEstimate, ...] = ()
     findings: tuple[FindingProbability, ...] = ()
+    embedding_variance: float | None = None
     segment_variance: SegmentVariance | None = None
     reasons: tuple[Reason, ...] = ()
 
     def __post_init__(self) -> None:
-        has_numbers = bool(self.estimates or self.findings or self.segment_variance)
-        if (self.state is ResultState.NOT_REPORTABLE) == has_numbers:
-            raise ValueError("a prediction holds either numbers or a reason to withhold them")
+        if (self.state is ResultState.NOT_REPORTABLE) == bool(self.estimates or self.findings):
+            raise ValueError("a prediction holds either estimates or a reason to withhold them")
 
     @property
     def state(self) -> ResultState:

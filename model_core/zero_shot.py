@@ -173,5 +173,84 @@ def prompt_score(similarity: NDArray[np.floating]) -> NDArray[np.floating]:
     return similarity.mean((-2, -1))
 
 
+def nearest_value(
+    distance: NDArray[np.floating], values: NDArray[np.floating] | NDArray[np.integer]
+) -> NDArray[np.floating]:
+    """Value told by a sweep of prompt distributions: `sweep_value` by falling distance.
+
+    Parameters
+    ----------
+    distance
+        (..., prompts), from `sampled_distance`.
+    values
+        (prompts,), the value that each prompt states, in the measure's unit.
+
+    Returns
+    -------
+    NDArray
+        (...), in the unit of `values`.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than five prompts, or `values` does not fit them.
+    """
+    return sweep_value(-distance[..., None, :], values)
+
+
+def match_probability(
+    distance: NDArray[np.floating], scale: float, shift: float
+) -> NDArray[np.floating]:
+    """Probability that two distributions belong together: sigmoid(-scale * distance + shift).
+
+    PCME++ equation 3; scale and shift are learnt in training (both start at 5).
+
+    Parameters
+    ----------
+    distance
+        (...), from `sampled_distance`.
+    scale, shift
+        Of the trained loss.
+
+    Returns
+    -------
+    NDArray
+        (...), 0 to 1.
+
+    Examples
+    --------
+    >>> match_probability(np.array([1.0]), 5.0, 5.0)
+    array([0.5])
+    """
+    return np.exp(-np.logaddexp(0.0, scale * distance - shift))
+
+
+def pair_difference(
+    positive: NDArray[np.floating], negative: NDArray[np.floating]
+) -> NDArray[np.floating]:
+    """How much nearer the prompts for a finding are than those against it.
+
+    Times the trained scale it is the logit of the finding where exactly one of both sets matches:
+    with prompts of one sentence each, sigmoid(scale * difference) is the share of exp(-scale *
+    distance) that falls to the sentence for it. The shift cancels.
+
+    Parameters
+    ----------
+    positive, negative
+        (..., prompts), from `sampled_distance`; the numbers of prompts may differ.
+
+    Returns
+    -------
+    NDArray
+        (...); positive speaks for the finding.
+
+    Examples
+    --------
+    >>> pair_difference(np.array([[1.0, 2.0]]), np.array([[4.0]]))
+    array([2.5])
+    """
+    return negative.mean(-1) - positive.mean(-1)
+
+
 def _unit(vectors: NDArray[np.floating]) -> NDArray[np.floating]:
     return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)

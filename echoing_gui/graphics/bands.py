@@ -10,7 +10,7 @@ from PySide6.QtGui import QBrush, QColor, QFontMetricsF, QPainter, QPen
 
 from echoing_gui import theme
 from echoing_gui.view_models.sheet import number_text
-from echoing_gui.view_models.texts import LEGEND, LEGEND_SHORT, NOT_COMPUTED
+from echoing_gui.view_models.texts import NOT_COMPUTED
 
 _TEXT_PX = 13.0
 _LINE_PX = 22.0
@@ -35,6 +35,8 @@ class BandTexts:
         Paper speed, gain, filter.
     scale
         Ends of the colour scale of the strips; None without strips.
+    legend, legend_short
+        What the colours mean: in full, and where there is little room.
     """
 
     source: str
@@ -43,6 +45,8 @@ class BandTexts:
     not_to_scale: str
     caption: str
     scale: tuple[float, float] | None
+    legend: str
+    legend_short: str
 
 
 def header_height(pixel_ratio: float) -> int:
@@ -83,7 +87,7 @@ def paint_footer(painter: QPainter, area: QRectF, texts: BandTexts, pixel_ratio:
     painter.setFont(theme.text_font(_TEXT_PX * pixel_ratio, bold=True))
     _paint_text(painter, upper, texts.caption, theme.PAPER_TEXT)
     if texts.scale is not None:
-        _paint_legend(painter, upper.translated(0, line), texts.scale, pixel_ratio)
+        _paint_legend(painter, upper.translated(0, line), texts, texts.scale, pixel_ratio)
 
 
 def _paint_text(painter: QPainter, room: QRectF, text: str, colour: str) -> None:
@@ -110,7 +114,11 @@ def _paint_tag(
 
 
 def _paint_legend(
-    painter: QPainter, row: QRectF, scale: tuple[float, float], pixel_ratio: float
+    painter: QPainter,
+    row: QRectF,
+    texts: BandTexts,
+    scale: tuple[float, float],
+    pixel_ratio: float,
 ) -> None:
     painter.setFont(theme.text_font(11.5 * pixel_ratio))
     metrics = QFontMetricsF(painter.font())
@@ -145,5 +153,6 @@ def _paint_legend(
     x += gap
     room = QRectF(x, row.top(), max(0.0, row.right() - x), row.height())
     # Cut in the middle, the long text could lose its "not".
-    text = LEGEND if metrics.horizontalAdvance(LEGEND) <= room.width() else LEGEND_SHORT
+    fits = metrics.horizontalAdvance(texts.legend) <= room.width()
+    text = texts.legend if fits else texts.legend_short
     _paint_text(painter, room, text, theme.PAPER_MUTED)

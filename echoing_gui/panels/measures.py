@@ -165,6 +165,7 @@ class MeasuresPanel(QWidget):
         self._detail = _label("muted")
         self._caution = _label("caution")
         self._refusal = _label("refusal")
+        self._variance = _label("muted")
         self._package = _label("muted")
         self._banner = _label("banner")
         self._measures = {key: MeasureWidget(key) for key in MEASURES}
@@ -175,7 +176,8 @@ class MeasuresPanel(QWidget):
             top.addWidget(label)
         layout = QVBoxLayout(self)
         rows = (*self._measures.values(), *self._findings.values())
-        for widget in (self._detail, self._refusal, self._caution, *rows, self._package):
+        below = (self._variance, self._package)
+        for widget in (self._detail, self._refusal, self._caution, *rows, *below):
             layout.addWidget(widget)
         for column in (top, layout):
             column.setContentsMargins(0, 0, 0, 0)
@@ -192,6 +194,7 @@ class MeasuresPanel(QWidget):
             (self._detail, view.detail),
             (self._refusal, reasons if view.refused else ""),
             (self._caution, "" if view.refused else reasons),
+            (self._variance, view.variance_line),
             (self._package, view.package_line),
             (self._banner, view.caveat),
         ):

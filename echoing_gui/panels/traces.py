@@ -137,6 +137,7 @@ class EcgView(QWidget):
             window = "   ".join(part for part in parts if part)
             if texts.window_text(sheet, recording):
                 window += f"   {texts.WHOLE_RECORDING_HINT}"
+        legend, legend_short = texts.legend_texts(sheet)
         return bands.BandTexts(
             source=texts.source_line(recording) if recording else "",
             window=window,
@@ -144,6 +145,8 @@ class EcgView(QWidget):
             not_to_scale=texts.not_to_scale(self._state),
             caption=texts.caption(self._state),
             scale=sheet.scale if sheet else None,
+            legend=legend,
+            legend_short=legend_short,
         )
 
     def paint(self, device: QPaintDevice) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from echoing_gui.state import AppState, Stage
+from echoing_gui.view_models.sheet import number_text
 from echoing_gui.view_models.texts import acquired_text, source_line
 from model_core.measures import FINDINGS, MEASURES
 from model_core.types import (
@@ -71,6 +72,8 @@ class ResultView:
         Sentences: cautions or refusals.
     refused
         The result is not reportable.
+    variance_line
+        How uncertain the model is of the whole recording; empty where it did not run.
     package_line
         Name and version of the model package.
     caveat
@@ -84,6 +87,7 @@ class ResultView:
     findings: tuple[FindingRow, ...] = ()
     reasons: tuple[str, ...] = ()
     refused: bool = False
+    variance_line: str = ""
     package_line: str = ""
     caveat: str = RESEARCH_ONLY
 
@@ -141,6 +145,20 @@ def finding_row(finding: FindingProbability) -> FindingRow:
     )
 
 
+def variance_line(variance: float) -> str:
+    """Write the embedding variance of a recording.
+
+    Examples
+    --------
+    >>> variance_line(0.00412)
+    'Embedding variance 0.0041 (dimensionless): the higher, the less the model can tell.'
+    """
+    return (
+        f"Embedding variance {number_text(variance)} (dimensionless): "
+        "the higher, the less the model can tell."
+    )
+
+
 def result_view(state: AppState) -> ResultView:
     """Make the result panel; numbers only beside the recording that they belong to."""
     package = state.package
@@ -172,6 +190,8 @@ def result_view(state: AppState) -> ResultView:
             return replace(base, headline="Loading the model package")
         return replace(base, detail="Choose Predict again to run the model.")
     reasons = tuple(reason.message for reason in prediction.reasons)
+    if prediction.embedding_variance is not None:
+        base = replace(base, variance_line=variance_line(prediction.embedding_variance))
     if prediction.state is ResultState.NOT_REPORTABLE:
         return replace(
             base,

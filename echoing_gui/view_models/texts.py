@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from echoing_gui.state import AppState, Stage
-from echoing_gui.view_models.sheet import Sheet
+from echoing_gui.view_models.sheet import WHOLE_ROW, Sheet
 from model_core.types import Recording, ResultState
 
 SIMULATED = "SIMULATED ECG"
@@ -12,6 +12,12 @@ LEGEND = (
     "not where disease is"
 )
 LEGEND_SHORT = "unstable estimate, not disease"
+# One row for all leads: the published student's tokens, each of which sees 995 of 1000 samples.
+WHOLE_ROW_LEGEND = (
+    "Token variance (dimensionless, log scale): where the estimate is unstable, not where disease "
+    "is; each token sees all leads and nearly all of the 10 s"
+)
+WHOLE_ROW_LEGEND_SHORT = "token variance, each sees nearly all; not disease"
 NOT_COMPUTED = "not computed"
 WHOLE_RECORDING_HINT = "Layout 12x1 shows the whole recording."
 
@@ -65,6 +71,13 @@ def source_line(recording: Recording) -> str:
 def acquired_text(recording: Recording) -> str:
     """Acquisition time without the ISO 8601 separator; empty if the file names none."""
     return recording.metadata.acquired_at.replace("T", " ").removesuffix("+00:00")
+
+
+def legend_texts(sheet: Sheet | None) -> tuple[str, str]:
+    """Say what the colours of the strips mean: in full, and in short where there is little room."""
+    if sheet is not None and any(strip.lead == WHOLE_ROW for strip in sheet.strips):
+        return WHOLE_ROW_LEGEND, WHOLE_ROW_LEGEND_SHORT
+    return LEGEND, LEGEND_SHORT
 
 
 def window_text(sheet: Sheet, recording: Recording) -> str:

@@ -5,6 +5,7 @@ from model_core.nn.heads import HeadOutput, MeasureHeads
 from model_core.nn.lead_token import LeadTokenStudent, lead_token
 from model_core.nn.registry import create_student, list_students, register_student
 from model_core.nn.student import Student, StudentOutput
+from model_core.nn.zero_shot_heads import ZeroShotHeads
 
 __all__ = [
     "HeadOutput",
@@ -12,6 +13,7 @@ __all__ = [
     "MeasureHeads",
     "Student",
     "StudentOutput",
+    "ZeroShotHeads",
     "create_student",
     "lead_token",
     "list_students",

@@ -268,6 +268,34 @@ class PublishedStudent(Student):
         return StudentOutput(embedding.mean, embedding.log_var, segments[:, None])
 
 
+def token_edges_s(n_samples: int = 1000, fs: float = 100.0) -> tuple[float, ...]:
+    """Where in time the cells of the map lie, one a token.
+
+    Every convolution is padded alike on both sides, so token k is centred on sample 16 k, and its
+    cell reaches half a token to either side: the first is half as long as the others, and the last
+    ends with the input.
+
+    Parameters
+    ----------
+    n_samples, fs
+        Length of the input, and its sampling frequency in Hz.
+
+    Returns
+    -------
+    tuple of float
+        One more than there are tokens, s.
+
+    Examples
+    --------
+    >>> edges_s = token_edges_s()
+    >>> edges_s[:3], edges_s[-2:], len(edges_s)
+    ((0.0, 0.08, 0.24), (9.84, 10.0), 64)
+    """
+    n_tokens = math.ceil(n_samples / TOKEN_SAMPLES)
+    inner = (TOKEN_SAMPLES * token - TOKEN_SAMPLES // 2 for token in range(1, n_tokens))
+    return (0.0, *(sample / fs for sample in inner), n_samples / fs)
+
+
 @register_student
 def published(geometry: EcgGeometry = RELEASED_ECG) -> PublishedStudent:
     """Build the published student with fresh weights."""

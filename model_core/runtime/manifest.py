@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import types
 import typing
@@ -32,7 +33,8 @@ class MeasureOutput:
     log_space
         The network's output for this measure is the natural logarithm of the value.
     n_calibration
-        Patients on which `widening` was found.
+        Patients on which `widening` was found. 0: on none, so no interval can be given and the
+        measure is withheld.
     """
 
     key: str
@@ -42,13 +44,16 @@ class MeasureOutput:
     n_calibration: int
 
     def __post_init__(self) -> None:
-        if self.key not in MEASURES or not 0 < self.level < 1:
+        if self.key not in MEASURES or not 0 < self.level < 1 or self.n_calibration < 0:
             raise ValueError(f"not a measure output: {self.key!r} at level {self.level}")
 
 
 @dataclass(frozen=True, slots=True)
 class FindingOutput:
-    """One finding that the student gives a probability for: sigmoid(slope * logit + offset)."""
+    """One finding that the student gives a probability for: sigmoid(slope * logit + offset).
+
+    Found on `n_calibration` patients; with 0 the finding is withheld.
+    """
 
     key: str
     slope: float
@@ -56,8 +61,8 @@ class FindingOutput:
     n_calibration: int
 
     def __post_init__(self) -> None:
-        if self.key not in FINDINGS:
-            raise ValueError(f"unknown finding {self.key!r}")
+        if self.key not in FINDINGS or self.n_calibration < 0:
+            raise ValueError(f"not a finding output: {self.key!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +78,25 @@ class SegmentOutput:
     scale
         Fixed ends of the colour scale (variance, dimensionless): the 5th and 99th percentile
         over the calibration fold.
+    edges_s
+        Where the segments begin and the last one ends, seconds from the start of the input;
+        empty where all are equally long.
     """
 
     lead_names: tuple[str, ...]
     n_segments: int
     scale: tuple[float, float]
+    edges_s: tuple[float, ...] = dataclasses.field(default=(), metadata={"optional": True})
 
     def __post_init__(self) -> None:
         if not self.lead_names or self.n_segments < 1 or not 0 < self.scale[0] < self.scale[1]:
             raise ValueError("not a segment variance map")
+        if self.edges_s and (
+            len(self.edges_s) != self.n_segments + 1
+            or self.edges_s[0] < 0
+            or any(late <= early for early, late in itertools.pairwise(self.edges_s))
+        ):
+            raise ValueError("the segments are not one after the other")
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,10 +223,14 @@ def _build(kind: Any, value: Any, where: str) -> Any:  # noqa: ANN401 - JSON and
             raise ValueError(f"{where} must be an object")
         given = typing.cast("dict[str, Any]", value)
         hints = typing.get_type_hints(kind)
-        if set(given) != set(hints):
-            odd = ", ".join(sorted(set(given) ^ set(hints)))
+        optional = {
+            field.name for field in dataclasses.fields(kind) if field.metadata.get("optional")
+        }
+        needed = set(hints) - optional
+        if not needed <= set(given) <= set(hints):
+            odd = ", ".join(sorted((needed - set(given)) | (set(given) - set(hints))))
             raise ValueError(f"{where} has missing or unknown entries: {odd}")
-        built = {key: _build(hints[key], given[key], f"{where}.{key}") for key in hints}
+        built = {key: _build(hints[key], given[key], f"{where}.{key}") for key in given}
         return typing.cast("Any", kind)(**built)
     origin = typing.get_origin(kind)
     arguments = typing.get_args(kind)

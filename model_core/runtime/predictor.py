@@ -18,7 +18,7 @@ from model_core.errors import (
     PackageError,
     PreprocessError,
 )
-from model_core.measures import MEASURES
+from model_core.measures import FINDINGS, MEASURES
 from model_core.preprocess import prepare
 from model_core.quality import assess
 from model_core.runtime.manifest import Manifest
@@ -198,24 +198,21 @@ class Predictor:
         fault = _implausible(outputs, manifest)
         if fault:
             return refused(Reason("output_implausible", Severity.REFUSE, fault))
+        log_var = outputs["log_var"][0].astype(np.float64)
         return Prediction(
             recording_id=recording.recording_id,
             package=self.package.identity,
             window_s=window_s,
             estimates=_estimates(outputs, manifest),
             findings=_findings(outputs, manifest),
+            embedding_variance=float(np.exp(log_var).mean()),
             segment_variance=SegmentVariance(
                 variance=np.exp(outputs["segment_log_var"][0]),
                 lead_names=manifest.segments.lead_names,
-                edges_s=np.linspace(
-                    first_s,
-                    first_s + manifest.input.duration_s,
-                    manifest.segments.n_segments + 1,
-                    dtype=np.float32,
-                ),
+                edges_s=_edges_s(first_s, manifest),
                 scale=manifest.segments.scale,
             ),
-            reasons=quality.reasons,
+            reasons=_withheld(manifest) + quality.reasons,
         )
 
     def _run(self, ecg: FloatArray, cancel: CancelToken) -> _Outputs:
@@ -272,14 +269,15 @@ def _quantities(outputs: _Outputs, manifest: Manifest) -> list[tuple[float, floa
 
 def _implausible(outputs: _Outputs, manifest: Manifest) -> str:
     """Why the outputs cannot be true, as a sentence; empty if they can."""
-    if (
-        not all(np.isfinite(values).all() for values in outputs.values())
-        or (np.abs(outputs["segment_log_var"]) > LARGEST_LOG_VAR).any()
+    if not all(np.isfinite(values).all() for values in outputs.values()) or any(
+        (np.abs(outputs[name]) > LARGEST_LOG_VAR).any() for name in ("log_var", "segment_log_var")
     ):
         return "The model gave no number."
     quantities = _quantities(outputs, manifest)
     values: dict[str, float] = {}
     for measure, (low, value, high) in zip(manifest.measures, quantities, strict=True):
+        if not measure.n_calibration:
+            continue
         known = MEASURES[measure.key]
         if not (known.plausible[0] <= value <= known.plausible[1] and low <= value <= high):
             return f"The estimate of {known.label} is outside what a heart can have."
@@ -299,6 +297,8 @@ def _estimates(outputs: _Outputs, manifest: Manifest) -> tuple[MeasureEstimate, 
     estimates: list[MeasureEstimate] = []
     quantities = _quantities(outputs, manifest)
     for measure, (low, value, high) in zip(manifest.measures, quantities, strict=True):
+        if not measure.n_calibration:
+            continue
         lowest, highest = MEASURES[measure.key].plausible
         interval = PredictionInterval(max(low, lowest), min(high, highest), measure.level)
         estimates.append(MeasureEstimate(measure.key, value, interval))
@@ -309,4 +309,24 @@ def _findings(outputs: _Outputs, manifest: Manifest) -> tuple[FindingProbability
     return tuple(
         FindingProbability(finding.key, float(apply_platt(logit, finding.slope, finding.offset)))
         for finding, logit in zip(manifest.findings, outputs["finding_logits"][0], strict=True)
+        if finding.n_calibration
     )
+
+
+def _edges_s(first_s: float, manifest: Manifest) -> FloatArray:
+    equal = np.linspace(0, manifest.input.duration_s, manifest.segments.n_segments + 1)
+    return (first_s + np.array(manifest.segments.edges_s or equal)).astype(np.float32)
+
+
+def _withheld(manifest: Manifest) -> tuple[Reason, ...]:
+    """Say which results lack a calibration; a refusal if all of them do."""
+    measures = [MEASURES[each.key].label for each in manifest.measures if not each.n_calibration]
+    findings = [FINDINGS[each.key].label for each in manifest.findings if not each.n_calibration]
+    labels = [*measures, *(f"the probability of {label}" for label in findings)]
+    if not labels:
+        return ()
+    nothing_left = len(labels) == len(manifest.measures) + len(manifest.findings)
+    severity = Severity.REFUSE if nothing_left else Severity.CAUTION
+    listed = " and ".join(filter(None, (", ".join(labels[:-1]), labels[-1])))
+    message = f"Withheld, because this model package is not calibrated for it: {listed}."
+    return (Reason("not_calibrated", severity, message),)

@@ -47,6 +47,12 @@ def test_round_trip() -> None:
         (lambda m: m["segments"].update(scale=[1.0, 0.1]), "bad_manifest"),
         (lambda m: m["segments"].update(scale=[0.1]), "bad_manifest"),
         (lambda m: m["segments"].update(n_segments=0), "bad_manifest"),
+        (lambda m: m["segments"].update(edges_s=[0.0, 10.0]), "bad_manifest"),
+        (lambda m: m["segments"].update(edges_s=[-0.5, *range(1, 21)]), "bad_manifest"),
+        (lambda m: m["segments"].update(edges_s=[0.0, 2.0, 1.0, *range(3, 21)]), "bad_manifest"),
+        (lambda m: m["measures"][0].update(n_calibration=-1), "bad_manifest"),
+        (lambda m: m["findings"][0].update(n_calibration=-1), "bad_manifest"),
+        (lambda m: m["input"].pop("band_hz"), "bad_manifest"),
         (lambda m: m["input"].update(fs=-100.0), "bad_manifest"),
         (lambda m: m["input"].update(band_hz=[40.0, 0.5]), "bad_manifest"),
         (lambda m: m.update(input=None), "bad_manifest"),
@@ -64,6 +70,12 @@ def test_wrong_manifests(change: Change, code: str) -> None:
 def test_texts_that_are_no_manifest(text: str) -> None:
     with pytest.raises(PackageError):
         Manifest.from_json(text)
+
+
+def test_segments_without_borders_are_equally_long() -> None:
+    values = json.loads(manifest().to_json())
+    del values["segments"]["edges_s"]
+    assert Manifest.from_json(json.dumps(values)) == manifest()
 
 
 def test_whole_numbers_count_as_numbers() -> None:

@@ -18,7 +18,7 @@ import pytest
 from model_core.errors import Cancelled, CancelToken, InferenceError, PackageError
 from model_core.leads import STANDARD_LEADS
 from model_core.preprocess import PreprocessSpec, prepare
-from model_core.runtime.manifest import MeasureOutput
+from model_core.runtime.manifest import FindingOutput, MeasureOutput, SegmentOutput
 from model_core.runtime.package import ModelPackage, load_package
 from model_core.runtime.predictor import Predictor
 from model_core.types import Recording, ResultState, Severity
@@ -80,6 +80,60 @@ def test_segment_variance_is_that_of_the_prepared_input(predictor: Predictor) ->
     assert cells.lead_names == STANDARD_LEADS
     np.testing.assert_allclose(cells.edges_s, np.linspace(0, 10, N_SEGMENTS + 1))
     assert cells.scale == (0.001, 1.0)
+
+
+def test_embedding_variance_is_the_mean_over_dimensions(predictor: Predictor) -> None:
+    ecg = synthetic_ecg()
+    power = (prepare(ecg, PreprocessSpec())[0].astype(np.float64) ** 2).mean(axis=-1)
+    found = predictor.predict(ecg).embedding_variance
+    assert found == pytest.approx((power + 1e-6).mean(), rel=1e-5)
+
+
+UNCALIBRATED = (
+    MeasureOutput("lvef", 0.9, 0.0, log_space=False, n_calibration=0),
+    MeasureOutput("lvedv", 0.9, 0.0, log_space=True, n_calibration=0),
+    MeasureOutput("lvesv", 0.9, 0.0, log_space=True, n_calibration=0),
+)
+
+
+def test_without_calibration_no_estimate_is_given_but_the_variance_is(tmp_path: Path) -> None:
+    finding = (FindingOutput("lvef_below_40", 1.0, 0.0, n_calibration=0),)
+    # What is never shown cannot be implausible: an LVEF of 500 %.
+    constants = {"quantiles": ((500.0, 500.0, 500.0), *QUANTILES[1:])}
+    predictor = predictor_of(tmp_path, graph=constants, measures=UNCALIBRATED, findings=finding)
+    prediction = predictor.predict(synthetic_ecg())
+    assert prediction.state is ResultState.NOT_REPORTABLE
+    assert not prediction.estimates
+    assert not prediction.findings
+    (reason,) = prediction.reasons
+    assert (reason.code, reason.severity) == ("not_calibrated", Severity.REFUSE)
+    assert reason.message == (
+        "Withheld, because this model package is not calibrated for it: "
+        "LVEF, LVEDV, LVESV and the probability of LVEF < 40 %."
+    )
+    assert prediction.embedding_variance is not None
+    assert prediction.segment_variance is not None
+
+
+def test_what_lacks_a_calibration_is_withheld_beside_the_rest(tmp_path: Path) -> None:
+    measures = (MeasureOutput("lvef", 0.9, 2.0, log_space=False, n_calibration=30),)
+    predictor = predictor_of(tmp_path, measures=(*measures, *UNCALIBRATED[1:]))
+    prediction = predictor.predict(synthetic_ecg())
+    assert prediction.state is ResultState.REPORTED_WITH_CAUTION
+    assert [estimate.key for estimate in prediction.estimates] == ["lvef"]
+    assert [finding.key for finding in prediction.findings] == ["lvef_below_40"]
+    (reason,) = prediction.reasons
+    assert (reason.code, reason.severity) == ("not_calibrated", Severity.CAUTION)
+    assert reason.message.endswith(": LVEDV and LVESV.")
+
+
+def test_segments_lie_where_the_manifest_says(tmp_path: Path) -> None:
+    edges_s = (0.0, *(0.25 + 0.5 * k for k in range(N_SEGMENTS - 1)), 10.0)
+    segments = SegmentOutput(STANDARD_LEADS, N_SEGMENTS, (0.001, 1.0), edges_s)
+    predictor = predictor_of(tmp_path, segments=segments)
+    cells = predictor.predict(synthetic_ecg(duration_s=20.0), start_s=4.0).segment_variance
+    assert cells is not None
+    np.testing.assert_allclose(cells.edges_s, 4 + np.array(edges_s), rtol=1e-6)
 
 
 def test_a_later_window(predictor: Predictor) -> None:

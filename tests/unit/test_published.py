@@ -21,6 +21,7 @@ from model_core.nn.published import (
     ecg_geometry,
     published_ecg_encoder,
     rank_encoding,
+    token_edges_s,
 )
 from model_core.nn.published_text import PublishedTextEncoder, TextGeometry, text_geometry
 from training.published import (
@@ -436,3 +437,21 @@ def test_a_scaler_is_no_weights_file_and_the_other_way_round(tmp_path: Path, sha
         read_state_dict(weights)
     with pytest.raises(EchoingError):
         read_scaler(scaler)
+
+
+def test_cells_lie_around_the_samples_that_their_tokens_are_centred_on():
+    # With equal weights everywhere a token sees most what lies at the centre of its field.
+    with torch.no_grad():
+        encoder = PublishedEcgEncoder(EcgGeometry(1, 1, (1,) * 4, (1,) * 4, HeadGeometry(1, 1)))
+        for name, values in encoder.named_parameters():
+            if "conv" in name or "shortcut.0" in name:
+                values.fill_(1.0)
+    ecg = torch.zeros(1, 1, 1000).requires_grad_()
+    signal = encoder.eval().stages(encoder.stem_norm(encoder.stem_conv(ecg + 1)).relu())
+    edges_s = np.array(token_edges_s())
+    assert len(edges_s) == signal.shape[2] + 1
+    for token in (15, 20, 31, 40, 47):  # away from the ends, where padding leaves one side out
+        (weight,) = torch.autograd.grad(signal[0, 0, token], ecg, retain_graph=True)
+        samples = np.flatnonzero(weight[0, 0].numpy() == weight.max().item())
+        centre_s = samples.mean() / 100
+        assert centre_s == pytest.approx(edges_s[token : token + 2].mean(), abs=0.011)

@@ -113,6 +113,8 @@ def test_the_three_states() -> None:
     cautious = predicted(estimates=(ESTIMATE,), reasons=(CAUTION,))
     assert cautious.state is ResultState.REPORTED_WITH_CAUTION
     assert predicted(reasons=(REFUSAL,)).state is ResultState.NOT_REPORTABLE
+    uncertainty = predicted(embedding_variance=0.1, reasons=(REFUSAL,))
+    assert uncertainty.state is ResultState.NOT_REPORTABLE
 
 
 @pytest.mark.parametrize(
@@ -120,10 +122,11 @@ def test_the_three_states() -> None:
     [
         {"estimates": (ESTIMATE,), "reasons": (REFUSAL,)},
         {"findings": (FindingProbability("lvef_below_40", 0.1),), "reasons": (REFUSAL,)},
+        {"embedding_variance": 0.1, "reasons": (CAUTION,)},
         {"reasons": (CAUTION,)},
         {},
     ],
 )
 def test_there_is_no_fourth_state(parts: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="either numbers or a reason"):
+    with pytest.raises(ValueError, match="either estimates or a reason"):
         Prediction("ab", PACKAGE, (0.0, 10.0), **parts)

@@ -25,6 +25,7 @@ from echoing_gui.view_models.results import (
 )
 from echoing_gui.view_models.sheet import STRIP_MM, build_sheet, hover_text, lay_out, number_text
 from model_core.leads import STANDARD_LEADS
+from model_core.types import Prediction, Reason, Severity
 from tests.gui_factory import (
     FLAT_LEAD,
     IDENTITY,
@@ -223,6 +224,31 @@ def test_result_texts_follow_the_state():
     assert view.reasons == (FLAT_LEAD.message,)
     assert not view.measures
     assert not view.findings
+
+
+def test_what_is_withheld_still_shows_its_variance_and_map():
+    of = recording()
+    withheld = Reason("not_calibrated", Severity.REFUSE, "Withheld: not calibrated.")
+    shown = Prediction(
+        of.recording_id,
+        IDENTITY,
+        (0.0, 10.0),
+        embedding_variance=0.0421,
+        segment_variance=variance(leads=("all",)),
+        reasons=(withheld,),
+    )
+    state = AppState(recording=of, package=IDENTITY, prediction=shown)
+    view = result_view(state)
+    assert view.refused
+    assert view.reasons == (withheld.message,)
+    assert (view.measures, view.findings) == ((), ())
+    assert "0.042" in view.variance_line
+    sheet = build_sheet(state)
+    assert sheet is not None
+    assert len(sheet.strips) == 1
+    assert "nearly all" in texts.legend_texts(sheet)[0]
+    by_lead = lay_out(of, GRID, variance=variance())
+    assert "Segment variance" in texts.legend_texts(by_lead)[0]
 
 
 def test_the_research_sentence_stands_once_with_any_caveat():

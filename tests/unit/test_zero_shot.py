@@ -5,6 +5,9 @@ import pytest
 
 from model_core.zero_shot import (
     cosine_similarity,
+    match_probability,
+    nearest_value,
+    pair_difference,
     prompt_score,
     sampled_distance,
     soft_sweep_value,
@@ -97,3 +100,30 @@ def test_soft_sweep_goes_from_the_mean_of_the_values_to_the_nearest_prompt():
 def test_soft_sweep_refuses_values_that_do_not_fit():
     with pytest.raises(ValueError, match="do not fit"):
         soft_sweep_value(np.zeros((1, 1, 5)), np.zeros(1), 1.0)
+
+
+def test_value_by_distance_between_distributions_follows_the_closed_form():
+    # One dimension, prompts at 0, 1, ... 9: the ECG lies at 6.2, so 6 and 7 are nearest; where
+    # prompt 6 is vague by 10, it is as far as one at 6.2 + sqrt(10.04) and 5 takes its place.
+    values = 10.0 * np.arange(10)
+    prompt_mean, sharp = np.arange(10.0)[:, None], np.full((10, 1), -40.0)
+    ecg = np.array([[6.2]]), np.zeros((1, 1))
+    assert nearest_value(sampled_distance(*ecg, prompt_mean, sharp), values) == 60
+    vague = sharp.copy()
+    vague[6] = np.log(10.0)
+    assert nearest_value(sampled_distance(*ecg, prompt_mean, vague), values) == 50
+
+
+def test_match_probability_at_known_distances():
+    # -5 d + 5 is 0 at d = 1, log 3 at 1 - log(3) / 5, and d = 0 gives sigmoid(5).
+    distance = np.array([1.0, 1 - np.log(3) / 5, 0.0, 1e6])
+    expected = [0.5, 0.75, 1 / (1 + np.exp(-5)), 0.0]
+    np.testing.assert_allclose(match_probability(distance, 5.0, 5.0), expected, atol=1e-15)
+
+
+def test_pair_difference_is_the_logit_of_one_of_two_sentences():
+    rng = np.random.default_rng(6)
+    for_it, against = rng.uniform(0, 2, size=(2, 20, 1))
+    odds = np.exp(-3 * for_it) / (np.exp(-3 * for_it) + np.exp(-3 * against))
+    found = match_probability(-pair_difference(for_it, against), 3.0, 0.0)
+    np.testing.assert_allclose(found, odds[:, 0])
