@@ -106,3 +106,11 @@ def _text(data: bytes) -> str:
         except (UnicodeDecodeError, LookupError):
             continue
     return data.decode("latin-1")
+
+
+def integers_of(text: str) -> list[int] | None:
+    """Integers separated by commas or blanks; None if anything else is among them."""
+    parts = text.replace(",", " ").split()
+    if not all(re.fullmatch(r"[+-]?\d{1,9}", part) for part in parts):
+        return None
+    return [int(part) for part in parts]

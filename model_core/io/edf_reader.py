@@ -1,0 +1,354 @@
+"""EDF, EDF+ and BDF (Kemp 1992, 2003; BioSemi): the header is judged, then the file is mapped.
+
+Decoded here and not by a library: the samples are plain integers, and the C library would be the
+only native parser of foreign files in the program.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_core.errors import ReadError
+from model_core.io._complete import (
+    MAX_LEADS,
+    NO_CHECKSUM,
+    Stored,
+    check_shape,
+    checked_size,
+    complete,
+    labelled,
+    mv_per_unit,
+    plain,
+)
+from model_core.io._kit import age_between
+from model_core.types import Annotation, ImportReport, Recording, RecordingMetadata
+
+FORMAT_NAME: str = "EDF"
+SUFFIXES: tuple[str, ...] = (".edf", ".bdf", ".rec")
+
+MAX_BYTES = 4_000_000_000
+MAX_ANNOTATIONS = 20_000
+
+_EDF, _BDF = b"0       ", b"\xffBIOSEMI"
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,2})?")
+# Kinds of signal that the EDF+ specification names and that are no ECG
+_OTHER_KINDS = re.compile(
+    r"^(EEG|EOG|EMG|ERG|NC|MEG|MCG|EP|TEMP|RESP|SAO2|SPO2|LIGHT|SOUND|EVENT|STATUS|TRIGGER)\b",
+    re.IGNORECASE,
+)
+_PATIENT = re.compile(r"(\S+) ([FMX]) (\d\d-[A-Z]{3}-\d{4}|X)(?: (\S+))?.*", re.IGNORECASE)
+_ONSET = re.compile(rb"([+-]\d+(?:\.\d*)?)(?:\x15\d+(?:\.\d*)?)?\x14")
+
+
+@dataclass(frozen=True, slots=True)
+class _Signal:
+    """One signal as the header describes it; `start` is its first byte in a data record."""
+
+    label: str
+    unit: str
+    physical: tuple[float, float]
+    digital: tuple[float, float]
+    prefilter: str
+    n_samples: int
+    start: int
+
+    @property
+    def is_annotation(self) -> bool:
+        return self.label in ("EDF Annotations", "BDF Annotations")
+
+    @property
+    def units_per_count(self) -> float:
+        return (self.physical[1] - self.physical[0]) / (self.digital[1] - self.digital[0])
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    sample_bytes: int
+    kind: str
+    patient: str
+    recording: str
+    started: datetime | None
+    n_records: int
+    record_s: float
+    signals: tuple[_Signal, ...]
+
+    @property
+    def n_bytes(self) -> int:
+        return 256 * (len(self.signals) + 1)
+
+    @property
+    def record_bytes(self) -> int:
+        return self.sample_bytes * sum(signal.n_samples for signal in self.signals)
+
+
+def recognises(path: Path, head: bytes) -> bool:
+    """Whether the file begins as EDF or BDF does."""
+    known = head[:8] in (_EDF, _BDF) and len(head) >= 256
+    return known or (path.suffix.lower() in (".edf", ".bdf") and bool(head))
+
+
+def read(path: Path) -> Recording:
+    """Read the ECG leads of an EDF, EDF+ or BDF file; see `model_core.io.read_recording`."""
+    size = checked_size(path, MAX_BYTES)
+    repairs: list[str] = []
+    header = _read_header(path, size, repairs)
+    chosen = _ecg_signals(path, header, repairs)
+    fs = chosen[0].n_samples / header.record_s
+    records = np.memmap(
+        path,
+        dtype=np.uint8,
+        mode="r",
+        offset=header.n_bytes,
+        shape=(header.n_records, header.record_bytes),
+    )
+    check_shape(path, len(chosen), header.n_records * chosen[0].n_samples, fs)
+    notes = _annotations(header, records)
+    starts = _record_starts(path, header, notes, fs)
+    n_per_record = chosen[0].n_samples
+    n_samples = int(starts[-1]) + n_per_record
+    check_shape(path, len(chosen), n_samples, fs)
+    signal_mv = np.full((len(chosen), n_samples), np.nan, dtype=np.float32)
+    for row, signal in enumerate(chosen):
+        factor = mv_per_unit(signal.unit) or 0.0
+        counts = _counts(records, signal, header.sample_bytes)
+        values = (counts - signal.digital[1]) * signal.units_per_count + signal.physical[1]
+        where = (starts[:, None] + np.arange(n_per_record)).ravel()
+        signal_mv[row, where] = (values * factor).ravel()
+    if header.kind.endswith("D"):
+        repairs.append("The recording was interrupted: the breaks are shown as gaps.")
+    origin_s = notes[0][0] if notes else 0.0
+    del records
+    return complete(
+        Stored(
+            signal_mv=signal_mv,
+            fs=fs,
+            lead_names=[signal.label for signal in chosen],
+            report=ImportReport(
+                format_name=header.kind[:4] or ("BDF" if header.sample_bytes == 3 else "EDF"),
+                rate_source="from samples and duration of a data record",
+                gain=_gain(chosen),
+                gain_source="from the physical and digital limits in the file",
+                unit=", ".join(sorted({signal.unit for signal in chosen})),
+                device_filters=tuple(
+                    sorted({plain(s.prefilter, 80) for s in chosen if s.prefilter})
+                ),
+                integrity=NO_CHECKSUM,
+                repairs=tuple(repairs),
+            ),
+            metadata=_metadata(header, notes, origin_s),
+        ),
+        [path],
+        path,
+    )
+
+
+def _refuse(path: Path, why: str, code: str = "bad_header") -> NoReturn:
+    raise ReadError(
+        f"{path.name} cannot be read: {why}.", hint="Export or copy it again.", code=code
+    )
+
+
+def _number(path: Path, text: str, what: str) -> float:
+    match = _NUMBER.fullmatch(text.replace(",", "."))
+    if not match or not math.isfinite(float(match[0])):
+        _refuse(path, f"its header does not state {what}")
+    return float(match[0])
+
+
+def _read_header(path: Path, size: int, repairs: list[str]) -> _Header:
+    with path.open("rb") as file:
+        fixed = file.read(256)
+        n_signals_text = fixed[252:256].decode("latin-1").strip()
+        if fixed[:8] not in (_EDF, _BDF) or not re.fullmatch(r"\d{1,4}", n_signals_text):
+            _refuse(path, "it is no EDF file, or its header is damaged")
+        n_signals = int(n_signals_text)
+        if not 1 <= n_signals <= MAX_LEADS * 4:
+            _refuse(path, f"it states {n_signals} signals", "too_large")
+        block = file.read(256 * n_signals)
+    if len(block) < 256 * n_signals:
+        _refuse(path, "it ends within its header", "size_mismatch")
+
+    def text(first: int, last: int) -> str:
+        return fixed[first:last].decode("latin-1").strip()
+
+    if text(184, 192) != str(256 * (n_signals + 1)):
+        _refuse(path, "the length of its header is wrong")
+    record_s = _number(path, text(244, 252), "how long a data record lasts")
+    declared = _number(path, text(236, 244), "how many data records it holds")
+    sample_bytes = 3 if fixed[:8] == _BDF else 2
+    signals = _signals(path, block, n_signals, sample_bytes)
+    if not 0 < record_s < 1e6 and not all(signal.is_annotation for signal in signals):
+        _refuse(path, "its data records have no duration")
+    kind = text(192, 236)[:5]
+    header = _Header(
+        sample_bytes=sample_bytes,
+        kind=kind if re.fullmatch(r"(EDF|BDF)\+[CD]", kind) else "",
+        patient=text(8, 88),
+        recording=text(88, 168),
+        started=_started(text(168, 176), text(176, 184)),
+        n_records=int(declared),
+        record_s=record_s,
+        signals=signals,
+    )
+    data_bytes = size - header.n_bytes
+    present = data_bytes // header.record_bytes
+    if declared == -1 and present:
+        repairs.append("The recorder did not close the file: the number of records was counted.")
+        header = replace(header, n_records=present)
+    elif declared != present or data_bytes != present * header.record_bytes or not present:
+        _refuse(
+            path,
+            f"it holds {data_bytes} bytes of samples, but its header describes "
+            f"{int(declared) * header.record_bytes}",
+            "size_mismatch",
+        )
+    return header
+
+
+def _signals(path: Path, block: bytes, n: int, sample_bytes: int) -> tuple[_Signal, ...]:
+    """Signal headers: each field for all signals, then the next field."""
+    columns: list[list[str]] = []
+    position = 0
+    for width in (16, 80, 8, 8, 8, 8, 8, 80, 8):
+        fields = (block[position + width * i : position + width * (i + 1)] for i in range(n))
+        columns.append([field.decode("latin-1").strip() for field in fields])
+        position += width * n
+    signals: list[_Signal] = []
+    start = 0
+    for label, _, unit, p_min, p_max, d_min, d_max, prefilter, count in zip(*columns, strict=True):
+        if not re.fullmatch(r"\d{1,7}", count) or int(count) == 0:
+            _refuse(path, f"signal {plain(label, 16)} has no samples in a record")
+        low, high = _number(path, p_min, "physical limits"), _number(path, p_max, "physical limits")
+        digital = _number(path, d_min, "digital limits"), _number(path, d_max, "digital limits")
+        if digital[0] >= digital[1]:
+            _refuse(path, f"the digital limits of signal {plain(label, 16)} are not in order")
+        signal = _Signal(plain(label, 16), unit, (low, high), digital, prefilter, int(count), start)
+        if low == high and not signal.is_annotation:
+            _refuse(path, f"signal {signal.label} has no gain", "gain_missing")
+        signals.append(signal)
+        start += int(count) * sample_bytes
+    return tuple(signals)
+
+
+def _ecg_signals(path: Path, header: _Header, repairs: list[str]) -> list[_Signal]:
+    """Voltages that are not said to be something else, at the rate that most of them share."""
+    candidates = [
+        signal
+        for signal in header.signals
+        if not signal.is_annotation
+        and mv_per_unit(signal.unit) is not None
+        and not _OTHER_KINDS.match(signal.label)
+    ]
+    if not candidates:
+        _refuse(path, "it holds no signal that is an ECG in volts", "no_signal")
+    most = Counter(signal.n_samples for signal in candidates).most_common(1)[0][0]
+    chosen = [signal for signal in candidates if signal.n_samples == most]
+    left_out = [s.label for s in header.signals if s not in chosen and not s.is_annotation]
+    if left_out:
+        repairs.append(f"Left out as other signals or rates: {', '.join(left_out)}.")
+    return chosen
+
+
+def _gain(signals: list[_Signal]) -> str:
+    units = sorted({signal.unit for signal in signals})
+    steps = sorted(signal.units_per_count for signal in signals)
+    low, high = f"{steps[0]:.4g}", f"{steps[-1]:.4g}"
+    if len(units) > 1:
+        return f"of each lead, in {' and '.join(units)}"
+    return f"{low if low == high else f'{low} to {high}'} {units[0]} a count"
+
+
+def _counts(records: NDArray[np.uint8], signal: _Signal, sample_bytes: int) -> NDArray[np.float64]:
+    """Take the digital values of a signal, records x samples."""
+    end = signal.start + signal.n_samples * sample_bytes
+    raw = np.ascontiguousarray(records[:, signal.start : end])
+    if sample_bytes == 2:
+        return raw.view("<i2").astype(np.float64)
+    low, middle, high = (raw[:, byte::3].astype(np.int32) for byte in range(3))
+    return (low | middle << 8 | high.astype(np.int8).astype(np.int32) << 16).astype(np.float64)
+
+
+def _annotations(header: _Header, records: NDArray[np.uint8]) -> list[tuple[float, int, str]]:
+    """Onset in seconds since the start, data record, and text; empty texts are time stamps."""
+    found: list[tuple[float, int, str]] = []
+    for signal in header.signals:
+        if not (header.kind and signal.is_annotation):
+            continue
+        end = signal.start + signal.n_samples * header.sample_bytes
+        for number in range(header.n_records):
+            for entry in records[number, signal.start : end].tobytes().split(b"\0"):
+                match = _ONSET.match(entry)
+                if match and len(found) < MAX_ANNOTATIONS + header.n_records:
+                    texts = entry[match.end() :].split(b"\x14")[:-1] or [b""]
+                    onset = float(match[1])
+                    found += [(onset, number, plain(t.decode("utf-8", "replace"))) for t in texts]
+    return found
+
+
+def _record_starts(
+    path: Path, header: _Header, notes: list[tuple[float, int, str]], fs: float
+) -> NDArray[np.int64]:
+    """First sample of each data record; records follow one another unless marked as EDF+D."""
+    length = round(header.record_s * fs)
+    if not header.kind.endswith("D"):
+        return np.arange(header.n_records, dtype=np.int64) * length
+    onsets: dict[int, float] = {}
+    for onset, number, _ in notes:
+        onsets.setdefault(number, onset)
+    if len(onsets) != header.n_records:
+        _refuse(path, "it does not say when each of its records begins")
+    times_s = [onsets[number] for number in range(header.n_records)]
+    starts = np.array([round((time_s - times_s[0]) * fs) for time_s in times_s], dtype=np.int64)
+    if (np.diff(starts) < length).any():
+        _refuse(path, "its records overlap in time")
+    return starts
+
+
+def _started(date: str, time: str) -> datetime | None:
+    parts = re.fullmatch(r"(\d\d)\.(\d\d)\.(\d\d) (\d\d)\.(\d\d)\.(\d\d)", f"{date} {time}")
+    if not parts:
+        return None
+    day, month, year, hour, minute, second = (int(part) for part in parts.groups())
+    try:
+        # Two digits of the year: 85 to 99 are 1985 to 1999 (EDF+, 2.1.3.2)
+        return datetime(  # noqa: DTZ001 - local time of the recorder, no zone is stated
+            year + (1900 if year >= 85 else 2000), month, day, hour, minute, second
+        )
+    except ValueError:
+        return None
+
+
+def _metadata(
+    header: _Header, notes: list[tuple[float, int, str]], origin_s: float
+) -> RecordingMetadata:
+    person = _PATIENT.fullmatch(header.patient) if header.kind else None
+    born: datetime | None = None
+    facts: list[tuple[str, Any]] = [("Patient field", "" if person else header.patient)]
+    if person:
+        code, _, birth, name = (part if part != "X" else "" for part in person.groups(default=""))
+        facts += [("Identifier", code), ("Name", name.replace("_", " ")), ("Date of birth", birth)]
+        try:
+            born = datetime.strptime(birth.title(), "%d-%b-%Y") if birth else None  # noqa: DTZ007
+        except ValueError:
+            born = None
+    return RecordingMetadata(
+        acquired_at=header.started.isoformat() if header.started else "",
+        age=age_between(born, header.started),
+        sex={"F": "female", "M": "male"}.get(person[2].upper(), "") if person else "",
+        patient=labelled(facts),
+        acquisition=labelled([("Recording field", header.recording)]),
+        annotations=tuple(
+            Annotation(onset - origin_s, text)
+            for onset, _, text in notes[: MAX_ANNOTATIONS + header.n_records]
+            if text
+        ),
+    )

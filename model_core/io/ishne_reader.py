@@ -1,0 +1,163 @@
+"""ISHNE Holter (Badilini 1998): header judged here, samples mapped from the file."""
+
+from __future__ import annotations
+
+import binascii
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+
+from model_core.errors import ReadError
+from model_core.io._complete import Stored, check_shape, checked_size, complete, labelled, plain
+from model_core.io._kit import age_between
+from model_core.types import ImportReport, Recording, RecordingMetadata
+
+FORMAT_NAME: str = "ISHNE Holter"
+SUFFIXES: tuple[str, ...] = (".ecg",)
+
+MAX_BYTES = 4_000_000_000
+
+_MAGIC = b"ISHNE1.0"
+_HEADER_BYTES = 522
+_CHECKED_FROM = 10
+_FAULT = -32768  # a sample that the recorder could not take
+_LEADS = dict(
+    enumerate(
+        (
+            *("unknown", "bipolar", "X", "Y", "Z", "I", "II", "III", "aVR", "aVL", "aVF"),
+            *("V1", "V2", "V3", "V4", "V5", "V6", "ES", "AS", "AI"),
+        )
+    )
+)
+
+
+def recognises(path: Path, head: bytes) -> bool:  # noqa: ARG001 - the first bytes tell
+    """Whether the file begins as an ISHNE recording."""
+    return head[:8] == _MAGIC
+
+
+def read(path: Path) -> Recording:
+    """Read an ISHNE recording; see `model_core.io.read_recording`."""
+    size = checked_size(path, MAX_BYTES)
+    with path.open("rb") as file:
+        header = file.read(_HEADER_BYTES)
+        if len(header) < _HEADER_BYTES:
+            raise _damaged(path, "it ends within its header")
+
+        def number(position: int) -> int:
+            return int.from_bytes(header[position : position + 2], "little", signed=True)
+
+        comment_bytes = int.from_bytes(header[10:14], "little", signed=True)
+        data_start = _HEADER_BYTES + comment_bytes
+        if not 0 <= comment_bytes <= 1_000_000 or data_start >= size:
+            raise _damaged(path, "its header gives a wrong place for the samples")
+        comment = file.read(comment_bytes)
+    n_leads, fs = number(156), float(number(272))
+    n_values, odd = divmod(size - data_start, 2)
+    if not 1 <= n_leads <= 12 or odd or n_values % n_leads:
+        raise _damaged(path, "its samples do not divide among its leads", "size_mismatch")
+    n_samples = n_values // n_leads
+    check_shape(path, n_leads, n_samples, fs)
+    resolutions = np.array([number(206 + 2 * row) for row in range(n_leads)], dtype=np.float64)
+    if (resolutions <= 0).any():
+        raise _damaged(path, "it does not state the gain of every lead", "gain_missing")
+
+    samples = np.memmap(path, dtype="<i2", mode="r", offset=data_start, shape=(n_samples, n_leads))
+    signal_mv = np.empty((n_leads, n_samples), dtype=np.float32)
+    n_faults = 0
+    for row, nv_per_count in enumerate(resolutions):
+        counts = np.asarray(samples[:, row])
+        signal_mv[row] = counts * (nv_per_count * 1e-6)
+        signal_mv[row, counts == _FAULT] = np.nan
+        n_faults += int(np.count_nonzero(counts == _FAULT))
+    del samples
+
+    repairs: list[str] = []
+    if n_faults:
+        repairs.append(f"{n_faults} samples are marked as faults of a lead: shown as gaps.")
+    declared = int.from_bytes(header[14:18], "little", signed=True)
+    # Writers count samples of a lead or of all leads, and some leave a round number.
+    if declared not in (n_samples, n_values):
+        repairs.append(
+            f"The header states {declared} samples and the file holds {n_samples} of each lead: it "
+            "may be incomplete."
+        )
+    born, started = _date(header, 132), _date(header, 138, 150)
+    return complete(
+        Stored(
+            signal_mv=signal_mv,
+            fs=fs,
+            lead_names=_names(header, n_leads),
+            report=ImportReport(
+                format_name=FORMAT_NAME,
+                format_version=str(number(26)),
+                rate_source="as stated in the header",
+                gain=", ".join(f"{value:g} nV a count" for value in sorted(set(resolutions))),
+                gain_source="as stated in the header",
+                unit="nV",
+                integrity=_integrity(path, header[_CHECKED_FROM:] + comment, header[8:10]),
+                repairs=tuple(repairs),
+            ),
+            metadata=RecordingMetadata(
+                acquired_at=started.isoformat() if started else "",
+                age=age_between(born, started),
+                sex={1: "male", 2: "female"}.get(number(128), ""),
+                comments=tuple(line for text in [_text(comment)] for line in [plain(text)] if line),
+                patient=labelled(
+                    (
+                        ("Name", f"{_text(header[68:108])} {_text(header[28:68])}"),
+                        ("Identifier", _text(header[108:128])),
+                        ("Date of birth", born.date().isoformat() if born else ""),
+                    )
+                ),
+                acquisition=labelled([("Recorder", _text(header[232:272]))]),
+            ),
+        ),
+        [path],
+        path,
+    )
+
+
+def _damaged(path: Path, why: str, code: str = "bad_header") -> ReadError:
+    return ReadError(
+        f"{path.name} cannot be read: {why}.", hint="Copy it again from the recorder.", code=code
+    )
+
+
+def _integrity(path: Path, checked: bytes, stored: bytes) -> str:
+    """Compare the header's CRC-CCITT; the standard leaves the order of its bytes open."""
+    if stored == b"\0\0":
+        return "The file holds no checksum: damage would not be noticed."
+    computed = binascii.crc_hqx(checked, 0xFFFF).to_bytes(2, "little")
+    if stored not in (computed, computed[::-1]):
+        raise _damaged(path, "its header does not match its checksum", "checksum_mismatch")
+    return "The header matches its checksum; the samples have none."
+
+
+def _names(header: bytes, n_leads: int) -> list[str]:
+    codes = [
+        int.from_bytes(header[158 + 2 * row : 160 + 2 * row], "little", signed=True)
+        for row in range(n_leads)
+    ]
+    return [
+        _LEADS[code] if code in range(2, 20) else f"Lead {row + 1}"
+        for row, code in enumerate(codes)
+    ]
+
+
+def _date(header: bytes, date_at: int, time_at: int | None = None) -> datetime | None:
+    def triple(position: int) -> tuple[int, int, int]:
+        values = np.frombuffer(header, "<i2", 3, position)
+        return int(values[0]), int(values[1]), int(values[2])
+
+    day, month, year = triple(date_at)
+    clock = (0, 0, 0) if time_at is None else triple(time_at)
+    try:
+        return datetime(year, month, day, *clock)  # noqa: DTZ001 - no zone is stated
+    except ValueError:
+        return None
+
+
+def _text(field: bytes) -> str:
+    return field.split(b"\0")[0].decode("latin-1").strip()

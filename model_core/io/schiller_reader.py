@@ -1,0 +1,133 @@
+"""Schiller SEMA XML (SchillerEDI): rhythm of a resting ECG, samples as text."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import numpy as np
+
+from model_core.errors import ReadError
+from model_core.io._complete import NO_CHECKSUM, Stored, complete, labelled, mv_per_unit, plain
+from model_core.io._xml import integers_of, number_of, parse_xml, root_name, text_of
+from model_core.types import ImportReport, MachineMeasurement, Recording, RecordingMetadata
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+FORMAT_NAME: str = "Schiller SEMA XML"
+SUFFIXES: tuple[str, ...] = (".xml",)
+
+_RHYTHM = ("ECG_RHYTHM", "ECG_RHYTHMS")
+_DEFAULT_UNIT = "uV"
+
+
+def recognises(path: Path, head: bytes) -> bool:  # noqa: ARG001 - the root element tells
+    """Whether the file is a SEMA export."""
+    return root_name(head) == "schilleredi"
+
+
+def read(path: Path) -> Recording:
+    """Read the rhythm of a SEMA export; see `model_core.io.read_recording`."""
+    root = parse_xml(path)
+    rhythms = [
+        block
+        for block in root.iter("wavedata")
+        if text_of(block, "type").upper() in _RHYTHM and block.find("channel") is not None
+    ]
+    if not rhythms:
+        _refuse(path, "it holds no rhythm", "no_rhythm")
+    block = rhythms[0]
+    names, rows = _channels(path, block)
+    resolution = block.find("resolution")
+    stated_unit = "" if resolution is None else _unit(resolution)
+    unit = stated_unit or _DEFAULT_UNIT
+    step = number_of(text_of(resolution, "yres")) or 0.0
+    mv_per_count = step * (mv_per_unit(unit) or 0.0)
+    if not mv_per_count > 0:
+        _refuse(path, "it does not state its resolution in volts", "gain_missing")
+    return complete(
+        Stored(
+            signal_mv=(np.array(rows, dtype=np.float64) * mv_per_count).astype(np.float32),
+            fs=number_of(text_of(resolution, "samplerate")) or 0.0,
+            lead_names=names,
+            report=ImportReport(
+                format_name=FORMAT_NAME,
+                rate_source="as stated for the rhythm",
+                gain=f"{step:g} {unit} a count",
+                gain_source="as stated in the file"
+                if stated_unit
+                else "as stated in the file, its unit by the format's rule",
+                unit=unit,
+                integrity=NO_CHECKSUM,
+                repairs=("The file holds several rhythms: the first one is shown.",)
+                if len(rhythms) > 1
+                else (),
+            ),
+            metadata=_metadata(root),
+        ),
+        [path],
+        path,
+    )
+
+
+def _refuse(path: Path, why: str, code: str) -> NoReturn:
+    raise ReadError(f"{path.name} cannot be read: {why}.", hint="Export it again.", code=code)
+
+
+def _unit(resolution: Element) -> str:
+    step = resolution.find("yres")
+    attribute = "" if step is None else step.get("unit", step.get("units", ""))
+    return plain(attribute or text_of(resolution, "yunit"), 20)
+
+
+def _channels(path: Path, block: Element) -> tuple[list[str], list[list[int]]]:
+    names: list[str] = []
+    rows: list[list[int]] = []
+    for channel in block.findall("channel"):
+        name = plain(text_of(channel, "name"), 20)
+        if text_of(channel, "datastype").upper() != "COMMASEPARATE":
+            _refuse(path, f"lead {name} is stored in a way that is not supported", "unsupported")
+        row = integers_of(text_of(channel, "data"))
+        if row is None:
+            _refuse(path, f"lead {name} holds other than numbers", "damaged")
+        if row:
+            names.append(name)
+            rows.append(row)
+    if len({len(row) for row in rows}) != 1:
+        _refuse(path, "its leads differ in length", "size_mismatch")
+    return names, rows
+
+
+def _metadata(root: Element) -> RecordingMetadata:
+    person, device = root.find(".//patdata"), root.find(".//aquiringdevice")
+    noted = root.find(".//annotation_global")
+    keys = [] if noted is None else [(name.text or "").strip() for name in noted.findall("name")]
+    values = [] if noted is None else [(v.text or "").strip() for v in noted.findall("value")]
+    rate = number_of(dict(zip(keys, values, strict=False)).get("HR", ""))
+    start = root.find(".//startdatetime")
+    when = re.match(
+        r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)",
+        f"{text_of(start, 'date')}T{text_of(start, 'time')}",
+    )
+    sex = text_of(person, "gender").lower()[:1]
+    return RecordingMetadata(
+        acquired_at="{}-{}-{}T{}:{}:{}".format(*when.groups()) if when else "",
+        sex={"f": "female", "m": "male"}.get(sex, ""),
+        patient=labelled(
+            (
+                ("Name", f"{text_of(person, 'lastname')} {text_of(person, 'firstname')}"),
+                ("Identifier", text_of(person, "id")),
+                ("Date of birth", text_of(person, "birthdate")[:8]),
+            )
+        ),
+        acquisition=labelled(
+            (
+                ("Manufacturer", text_of(device, "hardware/vendor")),
+                ("Model", text_of(device, "hardware/model")),
+                ("Software", text_of(device, "software/version")),
+            )
+        ),
+        measurements=(MachineMeasurement("heart_rate", rate, "/min"),) if rate else (),
+    )
