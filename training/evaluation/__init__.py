@@ -6,7 +6,6 @@
 from training.evaluation.student import (
     Comparison,
     TestSet,
-    burst_auroc,
     calibrated,
     compare,
     comparison_metrics,
@@ -18,6 +17,7 @@ from training.evaluation.student import (
     zero_shot_metrics,
     zero_shot_values,
 )
+from training.evaluation.uncertainty import burst_auroc
 
 __all__ = [
     "Comparison",

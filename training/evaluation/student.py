@@ -17,6 +17,7 @@ from training.augment import FS, inject_burst
 from training.batches import LOG_SPACE, Outputs, Standardiser, run_model, target_values
 from training.cohort import Cohort, Split
 from training.evaluation.metrics import Estimated, auroc, bootstrap, spearman
+from training.evaluation.uncertainty import burst_auroc
 from training.run import embed_frames
 from training.simulated_cohort import MEASURE_FIELDS, noise_bank
 from training.simulation import prompts
@@ -238,7 +239,7 @@ def uncertainty_metrics(
     levels = np.broadcast_to(np.array(NOISE_LEVELS), totals.shape)
     noisy, lead, first = inject_burst(test.ecg_mv, rng, rms_mv=BURST_RMS_MV, duration_s=BURST_S)
     cells = run_model(model, standardise, noisy).segment_log_var
-    per_patient = burst_auroc(cells, lead, first, test.ecg_mv.shape[2])
+    per_patient = burst_auroc(cells, lead, first, test.ecg_mv.shape[2], round(BURST_S * FS))
     clean = run_model(model, standardise, test.ecg_mv)
     total = np.exp(clean.log_var).sum(1)
     errors = np.abs(_medians(clean, 0, "lvef")[:, None] - test.outcomes["lvef"]).mean(1)
@@ -268,21 +269,6 @@ def uncertainty_metrics(
 def fresh_noise(n: int, seed: int) -> FloatArray:
     """Noise recordings, (n, 12, samples) in mV, prepared as the ECGs are; none was trained on."""
     return noise_bank(n, np.random.default_rng([seed, 11]))
-
-
-def burst_auroc(
-    cells_brt: FloatArray, lead: NDArray[np.intp], first: NDArray[np.intp], n_samples: int
-) -> NDArray[np.float64]:
-    """AUROC in each ECG of segment variance for the cells that lie half or more in the burst."""
-    n_items, n_rows, n_segments = cells_brt.shape
-    edges = np.linspace(0, n_samples, n_segments + 1)
-    last = first + round(BURST_S * FS)
-    overlap = np.minimum(edges[None, 1:], last[:, None]) - np.maximum(
-        edges[None, :-1], first[:, None]
-    )
-    inside = np.zeros((n_items, n_rows, n_segments), dtype=bool)
-    inside[np.arange(n_items), lead] = overlap >= 0.5 * (edges[1] - edges[0])
-    return np.array([auroc(inside[i], cells_brt[i]) for i in range(n_items)])
 
 
 def zero_shot_values(
