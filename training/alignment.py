@@ -15,7 +15,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from model_core.losses import MatchingLoss, cosine_loss, info_nce, smooth_matches
+from model_core.losses import (
+    MatchingLoss,
+    cosine_loss,
+    info_nce,
+    sampled_distance,
+    smooth_matches,
+    wasserstein_distance,
+)
 from model_core.nn import LeadTokenStudent, Student, StudentOutput
 from model_core.teachers import EcgTextEncoder
 from training.augment import Mixing, mix_rows
@@ -27,6 +34,7 @@ from training.engine import encode, on_device
 # Squared error of a patch's features, relative to their variance, that counts as clean.
 CLEAN_ERROR = 0.02
 INVERSE_TEMPERATURE = 15.0
+DISTANCES = {"sampled": sampled_distance, "wasserstein": wasserstein_distance}
 
 
 def equal_items(items: Sequence[object] | NDArray[np.generic]) -> Tensor:
@@ -110,8 +118,9 @@ class Alignment(nn.Module):
     ) -> None:
         super().__init__()
         self.text_encoder = text_encoder
-        self.echo_matching = MatchingLoss(bottleneck_weight=config.bottleneck_weight)
-        self.text_matching = MatchingLoss(bottleneck_weight=config.bottleneck_weight)
+        beta, distance = config.bottleneck_weight, DISTANCES[config.distance]
+        self.echo_matching = MatchingLoss(bottleneck_weight=beta, distance=distance)
+        self.text_matching = MatchingLoss(bottleneck_weight=beta, distance=distance)
         self.echo_log_scale = nn.Parameter(torch.tensor(math.log(INVERSE_TEMPERATURE)))
         self.text_log_scale = nn.Parameter(torch.tensor(math.log(INVERSE_TEMPERATURE)))
         self._cohort = cohort

@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from model_core.errors import EchoingError
 
@@ -183,6 +183,8 @@ class DistillConfig:
         0.25 and 1e-4.
     gate_weight
         Weight of the gate's own loss (see `forward_with_gate`).
+    distance
+        Of PCME++: ``sampled``, or ``wasserstein`` to compare with.
     deterministic
         InfoNCE on the means alone, to compare with.
     """
@@ -202,9 +204,14 @@ class DistillConfig:
     mix_share: float = 0.25
     label_smoothing: float = 1e-4
     gate_weight: float = 0.1
+    distance: Literal["sampled", "wasserstein"] = "sampled"
     deterministic: bool = False
 
     def __post_init__(self) -> None:
+        _check(
+            holds=self.distance in ("sampled", "wasserstein"),
+            message="distance must be sampled or wasserstein",
+        )
         _check(
             holds=0 <= self.warm_share <= self.pseudo_from <= 1,
             message="the warm start must end before pseudo-positives count",

@@ -276,6 +276,17 @@ def test_phases_follow_one_another(cohort: Cohort) -> None:
     assert seen[2]["echo_matching_loss"] > seen[1]["echo_matching_loss"]
 
 
+def test_the_distance_is_a_choice(cohort: Cohort) -> None:
+    records = np.arange(6)
+    losses = []
+    for distance in ("sampled", "wasserstein"):
+        alignment = _alignment(cohort, _config(distance=distance, mean_weight=0.0))
+        losses.append(float(alignment(_output(6), records, records, None, 0.4)[0].detach()))
+    assert losses[0] != losses[1]
+    with pytest.raises(EchoingError, match="sampled or wasserstein"):
+        _config(distance="euclidean")
+
+
 def test_deterministic_distillation_leaves_the_variance_alone(cohort: Cohort) -> None:
     out = _output(6)
     alignment = _alignment(cohort, _config(deterministic=True))
