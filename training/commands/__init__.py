@@ -10,7 +10,15 @@ import argparse
 from collections.abc import Callable
 from typing import TypeAlias
 
-from training.commands import cohort_from_archives, curves, embed_echo, ingest, pipeline
+from training.commands import (
+    cohort_from_archives,
+    curves,
+    embed_echo,
+    import_published,
+    ingest,
+    pipeline,
+    zeroshot,
+)
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - argparse names no public type
 
@@ -18,6 +26,8 @@ REGISTER: tuple[Callable[[Commands], None], ...] = (
     pipeline.register,
     ingest.register,
     embed_echo.register,
+    zeroshot.register,
+    import_published.register,
     cohort_from_archives.register,
     curves.register,
 )
