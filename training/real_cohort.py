@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 from collections import Counter
 from collections.abc import Sequence
@@ -27,8 +26,6 @@ from training.ingest.shards import file_sha256
 from training.ingest.statements import stated_about
 from training.ingest.studies import Studies, own_studies, paired_studies, study_key
 from training.simulated_cohort import noise_bank
-
-BoolArray = NDArray[np.bool_]
 
 SPEC = PreprocessSpec()
 # Share of the training patients that nothing trains on: they watch the training.
@@ -147,8 +144,10 @@ def plan_cohort(archives: Archives) -> Plan:
     table = _table(sources, embeddings)
     notes = _drop_rare_measures(table)
     hashes = {source.name: file_sha256(source.store.folder / "manifest.json") for source in sources}
-    for echo in archives.echo.values():
-        hashes["echo"] = file_sha256(echo / "echo.parquet")
+    for source in sources:
+        if source.store.folder in archives.echo:
+            echo = archives.echo[source.store.folder] / "echo.parquet"
+            hashes[f"echoes of {source.name}"] = file_sha256(echo)
     if embeddings is not None:
         hashes["echo embeddings"] = _sha256_of_embeddings(embeddings)
     table["data_sha256"] = hashes
@@ -174,6 +173,9 @@ def check_room(plan: Plan, folder: Path) -> None:
     noise = 4 * N_NOISE * len(SPEC.lead_names) * SPEC.n_samples
     # Text, labels and the like take less than 1 kB.
     needed = plan.n_records * (per_record + 1000) + noise + 2 * plan.table["teacher_mean"].nbytes
+    begun = folder / "ecg_mv.npy"
+    if begun.is_file():  # reserved by an earlier call, or replaced
+        needed -= begun.stat().st_size
     there = folder
     while not there.exists():
         there = there.parent
@@ -219,12 +221,9 @@ def build_cohort(plan: Plan, folder: Path, *, workers: int) -> Cohort:
     for name in ("given.json", "texts.json"):  # not whole until the work is done
         (folder / name).unlink(missing_ok=True)
     parts = _parts(plan)
-    text = json.dumps(
-        [plan.table["data_sha256"], str(SPEC), [_sha256(part) for part in parts]], sort_keys=True
-    )
-    write_prepared(
-        target, parts, SPEC, plan=hashlib.sha256(text.encode()).hexdigest(), workers=workers
-    )
+    made_from = [str(SPEC), *(file_sha256(part.store / "manifest.json") for part in parts)]
+    text = "\n".join([*made_from, *map(_sha256, parts)])
+    write_prepared(target, parts, SPEC, plan=text, workers=workers)
     save_json(folder / "archives.json", {"left_out": plan.left_out, "pairs": plan.pairs})
     cohort = Cohort(
         ecg_mv=np.load(target, mmap_mode="r"),

@@ -144,7 +144,9 @@ def test_text_labels_and_groups_come_from_statements_and_reports(
     assert cohort.ecg_labels["lbbb"][[0, row]].tolist() == [0, 1]
     assert cohort.groups["sex"][:2] == ["women", "men"]
     assert cohort.groups["sex"][row] == "not known"
-    assert set(cohort.data_sha256) == {"PTB-XL", "MIMIC-IV-ECG", "echo", "echo embeddings"}
+    assert list(cohort.data_sha256) == [
+        *("MIMIC-IV-ECG", "PTB-XL", "echo embeddings", "echoes of MIMIC-IV-ECG"),
+    ]
 
 
 def test_made_again_it_is_the_same_and_any_other_window_is_another(
@@ -168,6 +170,7 @@ def test_made_again_it_is_the_same_and_any_other_window_is_another(
 
 def test_a_small_disk_is_noticed_before_the_work(
     archives: Path,
+    run: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -177,6 +180,8 @@ def test_a_small_disk_is_noticed_before_the_work(
     assert main(command(archives, tmp_path / "run")) == 1
     assert "The cohort needs 0.0 GB" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+    # What is there already needs no more room.
+    assert main(command(archives, run)) == 0
 
 
 def test_what_cannot_work_ends_with_one_sentence(

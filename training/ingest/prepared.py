@@ -140,7 +140,7 @@ def write_prepared(
     spec
         Settings.
     plan
-        Hash of everything that decides the content; what was made for another plan is made anew.
+        Says all that decides the content; what was made for another plan is made anew.
     workers
         Processes; their number does not change the result.
 
