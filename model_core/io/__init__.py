@@ -18,12 +18,22 @@ from model_core.io import (
     schiller_reader,
     scp_reader,
     sierra_reader,
+    table_reader,
     wfdb_reader,
 )
 from model_core.io._unread import unread_format
+from model_core.io.table_reader import TableLayout, TableProposal, propose_layout, read_table
 from model_core.types import Recording
 
-__all__ = ["READERS", "Reader", "read_recording"]
+__all__ = [
+    "READERS",
+    "Reader",
+    "TableLayout",
+    "TableProposal",
+    "propose_layout",
+    "read_recording",
+    "read_table",
+]
 
 # A MUSE file begins with a few lines of text, an aECG may begin with a page of comments.
 HEAD_BYTES = 65_536
@@ -66,6 +76,7 @@ READERS: tuple[Reader, ...] = (
     scp_reader,
     mfer_reader,
     wfdb_reader,
+    table_reader,
 )
 
 
