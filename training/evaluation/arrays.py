@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -149,3 +149,23 @@ def label_of(measure: str) -> str:
 def unit_of(measure: str) -> str:
     """Return the unit of a measure; empty if the program does not know it."""
     return MEASURES[measure].unit if measure in MEASURES else ""
+
+
+def band_label(edges: Sequence[float], number: int, unit: str) -> str:
+    """Name a band between rising edges; number 0 is below the first.
+
+    Examples
+    --------
+    >>> [band_label((40, 50), number, "%") for number in range(3)]
+    ['below 40 %', '40 to below 50 %', '50 % or more']
+    """
+    if number == 0:
+        return f"below {edges[0]:g} {unit}".strip()
+    if number == len(edges):
+        return f"{edges[-1]:g} {unit} or more".replace("  ", " ")
+    return f"{edges[number - 1]:g} to below {edges[number]:g} {unit}".strip()
+
+
+def band_labels(values: Array, edges: Sequence[float], unit: str) -> NDArray[np.str_]:
+    """Band of each value, (n,), as a group of `Subjects`: of what a model estimates, or of age."""
+    return np.array([band_label(edges, number, unit) for number in np.digitize(values, edges)])

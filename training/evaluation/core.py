@@ -14,6 +14,7 @@ from training.evaluation.arrays import (
     Estimates,
     Finding,
     Subjects,
+    band_label,
     check,
     known_findings,
     label_of,
@@ -81,15 +82,7 @@ def parts_of(subjects: Subjects, measure: str) -> Iterator[Part]:
             continue  # other studies: a draw's band is not known
         place = np.where(np.isnan(values), -1, np.digitize(values, edges))
         for number in range(len(edges) + 1):
-            yield part(f"{name}: {_band(edges, number, unit_of(key))}", place == number)
-
-
-def _band(edges: tuple[float, ...], number: int, unit: str) -> str:
-    if number == 0:
-        return f"below {edges[0]:g} {unit}".strip()
-    if number == len(edges):
-        return f"{edges[-1]:g} {unit} or more".replace("  ", " ")
-    return f"{edges[number - 1]:g} to below {edges[number]:g} {unit}".strip()
+            yield part(f"{name}: {band_label(edges, number, unit_of(key))}", place == number)
 
 
 def evaluate(

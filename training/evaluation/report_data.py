@@ -81,6 +81,22 @@ class Curve:
 
 
 @dataclass(frozen=True)
+class Target:
+    """One thing that is wanted: its figure, what it should be, and whether it is.
+
+    ``met`` is None where there is no verdict; ``n`` is None where the size is told elsewhere.
+    """
+
+    name: str
+    value: float
+    low: float
+    high: float
+    wanted: str
+    met: bool | None
+    n: int | None = None
+
+
+@dataclass(frozen=True)
 class Report:
     """Everything that an evaluation found.
 
@@ -118,6 +134,7 @@ class Report:
     figures: list[Figure] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
     curves: list[Curve] = field(default_factory=list)
+    targets: list[Target] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def find(
@@ -149,6 +166,7 @@ def read_json(path: Path) -> Report:
         values = json.loads(path.read_text(encoding="utf-8"))
         values["figures"] = [_read(Figure, row) for row in values["figures"]]
         values["differences"] = [_read(Difference, row) for row in values["differences"]]
+        values["targets"] = [_read(Target, row) for row in values["targets"]]
         values["curves"] = [_read(Curve, row) for row in values["curves"]]
         return Report(**values)
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -157,7 +175,7 @@ def read_json(path: Path) -> Report:
         ) from error
 
 
-Row = TypeVar("Row", Figure, Difference, Curve)
+Row = TypeVar("Row", Figure, Difference, Curve, Target)
 
 
 def _read(kind: type[Row], row: dict[str, Any]) -> Row:

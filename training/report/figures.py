@@ -78,6 +78,45 @@ def uncertainty_bins(report: Report, target: str, what: str) -> str:
     )
 
 
+def few_shot_curves(report: Report, target: str, quantity: str) -> list[Curve]:
+    """Few-shot curves of all features that were tried."""
+    kind = f"few_shot_{quantity}"
+    return [c for c in report.curves if c.target == target and c.kind == kind]
+
+
+def few_shot(report: Report, target: str, quantity: str) -> str:
+    """Figure over the number of labelled ECGs of each class, on a scale of powers of two."""
+    found = few_shot_curves(report, target, quantity)
+    series = [
+        svg.Series(
+            c.estimator, [math.log2(k) for k in c.x], c.y, c.low, c.high, band=True, marks=True
+        )
+        for c in found
+    ]
+    values = [v for c in found for v in (*c.low, *c.high)]
+    largest = max(x for one in series for x in one.x)
+    return svg.lines(
+        series,
+        svg.Axis("Labelled ECGs of each class, log2", -0.2, largest + 0.2),
+        svg.axis_over(NAMES[quantity], values),
+        describe=f"Few shots for {report.labels[target]}: {', '.join(c.estimator for c in found)}",
+        colours=[
+            report.estimators.index(c.estimator) if c.estimator in report.estimators else i
+            for i, c in enumerate(found)
+        ],
+    )
+
+
+def response(curve: Curve) -> str:
+    """Mean total variance over levels of damage."""
+    return svg.lines(
+        [svg.Series(curve.target, curve.x, curve.y, curve.low, curve.high, marks=True)],
+        svg.axis_over(curve.target.capitalize(), curve.x),
+        svg.axis_over("Mean total variance", [*curve.low, *curve.high, *curve.y]),
+        describe=f"Mean total variance over {curve.target}",
+    )
+
+
 def group_figures(report: Report, target: str, quantity: str) -> list[Figure]:
     """Figures of the model for everyone and each group; halves by uncertainty left out."""
     model = report.estimators[0]

@@ -19,6 +19,7 @@ from training.report.text import (
     about,
     p_value,
     prevalence,
+    target_value,
     with_interval,
 )
 
@@ -33,6 +34,8 @@ HOW_TO_READ = (
     "Pearson's, of a bin's error (ideal 1) or accuracy (ideal −1) with its number.",
     "AURC is the mean error over all shares kept, most certain first; the excess is what an "
     "uncertainty that knew the errors would save; AUGRC divides by everyone instead of those kept.",
+    "Within a band of the outcome itself, coverage falls short at the ends by nature: those whose "
+    "outcome is far from what their ECG tells are missed. Bands of the estimate have no such bias.",
     "The interval score rewards narrow intervals and punishes misses; lower is better.",
 )
 
@@ -59,6 +62,7 @@ def html(report: Report, extra: Sequence[tuple[str, str]] = ()) -> str:
     dataset = f"<p>{escape(report.dataset)}</p>" if report.dataset else ""
     sections = [_finding(report, f) for f in report.findings]
     sections += [_measure(report, m) for m in report.measures]
+    sections += [_damage(report), _targets(report)]
     sections += [f"<section><h2>{escape(title)}</h2>{body}</section>" for title, body in extra]
     reading = "".join(f"<li>{escape(line)}</li>" for line in HOW_TO_READ)
     notes = "".join(f"<li>{escape(line)}</li>" for line in report.notes)
@@ -108,6 +112,28 @@ def style() -> str:
 # --- sections ---
 
 
+def _damage(report: Report) -> str:
+    """Return the section of total variance over levels of damage."""
+    found = [c for c in report.curves if c.kind == "response"]
+    plots = [(f"Mean total variance over {c.target}", figures.response(c)) for c in found]
+    return (
+        f"<section><h2>Total variance under damage</h2>{_figures(plots)}</section>" if found else ""
+    )
+
+
+def _targets(report: Report) -> str:
+    """Return the table of what was wanted and whether it is met."""
+    if not report.targets:
+        return ""
+    verdicts = {True: "met", False: "not met", None: "no verdict"}
+    rows = [
+        [t.name, target_value(t), t.wanted, verdicts[t.met], "" if t.n is None else f"{t.n:,}"]
+        for t in report.targets
+    ]
+    table = _table(["What", "Value", "Wanted", "", "n"], rows)
+    return f"<section><h2>Targets</h2>{table}</section>"
+
+
 def _finding(report: Report, key: str) -> str:
     label, cases = escape(report.labels[key]), escape(prevalence(report, key))
     title = f'{label} <small class="soft">{cases}</small>'
@@ -115,6 +141,11 @@ def _finding(report: Report, key: str) -> str:
     if any(number == 0 for number, _ in figures.curves_of(report, key, "calibration")):
         plots.append(("Calibration of the model", figures.calibration(report, key)))
     plots += _uncertainty_plots(report, key, "Share wrong", "Share right")
+    plots += [
+        (f"Few shots, {NAMES[q]}", figures.few_shot(report, key, q))
+        for q in ("auroc", "balanced_accuracy")
+        if figures.few_shot_curves(report, key, q)
+    ]
     body = _estimators(report, key, FINDING_COLUMNS, "auroc")
     body += _figures(plots) + _uncertainty(report, key, ("auroc", "balanced_accuracy"))
     body += _groups(report, key, ("auroc", "auprc", "balanced_accuracy"), "auroc")

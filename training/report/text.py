@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from training.evaluation.report_data import Difference, Figure, Report
+from training.evaluation.report_data import Difference, Figure, Report, Target
 
 NAMES = {
     "auroc": "AUROC",
@@ -58,6 +58,20 @@ def with_interval(figure: Figure | Difference | None) -> str:
         return value + shown_unit(figure)
     ends = f"{number(figure.low, figure)} to {number(figure.high, figure)}"
     return f"{value} ({ends}){shown_unit(figure)}"
+
+
+def target_value(target: Target) -> str:
+    """Value and interval of a target, as plain numbers."""
+    if not math.isfinite(target.value):
+        return "–"
+
+    def plain(value: float) -> str:
+        text = f"{value:.1f}" if abs(value) >= 10 else f"{value:.3f}"
+        return text.replace("-", "−")
+
+    if not (math.isfinite(target.low) and math.isfinite(target.high)):
+        return plain(target.value)
+    return f"{plain(target.value)} ({plain(target.low)} to {plain(target.high)})"
 
 
 def p_value(p: float) -> str:
