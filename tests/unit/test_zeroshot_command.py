@@ -259,9 +259,10 @@ def echoes(tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder.mkdir(parents=True)
         write_avi(folder / f"{study}_0001.avi", clip)
         rows.append([str(study), "train" if number < 3 else "test", str(measures.lvef_pct[number])])
-    write_avi(folder / "still.avi", clips[0][:1])
-    (folder / "broken.dcm").write_bytes(b"nothing")
-    (folder / "notes.txt").write_bytes(b"nothing")
+    last = root / "files/p10/s90000005"
+    write_avi(last / "still.avi", clips[0][:1])
+    (last / "broken.dcm").write_bytes(b"nothing")
+    (last / "notes.txt").write_bytes(b"nothing")
     with (root / "labels.csv").open("w", newline="") as file:
         csv.writer(file).writerows(rows)
     return root
