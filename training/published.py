@@ -5,12 +5,13 @@ The weights are a torch state dict, the scaler a scikit-learn StandardScaler wri
 
 from __future__ import annotations
 
+import json
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -19,9 +20,14 @@ from torch import Tensor
 from model_core.errors import EchoingError
 from model_core.nn.published import PublishedEcgEncoder, published_ecg_encoder
 from model_core.nn.published_text import PublishedTextEncoder, published_text_encoder
+from model_core.nn.zero_shot_heads import PromptGaussians
 from training.inert_pickle import SCALER, InertObject, read_inert
 
+if TYPE_CHECKING:
+    from transformers.models.bert.tokenization_bert import BertTokenizer
+
 _MIN_SCALE = 1e-8
+_SPECIAL_PIECES = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 _WEIGHT_TYPES = {torch.float32, torch.float16, torch.bfloat16, torch.float64, torch.int64}
 # Their names to ours, applied in this order.
 _RENAMES = (
@@ -46,6 +52,13 @@ class PublishedEncoders(NamedTuple):
 
     ecg: PublishedEcgEncoder
     text: PublishedTextEncoder
+
+
+class PublishedTokenizer(NamedTuple):
+    """Turns sentences into at most `max_tokens` numbers of word pieces."""
+
+    tokenizer: BertTokenizer
+    max_tokens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +151,81 @@ def load_encoders(path: Path) -> PublishedEncoders:
         published_ecg_encoder(_part(state, "ecg_encoder.")),
         published_text_encoder(_part(state, "text_encoder.")),
     )
+
+
+def read_tokenizer(folder: Path, encoder: PublishedTextEncoder) -> PublishedTokenizer:
+    """Read the tokenizer of the text encoder: its list of word pieces, and whether case counts.
+
+    Parameters
+    ----------
+    folder
+        Holds ``vocab.txt`` and, optionally, ``tokenizer_config.json``; nothing else is read.
+    encoder
+        That the tokens are for.
+
+    Raises
+    ------
+    EchoingError
+        If the folder holds no word pieces, or others than the encoder's.
+    """
+    from transformers.models.bert.tokenization_bert import BertTokenizer
+
+    path, config = folder / "vocab.txt", folder / "tokenizer_config.json"
+    try:
+        pieces = path.read_text(encoding="utf-8").split("\n")
+        settings = json.loads(config.read_text(encoding="utf-8")) if config.exists() else {}
+    except OSError as error:
+        raise EchoingError(
+            f"The tokenizer folder {folder.name} has no readable vocab.txt: "
+            f"{error.strerror or error}.",
+            hint="Give the folder of dmis-lab/biobert-v1.1.",
+            code="unreadable_tokenizer",
+        ) from error
+    except ValueError as error:
+        raise EchoingError(
+            f"The tokenizer in {folder.name} is damaged: {error}.", code="bad_tokenizer"
+        ) from error
+    pieces = [piece.rstrip("\r") for piece in pieces]
+    while pieces and not pieces[-1]:
+        pieces.pop()
+    vocabulary = {piece: number for number, piece in enumerate(pieces)}
+    if missing := [piece for piece in _SPECIAL_PIECES if piece not in vocabulary]:
+        raise EchoingError(
+            f"vocab.txt in {folder.name} lacks {', '.join(missing)}.", code="bad_tokenizer"
+        )
+    n_known = encoder.bert.get_input_embeddings().weight.shape[0]
+    if len(pieces) > n_known:
+        raise EchoingError(
+            f"vocab.txt in {folder.name} has {len(pieces)} word pieces, the weights {n_known}.",
+            hint="Give the tokenizer of the text encoder that these weights were trained with.",
+            code="bad_tokenizer",
+        )
+    # BioBERT tells upper from lower case; its folder may not say so.
+    lower_case = isinstance(settings, dict) and settings.get("do_lower_case") is True
+    tokenizer = BertTokenizer(vocab=vocabulary, do_lower_case=lower_case)
+    return PublishedTokenizer(tokenizer, encoder.bert.config.max_position_embeddings)
+
+
+def embed_texts(
+    texts: Sequence[str], encoder: PublishedTextEncoder, tokenizer: PublishedTokenizer
+) -> PromptGaussians:
+    """Embed sentences in lower case, as the encoder was trained.
+
+    Returns
+    -------
+    PromptGaussians
+        One Gaussian a sentence.
+    """
+    batch = tokenizer.tokenizer(
+        [text.lower() for text in texts],
+        padding=True,
+        truncation=True,
+        max_length=tokenizer.max_tokens,
+        return_tensors="pt",
+    )
+    with torch.no_grad():
+        embedded = encoder(batch["input_ids"], batch["attention_mask"])
+    return PromptGaussians(embedded.mean, embedded.log_var)
 
 
 def read_scaler(path: Path) -> Standardisation:
