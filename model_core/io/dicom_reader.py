@@ -167,16 +167,27 @@ def _check_inflated_size(path: Path, data: bytes) -> None:
 
 
 def _parse(path: Path, data: bytes) -> Any:  # noqa: ANN401 - a data set has the elements it has
-    import pydicom
+    from pydicom.filereader import read_partial
+
+    damaged = ReadError(
+        f"{path.name} is a damaged DICOM file.", hint="Export it again.", code="damaged"
+    )
+    previous = -1
+
+    def out_of_order(tag: int, _vr: str | None, _length: int) -> bool:
+        # Elements ascend. A tail of zeros would else be read as tens of thousands of elements.
+        nonlocal previous
+        if tag <= previous:
+            raise damaged
+        previous = int(tag)
+        return False
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return cast("Any", pydicom).dcmread(BytesIO(data), force=True)
+            return cast("Any", read_partial)(BytesIO(data), out_of_order, force=True)
     except Exception as error:  # pydicom leaks many kinds on damaged files
-        raise ReadError(
-            f"{path.name} is a damaged DICOM file.", hint="Export it again.", code="damaged"
-        ) from error
+        raise damaged from error
 
 
 def _transfer_syntax(dataset: Any) -> str:  # noqa: ANN401 - see _parse

@@ -1,0 +1,285 @@
+"""DICOM: which groups are rhythm, where they lie in time, and what the values mean."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.sequence import Sequence
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    HemodynamicWaveformStorage,
+    TwelveLeadECGWaveformStorage,
+    generate_uid,
+)
+
+from model_core.errors import ReadError
+from model_core.io import read_recording
+from model_core.leads import STANDARD_LEADS
+from model_core.types import ImportReport, Recording
+
+CODES = dict(zip(STANDARD_LEADS, ("1", "2", "61", "62", "63", "64", *"345678"), strict=True))
+
+
+def counts(n_leads: int, n_samples: int = 1250, seed: int = 0) -> NDArray[np.int16]:
+    return np.random.default_rng(seed).integers(-900, 900, (n_leads, n_samples)).astype(np.int16)
+
+
+def code(value: str, scheme: str, meaning: str) -> Dataset:
+    item = Dataset()
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, scheme, meaning
+    return item
+
+
+def channel(name: str, unit: str = "uV", sensitivity: float | None = 5.0, **more: Any) -> Dataset:
+    item = Dataset()
+    item.ChannelSourceSequence = Sequence(
+        [code(f"2:{CODES.get(name, '0')}", "MDC", f"Lead {name}")]
+    )
+    if sensitivity is not None:
+        item.ChannelSensitivity = sensitivity
+        item.ChannelSensitivityUnitsSequence = Sequence([code(unit, "UCUM", unit)])
+        item.ChannelSensitivityCorrectionFactor = 1.0
+        item.ChannelBaseline = 0.0
+    item.WaveformBitsStored = 16
+    for key, value in more.items():
+        setattr(item, key, value)
+    return item
+
+
+def group(
+    values: NDArray[np.int16], channels: list[Dataset], offset_ms: float = 0.0, **more: Any
+) -> Dataset:
+    item = Dataset()
+    item.MultiplexGroupTimeOffset = offset_ms
+    item.WaveformOriginality = "ORIGINAL"
+    item.NumberOfWaveformChannels, item.NumberOfWaveformSamples = values.shape
+    item.SamplingFrequency = 500.0
+    item.WaveformBitsAllocated = 16
+    item.WaveformSampleInterpretation = "SS"
+    item.WaveformData = np.ascontiguousarray(values.T).astype("<i2").tobytes()
+    item.ChannelDefinitionSequence = Sequence(channels)
+    for key, value in more.items():
+        setattr(item, key, value)
+    return item
+
+
+def write(
+    path: Path, groups: list[Dataset], syntax: str = ExplicitVRLittleEndian, **more: Any
+) -> Path:
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = TwelveLeadECGWaveformStorage
+    meta.MediaStorageSOPInstanceUID = generate_uid()
+    meta.TransferSyntaxUID = pydicom.uid.UID(syntax)
+    dataset = Dataset()
+    dataset.file_meta = meta
+    dataset.SOPClassUID = TwelveLeadECGWaveformStorage
+    dataset.SOPInstanceUID = meta.MediaStorageSOPInstanceUID
+    dataset.Modality = "ECG"
+    dataset.WaveformSequence = Sequence(groups)
+    for key, value in more.items():
+        setattr(dataset, key, value)
+    dataset.save_as(path, enforce_file_format=True)
+    return path
+
+
+def twelve(values: NDArray[np.int16], **more: Any) -> Dataset:
+    return group(values, [channel(name) for name in STANDARD_LEADS], **more)
+
+
+def report_of(recording: Recording) -> ImportReport:
+    assert recording.metadata.report is not None
+    return recording.metadata.report
+
+
+def refusal(path: Path) -> ReadError:
+    with pytest.raises(ReadError) as caught:
+        read_recording(path)
+    assert str(caught.value).endswith(".")
+    return caught.value
+
+
+def test_samples_gain_and_order(tmp_path: Path) -> None:
+    values = counts(12)
+    channels = [channel(name) for name in STANDARD_LEADS[::-1]]
+    recording = read_recording(write(tmp_path / "a.dcm", [group(values[::-1], channels)]))
+    assert recording.lead_names == STANDARD_LEADS
+    np.testing.assert_allclose(recording.signal_mv, values * 0.005, rtol=1e-6)
+    assert (recording.fs, report_of(recording).gain) == (500.0, "5 uV a count")
+
+
+@pytest.mark.parametrize(("unit", "factor"), [("uV", 1e-3), ("mV", 1.0), ("V", 1e3), ("nV", 1e-6)])
+def test_unit_correction_and_baseline(tmp_path: Path, unit: str, factor: float) -> None:
+    values = counts(1)
+    more = {"ChannelSensitivityCorrectionFactor": 2.0, "ChannelBaseline": 7.0}
+    made = channel("I", unit, 3.0, **more)
+    recording = read_recording(write(tmp_path / "a.dcm", [group(values, [made])]))
+    # PS3.3 C.10.9.1.4.2: value = count x sensitivity x correction factor + baseline
+    np.testing.assert_allclose(recording.signal_mv, (values * 6.0 + 7.0) * factor, rtol=1e-6)
+
+
+@pytest.mark.parametrize("n_groups", [4, 3])
+def test_groups_one_after_another_are_put_in_time(tmp_path: Path, n_groups: int) -> None:
+    per_group, parts = 12 // n_groups, []
+    for number in range(n_groups):
+        names = STANDARD_LEADS[number * per_group : (number + 1) * per_group]
+        made = [channel(name) for name in names]
+        parts.append(group(counts(per_group, seed=number), made, offset_ms=2500.0 * number))
+    recording = read_recording(write(tmp_path / "a.dcm", parts))
+    assert recording.lead_names == STANDARD_LEADS
+    assert recording.n_samples == 1250 * n_groups
+    for number in range(n_groups):
+        rows = recording.signal_mv[number * per_group : (number + 1) * per_group]
+        there = rows[:, 1250 * number : 1250 * (number + 1)]
+        np.testing.assert_allclose(there, counts(per_group, seed=number) * 0.005, rtol=1e-6)
+        assert np.isnan(np.delete(rows, np.s_[1250 * number : 1250 * (number + 1)], axis=1)).all()
+
+
+def test_groups_at_the_same_time_lie_side_by_side(tmp_path: Path) -> None:
+    values = counts(12)
+    parts = [
+        group(values[i : i + 4], [channel(name) for name in STANDARD_LEADS[i : i + 4]])
+        for i in (0, 4, 8)
+    ]
+    recording = read_recording(write(tmp_path / "a.dcm", parts))
+    np.testing.assert_allclose(recording.signal_mv, values * 0.005, rtol=1e-6)
+    assert report_of(recording).n_gaps == 0
+
+
+def test_the_longer_strip_of_a_lead_counts(tmp_path: Path) -> None:
+    short, long = counts(1, 1250, 1), counts(1, 5000, 2)
+    parts = [group(long, [channel("II")]), group(short, [channel("II")])]
+    recording = read_recording(write(tmp_path / "a.dcm", parts))
+    np.testing.assert_allclose(recording.signal_mv, long * 0.005, rtol=1e-6)
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize(
+    "mark", [{"WaveformOriginality": "DERIVED"}, {"MultiplexGroupLabel": "MEDIAN BEAT"}]
+)
+def test_median_beats_are_never_rhythm(tmp_path: Path, first: bool, mark: dict[str, str]) -> None:
+    rhythm, median = counts(12, 5000), twelve(counts(12, 600, 1), **mark)
+    parts = [median, twelve(rhythm)] if first else [twelve(rhythm), median]
+    recording = read_recording(write(tmp_path / "a.dcm", parts))
+    np.testing.assert_allclose(recording.signal_mv, rhythm * 0.005, rtol=1e-6)
+    assert any("median" in text for text in report_of(recording).repairs)
+
+
+def test_only_median_beats_is_refused(tmp_path: Path) -> None:
+    median = twelve(counts(12, 600), WaveformOriginality="DERIVED")
+    assert refusal(write(tmp_path / "a.dcm", [median])).code == "no_rhythm"
+
+
+def test_zero_as_padding_is_a_sample(tmp_path: Path) -> None:
+    values = counts(12)
+    values[:, 100:200] = 0
+    made = twelve(values, WaveformPaddingValue=b"\0\0")
+    recording = read_recording(write(tmp_path / "a.dcm", [made]))
+    np.testing.assert_allclose(recording.signal_mv, values * 0.005, rtol=1e-6)
+    assert any("zeros are taken for samples" in text for text in report_of(recording).repairs)
+
+
+def test_padding_is_a_gap(tmp_path: Path) -> None:
+    values = counts(12)
+    values[2, 100:200] = -32768
+    made = twelve(values, WaveformPaddingValue=np.array(-32768, "<i2").tobytes())
+    recording = read_recording(write(tmp_path / "a.dcm", [made]))
+    assert np.isnan(recording.signal_mv[2, 100:200]).all()
+    assert np.isnan(recording.signal_mv).sum() == 100
+    gap = report_of(recording).gaps[0]
+    assert (gap.lead, gap.start_s, gap.end_s) == ("III", 0.2, 0.4)
+
+
+def test_any_class_and_no_preamble(tmp_path: Path) -> None:
+    values = counts(12)
+    path = write(tmp_path / "a.dcm", [twelve(values)], SOPClassUID=HemodynamicWaveformStorage)
+    np.testing.assert_allclose(read_recording(path).signal_mv, values * 0.005, rtol=1e-6)
+    bare = tmp_path / "bare.bin"
+    bare.write_bytes(path.read_bytes()[132:])
+    recording = read_recording(bare)
+    np.testing.assert_allclose(recording.signal_mv, values * 0.005, rtol=1e-6)
+    assert any("preamble" in text for text in report_of(recording).repairs)
+
+
+def test_content_counts_before_the_name(tmp_path: Path) -> None:
+    path = write(tmp_path / "wrong.hea", [twelve(counts(12))])
+    assert read_recording(path).metadata.format_name == "DICOM"
+
+
+def test_other_quantities_are_left_out_and_named(tmp_path: Path) -> None:
+    made = [channel("I"), channel("ABP", "mm[Hg]", 0.1)]
+    recording = read_recording(write(tmp_path / "a.dcm", [group(counts(2), made)]))
+    assert recording.lead_names == ("I",)
+    assert any("mm[Hg]" in text for text in report_of(recording).repairs)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"NumberOfWaveformSamples": 1251}, "size_mismatch"),
+        ({"NumberOfWaveformChannels": 11}, "size_mismatch"),
+        ({"SamplingFrequency": 0.0}, "bad_rate"),
+        ({"SamplingFrequency": 12.8}, "bad_rate"),
+        ({"WaveformSampleInterpretation": "MB"}, "unsupported_samples"),
+    ],
+)
+def test_contradictions_are_refused(tmp_path: Path, change: dict[str, Any], reason: str) -> None:
+    assert refusal(write(tmp_path / "a.dcm", [twelve(counts(12), **change)])).code == reason
+
+
+def test_no_gain_and_contradicting_names_are_refused(tmp_path: Path) -> None:
+    bare = group(counts(1), [channel("I", sensitivity=None)])
+    assert refusal(write(tmp_path / "a.dcm", [bare])).code == "gain_missing"
+    wrong = channel("I")
+    wrong.ChannelSourceSequence[0].CodeMeaning = "Lead II"
+    made = group(counts(1), [wrong])
+    assert refusal(write(tmp_path / "b.dcm", [made])).code == "ambiguous_leads"
+
+
+def test_broken_rates_stay_broken(tmp_path: Path) -> None:
+    made = twelve(counts(12), SamplingFrequency=976.5625)
+    assert read_recording(write(tmp_path / "a.dcm", [made])).fs == 976.5625
+
+
+@pytest.mark.parametrize(
+    ("stated", "age"), [("003M", "3 months"), ("005D", "5 days"), ("", "None")]
+)
+def test_age_with_its_unit(tmp_path: Path, stated: str, age: str) -> None:
+    path = write(tmp_path / "a.dcm", [twelve(counts(12))], PatientAge=stated)
+    assert str(read_recording(path).metadata.age) == age
+
+
+def test_deflated_files_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = counts(12)
+    path = write(tmp_path / "a.dcm", [twelve(values)], DeflatedExplicitVRLittleEndian)
+    np.testing.assert_allclose(read_recording(path).signal_mv, values * 0.005, rtol=1e-6)
+    data = path.read_bytes()
+    end_of_meta = 144 + int.from_bytes(data[140:144], "little")
+    packer, packed = zlib.compressobj(9, zlib.DEFLATED, -15), BytesIO()
+    for _ in range(300):
+        packed.write(packer.compress(bytes(1_000_000)))
+    packed.write(packer.flush())
+    bomb = tmp_path / "bomb.dcm"
+    bomb.write_bytes(data[:end_of_meta] + packed.getvalue())
+    monkeypatch.setattr(
+        pydicom.filereader, "read_partial", lambda *_, **__: pytest.fail("was unpacked")
+    )
+    assert bomb.stat().st_size < 1_000_000
+    assert refusal(bomb).code == "too_large"
+
+
+def test_a_tail_of_zeros_is_damage_and_costs_no_time(tmp_path: Path) -> None:
+    data = write(tmp_path / "a.dcm", [twelve(counts(12))]).read_bytes()
+    (tmp_path / "zeros.dcm").write_bytes(data[: data.index(b"Lead") - 200] + bytes(2_000_000))
+    started = time.perf_counter()
+    assert refusal(tmp_path / "zeros.dcm").code == "damaged"
+    assert time.perf_counter() - started < 2.0
