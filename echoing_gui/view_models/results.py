@@ -226,12 +226,11 @@ def recording_view(state: AppState) -> RecordingView:
     if recording is None:
         return RecordingView()
     prediction = state.prediction
-    if prediction is None:
-        quality: tuple[str, ...] = ()
-    elif prediction.reasons:
-        quality = tuple(reason.message for reason in prediction.reasons)
-    else:
-        quality = ("No problem found.",)
+    quality: tuple[str, ...] = ()
+    if prediction is not None:
+        # A missing calibration says nothing of the recording.
+        found = [each.message for each in prediction.reasons if each.code != "not_calibrated"]
+        quality = tuple(found) or ("No problem found.",)
     return RecordingView(facts=_facts(recording), notes=recording.metadata.notes, quality=quality)
 
 

@@ -16,9 +16,17 @@ import pytest
 
 from echoing_gui import cli
 from model_core.leads import STANDARD_LEADS
+from model_core.runtime.manifest import FindingOutput, MeasureOutput
 from model_core.runtime.predictor import Predictor
 from model_core.types import FloatArray, Prediction, Reason, Recording, Severity
-from tests.package_factory import contents, graph, manifest_for, synthetic_ecg, write_package
+from tests.package_factory import (
+    QUANTILES,
+    contents,
+    graph,
+    manifest_for,
+    synthetic_ecg,
+    write_package,
+)
 
 ROOT = Path(__file__).parents[2]
 Run = Callable[..., tuple[int, str]]
@@ -118,6 +126,30 @@ def test_json_of_a_refused_file(run: Run, flat: Path) -> None:
         "message": "The line is flat in lead V2.",
         "lead": "V2",
     }
+
+
+def test_what_is_not_calibrated_is_withheld_and_its_variance_given(
+    run: Run, good: Path, tmp_path: Path
+) -> None:
+    changes = {
+        "measures": (MeasureOutput("lvef", 0.9, 0.0, log_space=False, n_calibration=0),),
+        "findings": (FindingOutput("lvef_below_40", 1.0, 0.0, n_calibration=0),),
+        "licence": "CC BY-NC-ND 4.0",
+    }
+    files = contents(graph(QUANTILES[:1]), **changes)
+    package = write_package(tmp_path / "uncalibrated", files)
+    code, out = run(good, "--json", package=package)
+    report = json.loads(out)
+    assert (code, report["state"]) == (3, "not_reportable")
+    assert report["measures"] == report["findings"] == []
+    assert [reason["code"] for reason in report["reasons"]] == ["not_calibrated"]
+    assert report["embedding_variance"] > 0
+    assert len(report["segment_variance"]["variance"]) == 12
+    assert report["package"]["licence"] == "CC BY-NC-ND 4.0"
+    _, text = run(good, package=package)
+    assert "Not reportable" in text
+    assert "Embedding variance" in text
+    assert "58 %" not in text
 
 
 def test_json_of_a_file_that_cannot_be_read(run: Run, broken: Path) -> None:

@@ -243,6 +243,7 @@ def test_what_is_withheld_still_shows_its_variance_and_map():
     assert view.reasons == (withheld.message,)
     assert (view.measures, view.findings) == ((), ())
     assert "0.042" in view.variance_line
+    assert recording_view(state).quality == ("No problem found.",)
     sheet = build_sheet(state)
     assert sheet is not None
     assert len(sheet.strips) == 1
