@@ -25,7 +25,7 @@ from model_core.types import Recording, ResultState
 from model_core.zero_shot import nearest_value, pair_difference, sampled_distance
 from tests.package_factory import synthetic_ecg
 from training.__main__ import main
-from training.import_published import read_table
+from training.labelled_ecgs import read_table
 from training.published import embed_texts, load_encoders, read_tokenizer
 
 PIECES = [

@@ -43,7 +43,8 @@ def register(commands: Commands) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from training.import_published import LabelledEcgs, ReleasedFiles, import_published
+    from training.import_published import ReleasedFiles, import_published
+    from training.labelled_ecgs import LabelledEcgs
 
     if (options.calibration is None) != (options.ecg_root is None):
         raise EchoingError("--calibration and --ecg-root go together.", code="bad_option")
