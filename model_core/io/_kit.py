@@ -50,6 +50,8 @@ _MEASUREMENTS = {
 }
 # Findings of the decoder that mean: the samples may not be what was recorded
 _MISMATCH = re.compile(r"checksum|crc|mismatch", re.IGNORECASE)
+# Findings that may quote the patient; notes go to output files
+_PERSONAL = re.compile(r"birth|patient|physician|name", re.IGNORECASE)
 CHECKSUM_AGREES = "The samples match the checksum in the file."
 
 
@@ -118,7 +120,8 @@ def recording_of(
             code="several_rates",
         )
     n_samples = max((len(lead.samples) for lead in leads), default=0)
-    notes = [f"The decoder says: {text}." for text in warned if not _MISMATCH.search(text)]
+    told = [text for text in warned if not (_MISMATCH.search(text) or _PERSONAL.search(text))]
+    notes = [f"The decoder says: {text}." for text in told]
     others = [lead for lead in leads if _unit(lead) and mv_per_unit(_unit(lead)) is None]
     for lead in others:
         notes.append(f"{plain(lead.label, 20)} is in {plain(_unit(lead), 20)}, no ECG: left out.")

@@ -96,7 +96,7 @@ def _cut(path: Path) -> ReadError:
 
 def _level_5(path: Path, data: bytes) -> Iterator[tuple[str, NDArray[Any]]]:
     order = {b"IM": "<", b"MI": ">"}.get(data[126:128]) or _damaged()
-    position = unpacked = n = 0
+    position, unpacked, n = 128, 0, 0
     while position + 8 <= len(data) and n < MAX_VARIABLES:
         kind, size = struct.unpack_from(f"{order}2I", data, position)
         position += 8

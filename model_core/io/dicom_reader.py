@@ -91,10 +91,20 @@ def recognises(path: Path, head: bytes) -> bool:
     """Whether the file begins as DICOM does, with or without preamble."""
     if head[128:132] == b"DICM":
         return True
-    # Without preamble: file meta information or the first elements of a data set
-    begins = head[:4] in (b"\x02\x00\x00\x00", b"\x08\x00\x05\x00", b"\x08\x00\x12\x00")
-    begins = begins or head[:4] in (b"\x08\x00\x16\x00", b"\x08\x00\x08\x00", b"\x08\x00\x00\x00")
-    return begins or (path.suffix.lower() in SUFFIXES and bool(head))
+    return _begins_as_data_set(head) or (path.suffix.lower() in SUFFIXES and bool(head))
+
+
+def _begins_as_data_set(head: bytes) -> bool:
+    """Whether a file without preamble begins with an element of the first groups.
+
+    Samples of other formats may look like a tag; what follows it tells.
+    """
+    if head[:4] == b"\x02\x00\x00\x00" or head[:2] == b"\x08\x00":
+        if head[4:6] in (b"UL", b"CS", b"DA", b"UI", b"TM", b"LO"):
+            return True
+        length = int.from_bytes(head[4:8], "little")  # implicit type: the length comes at once
+        return 0 < length <= 64 and head[8 + length : 10 + length] == b"\x08\x00"
+    return False
 
 
 def read(path: Path) -> Recording:

@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pydicom
 import pytest
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import (
+    UID,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRLittleEndian,
     HemodynamicWaveformStorage,
+    ImplicitVRLittleEndian,
     TwelveLeadECGWaveformStorage,
     generate_uid,
 )
@@ -27,7 +28,9 @@ from model_core.io import read_recording
 from model_core.leads import STANDARD_LEADS
 from model_core.types import ImportReport, Recording
 
-CODES = dict(zip(STANDARD_LEADS, ("1", "2", "61", "62", "63", "64", *"345678"), strict=True))
+CODES: dict[str, str] = dict(
+    zip(STANDARD_LEADS, ("1", "2", "61", "62", "63", "64", *"345678"), strict=True)
+)
 
 
 def counts(n_leads: int, n_samples: int = 1250, seed: int = 0) -> NDArray[np.int16]:
@@ -79,7 +82,7 @@ def write(
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = TwelveLeadECGWaveformStorage
     meta.MediaStorageSOPInstanceUID = generate_uid()
-    meta.TransferSyntaxUID = pydicom.uid.UID(syntax)
+    meta.TransferSyntaxUID = UID(syntax)
     dataset = Dataset()
     dataset.file_meta = meta
     dataset.SOPClassUID = TwelveLeadECGWaveformStorage
@@ -210,6 +213,28 @@ def test_any_class_and_no_preamble(tmp_path: Path) -> None:
     assert any("preamble" in text for text in report_of(recording).repairs)
 
 
+def test_implicit_elements_without_preamble(tmp_path: Path) -> None:
+    values = counts(12)
+    path = write(tmp_path / "a.dcm", [twelve(values)], ImplicitVRLittleEndian)
+    data = path.read_bytes()
+    bare = tmp_path / "bare"
+    bare.write_bytes(data[144 + int.from_bytes(data[140:144], "little") :])
+    np.testing.assert_allclose(read_recording(bare).signal_mv, values * 0.005, rtol=1e-6)
+
+
+@pytest.mark.parametrize("first", [(2, 0), (8, 5), (8, 18), (8, 22), (8, 8), (8, 0)])
+def test_samples_are_not_taken_for_elements(tmp_path: Path, first: tuple[int, int]) -> None:
+    values = counts(2, 1000)
+    values[:, 0] = first
+    (tmp_path / "rec.dat").write_bytes(np.ascontiguousarray(values.T).astype("<i2").tobytes())
+    (tmp_path / "rec.hea").write_text(
+        "rec 2 500 1000\nrec.dat 16 200/mV 16 0 {} {} 0 I\nrec.dat 16 200/mV 16 0 {} {} 0 V1\n".format(
+            *(int(x) for row in values for x in (row[0], row.sum(dtype=np.int64) % 65536))
+        )
+    )
+    assert read_recording(tmp_path / "rec.dat").metadata.format_name == "WFDB"
+
+
 def test_content_counts_before_the_name(tmp_path: Path) -> None:
     path = write(tmp_path / "wrong.hea", [twelve(counts(12))])
     assert read_recording(path).metadata.format_name == "DICOM"
@@ -270,9 +295,7 @@ def test_deflated_files_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     packed.write(packer.flush())
     bomb = tmp_path / "bomb.dcm"
     bomb.write_bytes(data[:end_of_meta] + packed.getvalue())
-    monkeypatch.setattr(
-        pydicom.filereader, "read_partial", lambda *_, **__: pytest.fail("was unpacked")
-    )
+    monkeypatch.setattr(filereader, "read_partial", lambda *_, **__: pytest.fail("was unpacked"))
     assert bomb.stat().st_size < 1_000_000
     assert refusal(bomb).code == "too_large"
 

@@ -1,0 +1,205 @@
+"""Tables: nothing is guessed in reading, and what is proposed says why."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.io
+from numpy.typing import NDArray
+
+from model_core.errors import ReadError
+from model_core.io import TableLayout, propose_layout, read_recording, read_table
+
+LEADS = ("I", "II", "V1")
+LAYOUT = TableLayout(500.0, "mV", LEADS)
+
+
+def values(n_samples: int = 1000) -> NDArray[np.float64]:
+    """Samples x leads."""
+    return np.round(np.random.default_rng(0).normal(0, 0.5, (n_samples, 3)), 3)
+
+
+def write(path: Path, table: NDArray[Any], head: str = "", delimiter: str = ",") -> Path:
+    lines = [delimiter.join(f"{value:.3f}" for value in row) for row in table]
+    path.write_text(head + "\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def refusal(path: Path, layout: TableLayout) -> ReadError:
+    with pytest.raises(ReadError) as caught:
+        read_table(path, layout)
+    assert str(caught.value).endswith(".")
+    return caught.value
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.txt", "a.npy", "a.mat", "a.tsv"])
+def test_without_a_layout_no_table_is_read(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"1,2\n3,4\n")
+    with pytest.raises(ReadError) as caught:
+        read_recording(tmp_path / name)
+    assert caught.value.code == "layout_needed"
+
+
+@pytest.mark.parametrize(("unit", "factor"), [("mV", 1.0), ("uV", 1e-3), ("µV", 1e-3), ("V", 1e3)])
+def test_columns_unit_and_rate(tmp_path: Path, unit: str, factor: float) -> None:
+    path = write(tmp_path / "a.csv", values())
+    recording = read_table(path, replace(LAYOUT, unit=unit, fs=976.5625))
+    rows = [recording.lead_names.index(name) for name in LEADS]
+    np.testing.assert_allclose(recording.signal_mv[rows], values().T * factor, rtol=1e-6)
+    assert recording.fs == 976.5625
+    report = recording.metadata.report
+    assert report is not None
+    assert (report.rate_source, report.gain_source) == ("as stated by the user",) * 2
+
+
+def test_rows_text_above_and_columns_left_out(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.txt", values().T, "Rhythm signal\n3 X 1000\n", "\t")
+    layout = replace(
+        LAYOUT, leads_in="rows", skip_rows=2, delimiter="\t", lead_names=("", "II", "")
+    )
+    recording = read_table(path, layout)
+    assert recording.lead_names == ("II",)
+    np.testing.assert_allclose(recording.signal_mv[0], values()[:, 1], rtol=1e-6)
+
+
+def test_times_and_empty_columns_may_be_left_out(tmp_path: Path) -> None:
+    rows = values(20)
+    lines = [f"2020-01-01 10:00:{n:02d},{a},{b},{c},," for n, (a, b, c) in enumerate(rows)]
+    (tmp_path / "a.csv").write_text("\n".join(lines))
+    layout = replace(LAYOUT, lead_names=("", *LEADS, "", ""))
+    recording = read_table(tmp_path / "a.csv", layout)
+    np.testing.assert_allclose(recording.signal_mv[0], rows[:, 0], rtol=1e-6)
+
+
+def test_decimal_comma(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", values(), delimiter=";")
+    path.write_text(path.read_text().replace(".", ","))
+    proposal = propose_layout(path)
+    assert (proposal.delimiter, proposal.decimal_comma, proposal.n_leads) == (";", True, 3)
+    layout = replace(LAYOUT, delimiter=";", decimal_comma=True)
+    np.testing.assert_allclose(read_table(path, layout).signal_mv[0], values()[:, 0], rtol=1e-6)
+    assert refusal(path, replace(layout, delimiter=",")).code == "bad_layout"
+
+
+@pytest.mark.parametrize(
+    ("cell", "reason"),
+    [
+        ("1_000", "damaged"),
+        ("١٢", "damaged"),
+        ("0x10", "damaged"),
+        ("", "damaged"),
+        ("1e400", "not_finite"),
+        ("inf", "not_finite"),
+        ("1,5", "size_mismatch"),
+    ],
+)
+def test_cells_that_are_no_numbers_are_refused(tmp_path: Path, cell: str, reason: str) -> None:
+    path = write(tmp_path / "a.csv", values())
+    path.write_text(path.read_text() + f"0.1,{cell},0.3\n", encoding="utf-8")
+    assert refusal(path, LAYOUT).code == reason
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"unit": "mmHg"}, "unknown_unit"),
+        ({"unit": ""}, "unknown_unit"),
+        ({"fs": 0.0}, "bad_rate"),
+        ({"fs": float("nan")}, "bad_rate"),
+        ({"lead_names": ("I", "II")}, "size_mismatch"),
+        ({"lead_names": ("I", "II", "V1", "V2")}, "size_mismatch"),
+        ({"lead_names": ("", "", "")}, "no_signal"),
+        ({"leads_in": "rows"}, "size_mismatch"),
+    ],
+)
+def test_layouts_that_do_not_fit(tmp_path: Path, change: dict[str, Any], reason: str) -> None:
+    path = write(tmp_path / "a.csv", values())
+    assert refusal(path, replace(LAYOUT, **change)).code == reason
+    np.save(tmp_path / "a.npy", values())
+    assert refusal(tmp_path / "a.npy", replace(LAYOUT, **change)).code == reason
+
+
+def test_npy_is_read_without_running_anything(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", values().astype(np.float32))
+    recording = read_table(tmp_path / "a.npy", LAYOUT)
+    np.testing.assert_allclose(recording.signal_mv[0], values()[:, 0], rtol=1e-6)
+    np.save(tmp_path / "b.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    assert refusal(tmp_path / "b.npy", LAYOUT).code == "damaged"
+
+
+@pytest.mark.parametrize("options", [{"format": "4"}, {"format": "5"}, {"do_compression": True}])
+@pytest.mark.parametrize("dtype", ["<f8", "<f4", "<i2", "<i4", "<u1"])
+def test_mat_as_scipy_writes_it(tmp_path: Path, options: dict[str, Any], dtype: str) -> None:
+    table = np.arange(3000).reshape(3, 1000).astype(dtype)
+    content: dict[str, Any] = {"val": table, "fs": 250.0}
+    if options.get("format") != "4":
+        content |= {"words": "text", "parts": {"a": 1}}
+    scipy.io.savemat(tmp_path / "a.mat", content, **options)
+    layout = TableLayout(250.0, "uV", LEADS, leads_in="rows", variable="val")
+    recording = read_table(tmp_path / "a.mat", layout)
+    rows = [recording.lead_names.index(name) for name in LEADS]
+    np.testing.assert_allclose(recording.signal_mv[rows], table * 1e-3, rtol=1e-6)
+    proposal = propose_layout(tmp_path / "a.mat")
+    assert (proposal.variable, proposal.fs, proposal.leads_in) == ("val", 250.0, "rows")
+
+
+def test_mat_bombs_and_other_levels(tmp_path: Path) -> None:
+    head = b"MATLAB 5.0 MAT-file".ljust(124) + b"\0\1IM"
+    packed = zlib.compress(bytes(300_000_000), 9)
+    (tmp_path / "a.mat").write_bytes(head + struct.pack("<2I", 15, len(packed)) + packed)
+    assert refusal(tmp_path / "a.mat", LAYOUT).code == "too_large"
+    (tmp_path / "b.mat").write_bytes(b"MATLAB 7.3 MAT-file".ljust(128))
+    assert refusal(tmp_path / "b.mat", LAYOUT).code == "unsupported_format"
+    for content in (head + b"\1\2\3", b"\xff" * 100, b"\0" * 8):
+        (tmp_path / "c.mat").write_bytes(content)
+        assert refusal(tmp_path / "c.mat", LAYOUT).code in ("damaged", "no_signal")
+
+
+# Proposals --------------------------------------------------------------------------------------
+
+
+def test_what_a_header_says_is_proposed(tmp_path: Path) -> None:
+    head = "# recorded at 250 Hz\ntime (s),Lead I (uV),avr (uV),C (uV)\n"
+    table = np.column_stack([np.arange(600) / 250, np.arange(1800).reshape(600, 3)])
+    proposal = propose_layout(write(tmp_path / "a.csv", table, head))
+    assert proposal.lead_names == ("", "I", "aVR", "C")
+    assert (proposal.fs, proposal.fs_reason) == (250.0, "written in the file")
+    assert (proposal.unit, proposal.unit_reason) == ("uV", "written in the file")
+    assert (proposal.skip_rows, proposal.n_leads, proposal.n_samples) == (2, 4, 600)
+    assert proposal.preview[1].startswith("time (s)")
+
+
+def test_rate_from_a_column_of_times(tmp_path: Path) -> None:
+    table = np.column_stack([np.arange(600) * 2.0, np.ones((600, 2))])
+    proposal = propose_layout(write(tmp_path / "a.csv", table, "time (ms),I,II\n"))
+    assert proposal.fs == 500.0
+    assert "time (ms)" in proposal.fs_reason
+
+
+def test_nothing_is_proposed_without_a_reason(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", np.full((777, 3), 40.0))
+    proposal = propose_layout(path)
+    assert (proposal.fs, proposal.unit, proposal.lead_names) == (None, None, ("", "", ""))
+    assert (proposal.fs_reason, proposal.unit_reason, proposal.leads_reason) == ("", "", "")
+
+
+def test_guesses_are_called_guesses(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "a.npy", rng.normal(0, 300, (5000, 12)))
+    proposal = propose_layout(tmp_path / "a.npy")
+    assert (proposal.fs, proposal.unit, proposal.n_leads) == (500.0, "uV", 12)
+    for reason in (proposal.fs_reason, proposal.unit_reason, proposal.leads_reason):
+        assert reason.endswith("check it")
+
+
+def test_files_without_numbers_propose_nothing(tmp_path: Path) -> None:
+    for content in (b"only words\nand more\n", b"\0\1\2" * 50, b"\xff\xfe"):
+        (tmp_path / "a.txt").write_bytes(content)
+        with pytest.raises(ReadError):
+            propose_layout(tmp_path / "a.txt")
