@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -162,7 +164,8 @@ def test_finds_the_beats_of_mit_bih_record_100(shared):
     import wfdb
 
     path = str(shared / "samples/wfdb/100")
-    record, notes = wfdb.rdrecord(path), wfdb.rdann(path, "atr")
+    record: Any = wfdb.rdrecord(path)
+    notes: Any = wfdb.rdann(path, "atr")
     true = notes.sample[np.isin(notes.symbol, ["N", "A", "V"])]
     peaks = delineate(record.p_signal.T, record.fs, record.sig_name).r_peak
     hits = (np.abs(peaks[:, np.newaxis] - true).min(axis=0) <= 0.15 * record.fs).sum()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import csv
+from typing import Any
 
 import numpy as np
 import pytest
@@ -129,7 +130,7 @@ def test_statements_and_measurements_of_ptb_xl_go_together(shared):
             chosen = [code for code in found if code in codes and len(found[code]) < 25]
             if not chosen or not path.with_suffix(".hea").exists():
                 continue
-            record = wfdb.rdrecord(str(path))
+            record: Any = wfdb.rdrecord(str(path))
             names = [canonical_lead_name(name) for name in record.sig_name]
             values = measured(record.p_signal.T, record.fs, names)
             for code in chosen:
