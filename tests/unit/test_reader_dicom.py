@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from pydicom import filereader
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import (
@@ -227,11 +228,11 @@ def test_samples_are_not_taken_for_elements(tmp_path: Path, first: tuple[int, in
     values = counts(2, 1000)
     values[:, 0] = first
     (tmp_path / "rec.dat").write_bytes(np.ascontiguousarray(values.T).astype("<i2").tobytes())
-    (tmp_path / "rec.hea").write_text(
-        "rec 2 500 1000\nrec.dat 16 200/mV 16 0 {} {} 0 I\nrec.dat 16 200/mV 16 0 {} {} 0 V1\n".format(
-            *(int(x) for row in values for x in (row[0], row.sum(dtype=np.int64) % 65536))
-        )
-    )
+    lines = [
+        f"rec.dat 16 200/mV 16 0 {row[0]} {row.sum(dtype=np.int64) % 65536} 0 {name}\n"
+        for name, row in zip(("I", "V1"), values, strict=True)
+    ]
+    (tmp_path / "rec.hea").write_text("rec 2 500 1000\n" + "".join(lines))
     assert read_recording(tmp_path / "rec.dat").metadata.format_name == "WFDB"
 
 
