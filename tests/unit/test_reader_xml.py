@@ -308,6 +308,38 @@ def test_schiller_rhythm_behind_its_averages(tmp_path: Path) -> None:
     assert refusal(averages).code == "no_rhythm"
 
 
+# MFER -------------------------------------------------------------------------------------------
+
+
+def mfer(path: Path, values: NDArray[np.int16], interval: bytes) -> Path:
+    """Little-endian file of ISO 22077: one sequence, a block for each lead."""
+
+    def field(tag: int, value: bytes) -> bytes:
+        return bytes([tag, len(value)]) + value
+
+    n_leads, n_samples = values.shape
+    data = np.ascontiguousarray(values).astype("<i2").tobytes()
+    body = field(0x40, b"MFR ".ljust(32)) + field(0x01, b"\1") + field(0x08, b"\1\0")
+    body += field(0x0B, interval) + field(0x0C, b"\0" + bytes([256 - 6]) + b"\5\0")  # 5 uV
+    body += field(0x04, n_samples.to_bytes(4, "little")) + field(0x05, bytes([n_leads]))
+    body += field(0x06, b"\1\0") + field(0x0A, b"\0")
+    for channel, lead in enumerate((1, 2)):
+        body += bytes([0x3F, channel, 3]) + field(0x09, bytes([lead]))
+    path.write_bytes(body + b"\x1e\x84" + len(data).to_bytes(4, "big") + data + b"\x80\0")
+    return path
+
+
+def test_mfer_rate_is_not_rounded(tmp_path: Path) -> None:
+    values = counts(2)
+    hundred_hz = b"\0\0" + (100).to_bytes(2, "little")
+    recording = read_recording(mfer(tmp_path / "a.mwf", values, hundred_hz))
+    np.testing.assert_allclose(recording.signal_mv[:2], values * 0.005, rtol=1e-6)
+    assert (recording.fs, recording.lead_names[:2]) == (100.0, ("I", "II"))
+    assert recording.metadata.sex == ""
+    broken = b"\1" + bytes([256 - 6]) + (1024).to_bytes(2, "little")  # 1024 us
+    assert read_recording(mfer(tmp_path / "b.mwf", values, broken)).fs == pytest.approx(976.5625)
+
+
 # Files made from real ones ----------------------------------------------------------------------
 
 
@@ -333,3 +365,21 @@ def test_damaged_scp_is_refused_at_once(shared: Path, tmp_path: Path) -> None:
     assert time.perf_counter() - started < 5.0
     path.write_bytes(original[:-100])
     assert refusal(path).code == "checksum_mismatch"
+
+
+@pytest.mark.needs_shared
+@pytest.mark.parametrize(
+    ("old", "new", "fs", "age"),
+    [
+        ('SAMPLE_FREQ="500"', 'SAMPLE_FREQ="976.5625"', 976.5625, "60 years"),
+        ('VENT_RATE="', 'AGE="5" AGE_UNITS="MONTHS" VENT_RATE="', 500.0, "5 months"),
+    ],
+)
+def test_rate_and_age_of_mortara(
+    shared: Path, tmp_path: Path, old: str, new: str, fs: float, age: str
+) -> None:
+    text = (shared / "samples/mortara_xml/mortara_12lead.xml").read_text(encoding="utf-8")
+    assert old in text
+    (tmp_path / "a.xml").write_text(text.replace(old, new), encoding="utf-8")
+    recording = read_recording(tmp_path / "a.xml")
+    assert (recording.fs, str(recording.metadata.age)) == (fs, age)
