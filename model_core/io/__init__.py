@@ -146,9 +146,11 @@ def _head(path: Path) -> bytes:
 def _read(reader: Reader, path: Path) -> Recording:
     try:
         return reader.read(path)
-    except (EchoingError, OSError):
+    except EchoingError:
         raise
     except Exception as error:  # decoders leak every kind of exception on damaged files
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         raise ReadError(
             f"{path.name} is damaged, or not a {reader.FORMAT_NAME} file.",
             hint="Export or copy it again.",

@@ -19,13 +19,22 @@ MAX_ELEMENTS = 2_000_000
 
 _DECLARATION = re.compile(r"^\s*<\?xml[^>]*\?>")
 _ENCODING = re.compile(rb"^\s*<\?xml[^>]*?encoding\s*=\s*[\"']([A-Za-z0-9._-]{1,30})[\"']")
-_ROOT = re.compile(r"<\s*(?:[\w.-]+:)?([A-Za-z][\w.-]*)(?=[\s>/])")
-_SKIPPED = re.compile(r"<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^>\[]*(?:\[.*?\]\s*)?>", re.DOTALL)
+_ROOT = re.compile(r"<(?:[\w.-]+:)?([A-Za-z][\w.-]*)")
+# What may stand before the root element, and how it ends
+_PROLOGUE = (("<?", "?>"), ("<!--", "-->"), ("<!DOCTYPE", ">"))
 
 
 def root_name(head: bytes) -> str:
     """Name of the first element, lower case, without namespace; empty if it is no XML."""
-    text = _SKIPPED.sub("", _text(head)).lstrip("\ufeff \t\r\n\x00")
+    text = _text(head).lstrip("\ufeff \t\r\n\x00")
+    while kinds := [end for start, end in _PROLOGUE if text.startswith(start)]:
+        end = kinds[0]
+        if end == ">" and 0 <= text.find("[") < text.find(">"):
+            end = "]>"  # a document type with declarations inside
+        _, found, text = text.partition(end)
+        text = text.lstrip()
+        if not found:
+            return ""
     match = _ROOT.match(text)
     return match[1].lower() if match else ""
 

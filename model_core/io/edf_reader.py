@@ -37,6 +37,7 @@ SUFFIXES: tuple[str, ...] = (".edf", ".bdf", ".rec")
 
 MAX_BYTES = 4_000_000_000
 MAX_ANNOTATIONS = 20_000
+MAX_RECORDS = 1_000_000  # eleven days in records of one second
 
 _EDF, _BDF = b"0       ", b"\xffBIOSEMI"
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,2})?")
@@ -211,6 +212,8 @@ def _read_header(path: Path, size: int, repairs: list[str]) -> _Header:
             f"{int(declared) * header.record_bytes}",
             "size_mismatch",
         )
+    if header.n_records > MAX_RECORDS:
+        _refuse(path, f"it holds {header.n_records} data records", "too_large")
     return header
 
 

@@ -17,7 +17,7 @@ from typing import Any, Literal, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from model_core.errors import ReadError
+from model_core.errors import EchoingError, ReadError
 from model_core.io._complete import (
     NO_CHECKSUM,
     Stored,
@@ -35,6 +35,8 @@ FORMAT_NAME: str = "Table"
 SUFFIXES: tuple[str, ...] = (".csv", ".tsv", ".txt", ".npy", ".mat")
 
 MAX_BYTES = 128_000_000
+MAX_LINE = 2_000_000
+MAX_ABOVE = 5_000  # of the text above the numbers, searched for rate and unit
 PREVIEW_ROWS = 20
 
 _NPY = b"\x93NUMPY"
@@ -151,10 +153,10 @@ def read_table(path: Path, layout: TableLayout) -> Recording:
     kept = [number for number, name in enumerate(layout.lead_names) if name.strip()]
     try:
         values = _values(path, layout, kept)
-    except OSError as error:
-        _refuse(path, f"the file cannot be opened ({error.strerror or 'fault'})", "not_readable")
-    except (ValueError, UnicodeDecodeError) as error:
-        _refuse(path, plain(error, 200), "damaged")
+    except EchoingError:
+        raise
+    except Exception as error:
+        raise _unreadable(path, error) from error
     check_shape(path, values.shape[0], values.shape[1], layout.fs)
     return complete(
         Stored(
@@ -184,11 +186,29 @@ def propose_layout(path: Path) -> TableProposal:
         If the file is no table.
     """
     path = Path(path)
-    checked_size(path, MAX_BYTES)
     try:
+        checked_size(path, MAX_BYTES)
         return _propose_text(path) if _kind(path) == "text table" else _propose_array(path)
-    except (ValueError, UnicodeDecodeError) as error:
-        _refuse(path, plain(error, 200), "damaged")
+    except EchoingError:
+        raise
+    except Exception as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> ReadError:
+    """Tell in words what numpy or the disk has to say; numpy leaks many kinds."""
+    if isinstance(error, OSError) and error.strerror:
+        return ReadError(
+            f"The file {path.name} cannot be opened: {error.strerror}.",
+            hint="Check that the drive is connected and that you may read the file.",
+            code="not_readable",
+        )
+    why = plain(error, 200).rstrip(".") or "it is damaged"
+    return ReadError(
+        f"{path.name} cannot be read as a table: {why}.",
+        hint="Check what was stated about the table.",
+        code="damaged",
+    )
 
 
 def _refuse(path: Path, why: str, code: str) -> NoReturn:
@@ -250,8 +270,15 @@ def _text(path: Path) -> str:
         return data.decode("latin-1")
 
 
+def _lines(path: Path) -> list[str]:
+    lines = _text(path).splitlines()
+    if max(map(len, lines), default=0) > MAX_LINE:
+        raise ValueError("it has a line that is too long for a table of an ECG")
+    return lines
+
+
 def _text_table(path: Path, layout: TableLayout, kept: Sequence[int]) -> NDArray[np.float64]:
-    lines = [line for line in _text(path).splitlines()[layout.skip_rows :] if line.strip()]
+    lines = [line for line in _lines(path)[layout.skip_rows :] if line.strip()]
     if layout.decimal_comma:
         if layout.delimiter == ",":
             _refuse(path, "a comma cannot both divide cells and mark decimals", "bad_layout")
@@ -276,14 +303,14 @@ def _text_table(path: Path, layout: TableLayout, kept: Sequence[int]) -> NDArray
 
 
 def _propose_text(path: Path) -> TableProposal:
-    lines = _text(path).splitlines()
+    lines = _lines(path)
     first, delimiter, comma = _first_numbers(lines)
     if first is None:
         raise ValueError("it holds no lines of numbers")
     body = [line for line in lines[first:] if line.strip()]
     split = None if delimiter == " " else delimiter
     width = len(body[0].split(split))
-    above = "\n".join(lines[:first])
+    above = "\n".join(lines[:first])[:MAX_ABOVE]
     titles: list[str] = []
     for line in reversed(lines[:first]):
         cells = [cell.strip().strip('"') for cell in line.lstrip("#% ").split(split)]

@@ -125,6 +125,18 @@ def test_layouts_that_do_not_fit(tmp_path: Path, change: dict[str, Any], reason:
     assert refusal(tmp_path / "a.npy", replace(LAYOUT, **change)).code == reason
 
 
+def test_hostile_lines_and_headers_end_in_words(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("1" * 3_000_000)
+    assert refusal(tmp_path / "a.csv", LAYOUT).code == "damaged"
+    (tmp_path / "b.csv").write_text("1" * 1_900_000 + "\n1,2,3\n1,2,3\n1,2,3\n")
+    assert propose_layout(tmp_path / "b.csv").skip_rows == 1
+    nested = b"(" * 5000
+    header = b"\x93NUMPY\1\0" + struct.pack("<H", len(nested)) + nested
+    (tmp_path / "c.npy").write_bytes(header + bytes(100))
+    assert refusal(tmp_path / "c.npy", LAYOUT).code == "damaged"
+    assert refusal(tmp_path / "absent.csv", LAYOUT).code == "not_readable"
+
+
 def test_npy_is_read_without_running_anything(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", values().astype(np.float32))
     recording = read_table(tmp_path / "a.npy", LAYOUT)

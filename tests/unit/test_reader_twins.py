@@ -12,6 +12,7 @@ import pyedflib
 import pytest
 import wfdb
 
+from model_core.errors import ReadError
 from model_core.io import READERS, TableLayout, propose_layout, read_recording, read_table
 from model_core.leads import STANDARD_LEADS
 from model_core.types import ImportReport, Recording
@@ -188,6 +189,34 @@ def test_statements_and_marks_of_the_device_come_along(samples: Path) -> None:
     ).metadata.annotations
     assert len(beats) == 16
     assert beats[0].time_s == pytest.approx(0.398)
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if not name.endswith((".hea", ".mat"))])
+def test_damaged_files_end_in_words(samples: Path, tmp_path: Path, name: str) -> None:
+    original = (samples / name).read_bytes()[:300_000]
+    rng = np.random.default_rng(0)
+    path = tmp_path / Path(name).name
+    for number in range(12):
+        damaged = bytearray(original)
+        start = int(rng.integers(len(damaged)))
+        match number % 4:
+            case 0:
+                damaged[int(rng.integers(min(2000, len(damaged))))] = int(rng.integers(256))
+            case 1:
+                del damaged[start:]
+            case 2:
+                damaged[start:] = bytes(len(damaged) - start)
+            case _:
+                damaged[start : start + 4] = b"\xff" * 4
+        path.write_bytes(damaged)
+        try:
+            recording = read_recording(path)
+        except ReadError as error:
+            told = str(error)
+        else:
+            told = report_of(recording).integrity
+        assert told.endswith(".")
+        assert str(tmp_path) not in told
 
 
 def test_readers_do_not_import_their_decoders_at_start() -> None:

@@ -167,7 +167,8 @@ def test_entities_are_refused(tmp_path: Path, head: str) -> None:
 
 
 def test_the_document_type_of_muse_is_no_reason_to_refuse(tmp_path: Path) -> None:
-    head = '<?xml version="1.0" encoding="ISO-8859-1"?><!DOCTYPE RestingECG SYSTEM "restecg.dtd">'
+    head = '<?xml version="1.0" encoding="ISO-8859-1"?>\n<!-- an > ECG -->\n'
+    head += '<!DOCTYPE RestingECG SYSTEM "restecg.dtd">\n'
     assert read_recording(muse(tmp_path / "a.xml", counts(), head=head)).n_leads == 12
 
 
@@ -182,6 +183,13 @@ def test_deep_nesting_and_half_files_end_in_words(tmp_path: Path, root: str) -> 
     assert refusal(path).code == "bad_xml"
     path.write_text(f"<{root}/>")
     assert isinstance(refusal(path), ReadError)
+
+
+def test_comments_without_end_cost_no_time(tmp_path: Path) -> None:
+    (tmp_path / "a.xml").write_text("<!--" * 20_000 + "<![" * 5_000)
+    started = time.perf_counter()
+    assert refusal(tmp_path / "a.xml").code == "unknown_format"
+    assert time.perf_counter() - started < 1.0
 
 
 def test_large_files_are_not_read(tmp_path: Path) -> None:
