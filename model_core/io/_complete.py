@@ -157,7 +157,8 @@ def complete(stored: Stored, paths: Sequence[Path], source: Path) -> Recording:
     order = sorted(range(len(names)), key=lambda row: (_rank(names[row]), row))
     return Recording(
         recording_id=_identity(paths),
-        signal_mv=signal[order],
+        # Without a copy where the order is right: a day of ECG is hundreds of megabytes.
+        signal_mv=signal if order == sorted(order) else signal[order],
         fs=stored.fs,
         lead_names=tuple(names[row] for row in order),
         source_name=source.name,
@@ -192,11 +193,11 @@ def _arrange(stored: Stored, repairs: list[str]) -> tuple[FloatArray, list[str],
     """Signals with derived limb leads below the stored ones, names, and how many were stored."""
     written = [plain(name, 40) for name in stored.lead_names]
     names = list(canonical_lead_names(written))
-    signal = np.array(stored.signal_mv, dtype=np.float32)
+    signal = np.asarray(stored.signal_mv, dtype=np.float32)
     for row, name in enumerate(names):
         upright = name.removeprefix("-")
         if upright != name and upright in STANDARD_LEADS and upright not in names:
-            signal[row] *= -1.0
+            signal = np.concatenate([signal[:row], -signal[row : row + 1], signal[row + 1 :]])
             names[row] = upright
             repairs.append(f"Lead {upright} is stored upside down, as {name}: turned.")
     n_stored = len(names)

@@ -158,6 +158,14 @@ def test_lead_names_in_the_spelling_of_the_field(tmp_path: Path) -> None:
     assert read_recording(header).lead_names == ("aVR", "aVL", "V1", "my lead")
 
 
+def test_leads_stored_upside_down_are_turned_and_told(tmp_path: Path) -> None:
+    recording = read_recording(write_record(tmp_path, counts(2), ["-aVR", "V1"]))
+    assert recording.lead_names == ("aVR", "V1")
+    expected = counts(2) / 1000.0 * [[-1.0], [1.0]]
+    np.testing.assert_allclose(recording.signal_mv, expected, rtol=1e-6)
+    assert any("aVR is stored upside down" in note for note in recording.metadata.notes)
+
+
 def test_broken_rate_stays_broken(tmp_path: Path) -> None:
     header = write_record(tmp_path, counts(), record_line="rec 12 976.5625/1000(5) 1000")
     assert read_recording(header).fs == 976.5625
