@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from model_core.runtime.manifest import Manifest, Metric
+from model_core.runtime.manifest import Manifest
 from training.cohort import Cohort, Split
 
 
@@ -87,51 +86,16 @@ def words(cohort: Cohort) -> Words:
     )
 
 
-def _figure(value: float, unit: str) -> str:
-    return f"{value:.1f}" if unit else f"{value:.3f}"
+def model_card(manifest: Manifest, figures: str) -> str:
+    """Write the card for people who meet the package without the program.
 
-
-def _with_interval(metric: Metric) -> str:
-    low, value, high = (_figure(v, metric.unit) for v in (metric.low, metric.value, metric.high))
-    if low == high == value:
-        return value
-    return f"{value} ({low} to {high})"
-
-
-def comparison_table(metrics: Sequence[Metric]) -> str:
-    """Markdown table of the figures that have a ceiling and floors."""
-    by_name = {metric.name: metric for metric in metrics}
-    suffixes = ("", " (oracle, ceiling)", " (random encoder, floor)", " (constant, floor)")
-    lines = [
-        "| figure | this model | oracle (ceiling) | random encoder | constant |",
-        "|---|---|---|---|---|",
-    ]
-    for name, metric in by_name.items():
-        if name + suffixes[1] in by_name:
-            unit = f", {metric.unit}" if metric.unit else ""
-            cells = [_with_interval(by_name[name + suffix]) for suffix in suffixes]
-            lines.append(f"| {name}{unit} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def other_table(metrics: Sequence[Metric]) -> str:
-    """Markdown table of the other figures."""
-    compared = {
-        metric.name.removesuffix(" (oracle, ceiling)")
-        for metric in metrics
-        if metric.name.endswith("(oracle, ceiling)")
-    }
-    lines = ["| figure | value | measured on |", "|---|---|---|"]
-    for metric in metrics:
-        if metric.name.split(" (")[0] in compared and "zero-shot" not in metric.name:
-            continue
-        unit = f" {metric.unit}" if metric.unit else ""
-        lines.append(f"| {metric.name} | {_with_interval(metric)}{unit} | {metric.dataset} |")
-    return "\n".join(lines)
-
-
-def model_card(manifest: Manifest, n_draws: int) -> str:
-    """Markdown for people who meet the package without the program."""
+    Parameters
+    ----------
+    manifest
+        Of the package.
+    figures
+        Markdown of the evaluation, with headings of level 3.
+    """
     limits = "\n".join(f"- {limit}" for limit in manifest.limits)
     return f"""# {manifest.name} {manifest.version}
 
@@ -149,13 +113,7 @@ def model_card(manifest: Manifest, n_draws: int) -> str:
 
 ## Figures
 
-In brackets: 95 % confidence interval over patients. Each test patient carries {n_draws} draws of
-the simulated outcome.
-
-{comparison_table(manifest.metrics)}
-
-{other_table(manifest.metrics)}
-
+{figures}
 ## Origin
 
 Recipe `{manifest.provenance.recipe}`, seed {manifest.provenance.seed}, settings
@@ -165,8 +123,16 @@ Recipe `{manifest.provenance.recipe}`, seed {manifest.provenance.seed}, settings
 """
 
 
-def report_page(manifest: Manifest, n_patients: int, n_draws: int, n_parameters: int) -> str:
-    """Write the page of the documentation that tells how good the default model is."""
+def report_page(manifest: Manifest, figures: str, n_parameters: int) -> str:
+    """Write the page of the documentation that tells how good the default model is.
+
+    Parameters
+    ----------
+    manifest, figures
+        As in `model_card`.
+    n_parameters
+        Of the network.
+    """
     measures = "\n".join(
         f"| {m.key} | {m.level:.2f} | {m.widening:+.3f} {'(log scale)' if m.log_space else ''} "
         f"| {m.n_calibration} |"
@@ -177,18 +143,11 @@ def report_page(manifest: Manifest, n_patients: int, n_draws: int, n_parameters:
 
 Written by `echoing-train export`; not edited by hand. Recipe `{manifest.provenance.recipe}`,
 seed {manifest.provenance.seed}, settings `{manifest.provenance.config_sha256[:12]}`;
-{n_parameters / 1e6:.2f} million parameters. {n_patients} patients of PTB-XL fold 10, one ECG each,
-{n_draws} draws of the simulated outcome each. In brackets: 95 % confidence interval, bootstrap
-over patients; the draws only lower the noise of the simulation, they add no patients.
+{n_parameters / 1e6:.2f} million parameters. The draws of a simulated outcome lower the noise of the
+simulation, they add no patients. *Best possible* sees the findings and the distributions that the
+outcomes were drawn from; nothing can be better on average.
 
-{comparison_table(manifest.metrics)}
-
-*Oracle*: sees the findings and the distributions that the outcomes were drawn from; nothing can
-be better on average. *Random encoder*: the same heads, trained the same way, on an untrained
-student. *Constant*: the median of the training patients.
-
-{other_table(manifest.metrics)}
-
+{figures}
 ## Calibration
 
 | measure | level | widening | patients |

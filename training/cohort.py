@@ -57,6 +57,8 @@ class Cohort:
         without. None where the run trains its own teacher on `clips`.
     ecg_text
         (records,), what is stated about the ECG; empty where nothing is.
+    record_ids
+        (records,), names in the source's own files, to join tables by; empty for none.
     ecg_labels
         By name, (records,), 1 or 0: what is stated about ECG and patient; NaN where unknown.
     groups
@@ -88,6 +90,7 @@ class Cohort:
     noise_mv: FloatArray
     simulated_outcomes: bool
     data_sha256: dict[str, str]
+    record_ids: list[str] = field(default_factory=list)
     ecg_labels: dict[str, FloatArray] = field(default_factory=dict)
     groups: dict[str, list[str]] = field(default_factory=dict)
     reference: dict[str, FloatArray] = field(default_factory=dict)
@@ -154,6 +157,7 @@ _ARRAYS = ("patient", "split", "source", "first_study", "n_studies", "clip_row")
 _TABLES = ("measures", "ecg_labels", "reference")
 _TEXTS = (
     "source_names",
+    "record_ids",
     "ecg_text",
     "groups",
     "sentences",

@@ -242,6 +242,8 @@ class FinetuneConfig:
         As in `DistillConfig`.
     draws
         Studies drawn for each ECG of a batch, where it has several.
+    measure_weight
+        Of the pinball loss.
     label_weight
         Of the cross-entropy of what is stated about the ECG.
     keep_weight
@@ -261,6 +263,7 @@ class FinetuneConfig:
     hidden: int = 96
     shares: dict[str, float] = field(default_factory=dict)
     draws: int = 8
+    measure_weight: float = 12.0
     label_weight: float = 9.0
     keep_weight: float = 0.1
     variance_weight: float = 0.2

@@ -12,7 +12,8 @@ RUN/evaluate/    report.json, report.html
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,8 @@ class Run:
         Markdown page with the figures, written by `export`; None for none.
     workers
         Processes for reading and simulating.
+    embeddings
+        Parquet files of other models' embeddings by name, for `evaluate` to compare with.
     """
 
     config: RunConfig
@@ -73,6 +76,7 @@ class Run:
     out: Path
     page: Path | None
     workers: int = 2
+    embeddings: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

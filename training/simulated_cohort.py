@@ -175,6 +175,7 @@ def build_cohort(data: Path, folder: Path, config: CohortConfig, seed: int, work
         split=np.concatenate([split, np.where(held_out, Split.HELD_OUT, Split.TRAIN)]),
         source=np.repeat([0, 1, 2], [len(rows), n_unread, n_virtual]),
         source_names=[PTBXL, UNREAD, VIRTUAL],
+        record_ids=[row["ecg_id"] for row in table] + [f"virtual {i}" for i in range(n_virtual)],
         first_study=order.spread(first_study[of_stated], len(echo) + np.arange(n_virtual), 0),
         n_studies=order.spread(draws[of_stated], np.ones(n_virtual, int), 0),
         measures={key: getattr(studies, field) for key, field in MEASURE_FIELDS.items()},

@@ -40,6 +40,7 @@ from training.batches import (
 from training.checkpoint import load_json, load_tensors, save_json, save_tensors, write_atomic
 from training.cohort import Cohort, Split, assert_disjoint
 from training.config import DistillConfig, FinetuneConfig, config_hash, config_json
+from training.estimates import tabular_features
 from training.fit import fit
 from training.run import (
     STAGES,
@@ -259,7 +260,8 @@ def _baselines(run: Run, folder: Path) -> None:
     """Networks to compare with, on the same splits and with the same number of steps.
 
     ``infonce``: distilled by deterministic InfoNCE on the means. ``supervised``: from scratch, on
-    the measures alone, for as many steps as distillation and fine-tuning together.
+    the measures alone, for as many steps as distillation and fine-tuning together. ``tabular``:
+    features that are measured, for linear probes.
     """
     cohort = the_cohort(run)
     config = run.config
@@ -276,6 +278,12 @@ def _baselines(run: Run, folder: Path) -> None:
     )
     student = new_student(run, load_json(run.folder / "distill/embedding_dim.json"))
     _fit_measures(run, cohort, student, None, supervised, folder / "supervised")
+    if engine.is_main():
+        table = tabular_features(run, cohort)
+        write_atomic(
+            folder / "tabular.npz",
+            lambda file: np.savez(file, train=table[0], calibration=table[1], test=table[2]),
+        )
 
 
 def _evaluate(run: Run, folder: Path) -> None:
@@ -288,7 +296,8 @@ def _export(run: Run, _: Path) -> None:
     cohort = the_cohort(run)
     standardise, model = load_standardiser(run), load_model(run, cohort)
     calibration = load_calibration(run)
-    report = load_json(run.folder / "evaluate/summary.json")
+    metrics = load_json(run.folder / "evaluate/summary.json")["metrics"]
+    figures = (run.folder / "evaluate/report.md").read_text(encoding="utf-8")
     spec = PreprocessSpec(
         mean_mv=tuple(float(v) for v in standardise.mean_mv),
         scale_mv=tuple(float(v) for v in standardise.scale_mv),
@@ -308,7 +317,7 @@ def _export(run: Run, _: Path) -> None:
         findings=calibration.findings,
         segments=SegmentOutput(student.row_names, student.n_segments, calibration.scale),
         cohort=words.cohort,
-        metrics=tuple(Metric(*row) for row in report["metrics"]),
+        metrics=tuple(Metric(*row) for row in metrics),
         intended_use=words.intended_use,
         limits=words.limits,
         licence=words.licence,
@@ -331,7 +340,7 @@ def _export(run: Run, _: Path) -> None:
         run.out,
         model,
         manifest,
-        model_card=card.model_card(manifest, report["n_draws"]),
+        model_card=card.model_card(manifest, figures),
         golden_signal_mv=golden.signal_mv,
         golden_fs=golden.fs,
         golden_input_bls=prepare(golden, spec),
@@ -339,7 +348,7 @@ def _export(run: Run, _: Path) -> None:
     )
     if run.page:
         parameters = sum(p.numel() for p in model.parameters())
-        text = card.report_page(manifest, report["n_patients"], report["n_draws"], parameters)
+        text = card.report_page(manifest, figures, parameters)
         write_atomic(run.page, lambda file: file.write(text.encode()))
 
 

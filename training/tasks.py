@@ -127,6 +127,11 @@ class DistillTask(Task):
         has_echo = (self._embedded > 0) & (config.echo_weight > 0)
         has_text = np.array([bool(text) for text in cohort.ecg_text]) & (config.text_weight > 0)
         self._usable = has_echo | has_text
+        self._sources = [
+            name
+            for name in batches.sources
+            if self._usable[cohort.records(Split.TRAIN, name)].any()
+        ]
 
     def step_loss(
         self, rng: np.random.Generator, batch: int, done: float
@@ -134,7 +139,7 @@ class DistillTask(Task):
         """Loss of the phase that `done` falls into."""
         source = None
         if self._config.single_source:
-            source = self._batches.sources[int(rng.integers(len(self._batches.sources)))]
+            source = self._sources[int(rng.integers(len(self._sources)))]
         records = self._batches.records(rng, batch, source=source, among=self._usable)
         studies = self._batches.studies(records, rng, self._embedded)
         mixing = None
@@ -264,7 +269,7 @@ class FinetuneTask(Task):
         pinball = pinball_loss(repeated.flatten(0, 1), target_kbm.flatten(0, 1), self._levels)
         labels_bf = on_device(self._finding_labels(values_kbm))
         findings = masked_bce(estimate.finding_logits_bf, labels_bf)
-        loss = 3.0 * pinball + findings + config.gate_weight * gate
+        loss = config.measure_weight * pinball + findings + config.gate_weight * gate
         figures = {
             "pinball": float(pinball.detach()),
             "cross_entropy": float(findings.detach()),
@@ -278,7 +283,7 @@ class FinetuneTask(Task):
         if config.self_weight > 0:
             apart_bm = (quantiles_bm3 - taught.quantiles_bm3 / scale[:, None]).abs().mean(2)
             unknown_bm = target_kbm.isnan().all(0)
-            own = 3.0 * (apart_bm * unknown_bm).sum() / unknown_bm.sum().clamp(min=1)
+            own = 2.0 * (apart_bm * unknown_bm).sum() / unknown_bm.sum().clamp(min=1)
             own = own + masked_bce(
                 estimate.finding_logits_bf,
                 torch.where(labels_bf.isnan(), taught.finding_logits_bf.sigmoid(), torch.nan),
@@ -308,6 +313,8 @@ class FinetuneTask(Task):
         keep = min(self._config.average, n / (n + 10))
         for mean, now in zip(self.averaged.parameters(), self.model.parameters(), strict=True):
             mean.lerp_(now, 1 - keep)
+        for mean, now in zip(self.averaged.buffers(), self.model.buffers(), strict=True):
+            mean.copy_(now)
         self.n_steps += 1
         self.averaged.eval()
 

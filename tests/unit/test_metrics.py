@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from training.evaluation import burst_auroc
+from training.evaluation.uncertainty import burst_auroc
 from training.evaluation.metrics import auroc, bootstrap, spearman
 
 

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from model_core.errors import EchoingError
+
 if TYPE_CHECKING:
     from training.commands import Commands
 
@@ -25,12 +27,16 @@ def register(commands: Commands) -> None:
     """Add the commands."""
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument(
-        "--data", type=Path, required=True, help="folder that holds PTB-XL in its subfolder ptbxl"
+        "--data",
+        type=Path,
+        default=Path("data"),
+        help="folder that holds PTB-XL in its subfolder ptbxl, unless the run has a cohort of "
+        "archives (default: data)",
     )
     shared.add_argument(
-        "--out", type=Path, required=True, help="folder for the model package; replaced"
+        "--out", type=Path, help="folder for the model package; replaced (default: RUN/package)"
     )
-    shared.add_argument("--runs", type=Path, help="folder for the run's own files")
+    shared.add_argument("--runs", type=Path, help="folder for the run's own files (RUN)")
     shared.add_argument("--page", type=Path, help="Markdown page to write the figures to")
     shared.add_argument("--workers", type=int, default=2, help="processes (default: 2)")
     shared.add_argument(
@@ -38,6 +44,13 @@ def register(commands: Commands) -> None:
         choices=("auto", "fp32", "bf16"),
         default="auto",
         help="of the networks while they train (default: bf16 on GPUs that have it, else fp32)",
+    )
+    shared.add_argument(
+        "--embeddings",
+        action="append",
+        default=[],
+        metavar="NAME=FILE",
+        help="Parquet of another model's embeddings, for evaluate to compare with; repeatable",
     )
     default = commands.add_parser(
         "reproduce-default",
@@ -65,13 +78,15 @@ def _run(options: argparse.Namespace) -> int:
     from training.run import STAGES as NAMES
     from training.run import Run
 
+    folder = options.runs or Path("runs") / options.recipe
     run = Run(
         config=RECIPES[options.recipe](),
         data=options.data,
-        folder=options.runs or Path("runs") / options.recipe,
-        out=options.out,
+        folder=folder,
+        out=options.out or folder / "package",
         page=options.page or _default_page(options.command),
         workers=options.workers,
+        embeddings=_embeddings(options.embeddings),
     )
     engine.start(options.precision)
     if options.command in NAMES:
@@ -81,6 +96,21 @@ def _run(options: argparse.Namespace) -> int:
         stages.reproduce(run)
         engine.say(f"The model package is in {run.out}.")
     return 0
+
+
+def _embeddings(pairs: list[str]) -> dict[str, Path]:
+    """Files by name; a wrong one is told before anything is trained."""
+    found: dict[str, Path] = {}
+    for pair in pairs:
+        name, _, file = pair.partition("=")
+        if not name or not Path(file).is_file():
+            raise EchoingError(
+                f"--embeddings {pair} names no file.",
+                hint="Give it as NAME=FILE, for instance ECG-FM=embeddings.parquet.",
+                code="missing_data",
+            )
+        found[name] = Path(file)
+    return found
 
 
 def _default_page(command: str) -> Path | None:

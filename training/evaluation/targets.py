@@ -130,6 +130,7 @@ def default_targets(
     *,
     finding: str = "lvef_below_40",
     measure: str = "lvef",
+    not_judged: tuple[str, ...] = (),
 ) -> list[Target]:
     """Targets of the default model that a report can tell.
 
@@ -141,6 +142,8 @@ def default_targets(
         Name of the estimator that knows the simulation, if there is one; all others are baselines.
     finding, measure
         Of which the targets speak.
+    not_judged
+        Beginnings of the names of groups whose coverage is told and not judged.
     """
     model = report.estimators[0]
     found: list[Target] = []
@@ -150,7 +153,7 @@ def default_targets(
         if other != oracle:
             found += _against_baseline(report, model, other, finding, measure)
     for key in report.measures:
-        found += _coverage(report, model, key)
+        found += _coverage(report, model, key, not_judged)
     for d in report.differences:
         halves = f"{model}, low uncertainty", f"{model}, high uncertainty"
         if (d.first, d.second, d.target, d.quantity) == (*halves, measure, "mae"):
@@ -198,12 +201,13 @@ def _against_baseline(
     return found
 
 
-def _coverage(report: Report, model: str, key: str) -> list[Target]:
+def _coverage(report: Report, model: str, key: str, not_judged: tuple[str, ...]) -> list[Target]:
     figures = [
         f
         for f in report.figures
         if (f.estimator, f.target, f.quantity) == (model, key, "coverage")
-        and not f.group.startswith("uncertainty:")
+        # A band of the outcome itself falls short at its ends by nature.
+        and not f.group.startswith(("uncertainty:", *not_judged))
     ]
     return [_covered(report, f) for f in figures]
 
