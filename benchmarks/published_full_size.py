@@ -148,7 +148,8 @@ def main() -> None:
     if options.part:
         figures: dict[str, float] = {}
         if options.part == "make":
-            make(*options.paths, options.checked)
+            weights, scaler, package = options.paths
+            make(weights, scaler, package, options.checked)
         elif options.part == "cli":
             from echoing_gui import cli
             from echoing_gui.resources import demo_recording_path

@@ -84,7 +84,7 @@ def default() -> RunConfig:
         cohort=CohortConfig(n_virtual=16000, n_held_out=1000, train_draws=200, train_clips=8),
         augment=AugmentConfig(),
         teacher=TeacherConfig(
-            fit=FitConfig(steps=1500, steps_per_epoch=250, batch=192, learning_rate=2e-3)
+            fit=FitConfig(steps=1000, steps_per_epoch=200, batch=192, learning_rate=2e-3)
         ),
         distill=DistillConfig(
             fit=FitConfig(steps=1000, steps_per_epoch=100, batch=128, learning_rate=1.5e-3),

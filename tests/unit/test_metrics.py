@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from training.evaluation.uncertainty import burst_auroc
 from training.evaluation.metrics import auroc, bootstrap, spearman
+from training.evaluation.uncertainty import burst_auroc
 
 
 def test_auroc_is_the_share_of_pairs_in_order() -> None:
