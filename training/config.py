@@ -203,7 +203,7 @@ class DistillConfig:
     mean_weight: float = 0.2
     mix_share: float = 0.25
     label_smoothing: float = 1e-4
-    gate_weight: float = 0.1
+    gate_weight: float = 1.0
     distance: Literal["sampled", "wasserstein"] = "sampled"
     deterministic: bool = False
 
@@ -263,13 +263,13 @@ class FinetuneConfig:
     hidden: int = 96
     shares: dict[str, float] = field(default_factory=dict)
     draws: int = 8
-    measure_weight: float = 12.0
+    measure_weight: float = 24.0
     label_weight: float = 9.0
     keep_weight: float = 0.1
     variance_weight: float = 0.2
     self_weight: float = 1.0
     average: float = 0.99
-    gate_weight: float = 0.1
+    gate_weight: float = 1.0
 
     def __post_init__(self) -> None:
         _check_shares(self.shares)

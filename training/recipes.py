@@ -20,7 +20,7 @@ from training.simulated_cohort import PTBXL, UNREAD, VIRTUAL
 # Real ECGs are few and count most; those that nobody stated anything about count by the mean
 # teacher alone.
 DISTILL_SHARES = {PTBXL: 0.35, VIRTUAL: 0.65}
-FINETUNE_SHARES = {PTBXL: 0.4, UNREAD: 0.25, VIRTUAL: 0.35}
+FINETUNE_SHARES = {PTBXL: 0.5, UNREAD: 0.25, VIRTUAL: 0.25}
 
 
 def debug() -> RunConfig:
@@ -87,11 +87,11 @@ def default() -> RunConfig:
             fit=FitConfig(steps=1000, steps_per_epoch=200, batch=192, learning_rate=2e-3)
         ),
         distill=DistillConfig(
-            fit=FitConfig(steps=1000, steps_per_epoch=100, batch=128, learning_rate=1.5e-3),
+            fit=FitConfig(steps=600, steps_per_epoch=100, batch=128, learning_rate=1.5e-3),
             shares=DISTILL_SHARES,
         ),
         finetune=FinetuneConfig(
-            fit=FitConfig(steps=800, steps_per_epoch=100, batch=128, learning_rate=1e-3),
+            fit=FitConfig(steps=600, steps_per_epoch=100, batch=128, learning_rate=1.5e-3),
             shares=FINETUNE_SHARES,
         ),
         evaluate=EvaluateConfig(),
