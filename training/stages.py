@@ -315,7 +315,9 @@ def _export(run: Run, _: Path) -> None:
         input=spec,
         measures=calibration.measures,
         findings=calibration.findings,
-        segments=SegmentOutput(student.row_names, student.n_segments, calibration.scale),
+        segments=SegmentOutput(
+            student.row_names, student.n_segments, calibration.scale, student.edges_s
+        ),
         cohort=words.cohort,
         metrics=tuple(Metric(*row) for row in metrics),
         intended_use=words.intended_use,

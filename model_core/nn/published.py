@@ -258,6 +258,7 @@ class PublishedStudent(Student):
         self.embedding_dim = encoder.head.mean.project.out_features
         self.row_names = ("all",)
         self.n_segments = math.ceil(n_samples / TOKEN_SAMPLES)
+        self.edges_s = token_edges_s(n_samples)
 
     def forward(self, ecg_bls: Tensor, keep_bl: Tensor | None = None) -> StudentOutput:
         """Embed standardised ECGs; a missing lead is given its mean, for the network knows none."""
@@ -296,10 +297,34 @@ def token_edges_s(n_samples: int = 1000, fs: float = 100.0) -> tuple[float, ...]
     return (0.0, *(sample / fs for sample in inner), n_samples / fs)
 
 
+# Log variance per dimension at the start of a training. With 512 dimensions of -7.5 the summed
+# variance is 0.28: below 1, above which PCME++'s first shift and scale let no pair match.
+FIRST_LOG_VAR = -7.5
+
+
 @register_student
-def published(geometry: EcgGeometry = RELEASED_ECG) -> PublishedStudent:
-    """Build the published student with fresh weights."""
-    return PublishedStudent(PublishedEcgEncoder(geometry))
+def published(
+    *, embedding_dim: int = 512, width: int = 96, third_stage_blocks: int = 23
+) -> PublishedStudent:
+    """Build the published student with fresh weights, to be trained.
+
+    Parameters
+    ----------
+    embedding_dim
+        D.
+    width
+        Channels after the first convolution; the stages have 2, 4, 8 and 16 times as many.
+    third_stage_blocks
+        Residual blocks of the deepest stage.
+    """
+    widths = (2 * width, 4 * width, 8 * width, 16 * width)
+    head = HeadGeometry(widths[-1], embedding_dim)
+    blocks = (3, 4, third_stage_blocks, 3)
+    encoder = PublishedEcgEncoder(
+        EcgGeometry(stem_width=width, stage_widths=widths, stage_blocks=blocks, head=head)
+    )
+    nn.init.constant_(encoder.head.log_var.project.bias, FIRST_LOG_VAR)
+    return PublishedStudent(encoder)
 
 
 def head_geometry(state: Mapping[str, Tensor]) -> HeadGeometry:

@@ -40,11 +40,14 @@ class Student(nn.Module, abc.ABC):
         Names of the R rows of the variance map.
     n_segments
         T.
+    edges_s
+        Where the segments begin and end, T + 1 times in s; empty where they are all alike.
     """
 
     embedding_dim: int
     row_names: tuple[str, ...]
     n_segments: int
+    edges_s: tuple[float, ...] = ()
 
     @abc.abstractmethod
     def forward(self, ecg_bls: Tensor, keep_bl: Tensor | None = None) -> StudentOutput:

@@ -10,7 +10,7 @@ import torch
 
 from model_core.errors import EchoingError
 from model_core.export import PackageModel, export_onnx, parity_error
-from model_core.nn import MeasureHeads, create_student
+from model_core.nn import MeasureHeads
 from model_core.nn.published import (
     RELEASED_ECG,
     EcgGeometry,
@@ -181,7 +181,7 @@ def test_student_has_one_row_and_the_mean_variance_of_each_token(
 
 def test_student_does_not_read_a_missing_lead():
     torch.manual_seed(3)
-    student = create_student("published", geometry=SMALL).eval()
+    student = PublishedStudent(PublishedEcgEncoder(SMALL)).eval()
     ecg, keep = torch.randn(1, 12, 1000), torch.ones(1, 12, dtype=torch.bool)
     keep[0, 3] = False
     other = ecg.clone()

@@ -15,6 +15,7 @@ from model_core.nn import (
     product_of_experts,
     segment_log_variance,
 )
+from training.recipes import RECIPES
 
 
 @pytest.fixture(scope="module")
@@ -145,3 +146,24 @@ def test_unknown_student_is_named_with_the_known_ones() -> None:
     assert "lead_token" in list_students()
     with pytest.raises(EchoingError, match="lead_token"):
         create_student("nobody")
+
+
+def test_the_published_student_starts_where_pcmepp_can_learn() -> None:
+    torch.manual_seed(0)
+    made = create_student("published", embedding_dim=512, width=2, third_stage_blocks=1)
+    out = made(torch.randn(4, 12, 1000))
+    assert out.mean_bd.shape == (4, 512)
+    assert out.segment_log_var_brt.shape == (4, 1, 63)
+    # A pair can only match while both variances sum to less than shift over scale, which is 1.
+    summed = out.log_var_bd.exp().sum(1)
+    assert (summed > 0.1).all()
+    assert (summed < 0.5).all()
+    assert len(made.edges_s) == made.n_segments + 1
+
+
+def test_the_paper_recipe_takes_the_published_student() -> None:
+    config = RECIPES["paper"]()
+    assert config.distill.student == "published"
+    assert config.distill.single_source
+    assert config.distill.fit.learning_rate == 3e-5
+    assert config.distill.fit.weight_decay == 0.01

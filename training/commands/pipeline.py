@@ -61,7 +61,7 @@ def register(commands: Commands) -> None:
     recipe = argparse.ArgumentParser(add_help=False)
     recipe.add_argument(
         "--recipe",
-        choices=("debug", "quick", "default", "archives"),
+        choices=("debug", "quick", "default", "archives", "paper"),
         default="default",
         help="settings",
     )
