@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -50,7 +51,7 @@ class TeacherGaussians:
     mean: Tensor
     log_var: Tensor
 
-    @property
+    @cached_property
     def known(self) -> NDArray[np.bool_]:
         """Which studies have one, (studies,)."""
         return ~self.mean[:, 0].isnan().numpy()
