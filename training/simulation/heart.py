@@ -11,23 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from training.dower import LEAD_VECTORS
 from training.simulation.patients import CONDUCTION, PVC_ORIGIN, TERRITORY, Patients
 
 FloatArray = NDArray[np.float32]
 
-# Lead vectors of Dower et al. 1980 (rows: lead, columns x y z), Wilson's terminal at zero.
-_LEAD_I = np.array([0.632, -0.235, 0.059])
-_LEAD_II = np.array([0.235, 1.066, -0.132])
-_CHEST_VECTORS = np.array(
-    [
-        [-0.515, 0.157, -0.917],
-        [0.044, 0.164, -1.387],
-        [0.882, 0.098, -1.277],
-        [1.213, 0.127, -0.601],
-        [1.125, 0.127, -0.086],
-        [0.831, 0.076, 0.230],
-    ]
-)
+# Wilson's terminal at zero.
+_LEAD_I, _LEAD_II, _CHEST_VECTORS = LEAD_VECTORS[0], LEAD_VECTORS[1], LEAD_VECTORS[2:]
 ELECTRODE_VECTORS = np.vstack(
     [
         -(_LEAD_I + _LEAD_II) / 3,

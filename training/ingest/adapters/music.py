@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from training.dower import LEAD_VECTORS
 from training.ingest.config import IngestConfig
 from training.ingest.listing import Listing, build_listing, cap_age, sexes
 from training.ingest.tables import Fault, TextTable, bad_cell, numbers, parse_number, read_table
@@ -23,20 +24,6 @@ NAME: str = "music"
 MAX_FS: float = 1000.0
 START_S = 30.0
 
-# Frank leads to I, II, V1-V6 (Dower, Machado, Osborne. Clin Cardiol 1980;3:87-95). X points to the
-# left, Y to the feet, Z to the back, as in MUSIC.
-_DOWER = np.array(
-    [
-        [0.632, -0.235, 0.059],
-        [0.235, 1.066, -0.132],
-        [-0.515, 0.157, -0.917],
-        [0.044, 0.164, -1.387],
-        [0.882, 0.098, -1.277],
-        [1.213, 0.127, -0.601],
-        [1.125, 0.127, -0.086],
-        [0.831, 0.076, 0.230],
-    ]
-)
 _RECORD = re.compile(r"(Holter_ECG|High-resolution_ECG)/(P\d+)(?:_H)?")
 _GENDER = "Gender (male=1)"
 # The recorder's QRS duration and the like are of the high-resolution ECG. 999 stands for none.
@@ -137,7 +124,7 @@ def twelve_leads(xyz_mv: NDArray[Any]) -> NDArray[np.float64]:
     ndarray
         (12, samples), mV. III, aVR, aVL and aVF follow from I and II (Einthoven, Goldberger).
     """
-    one, two, *chest = _DOWER @ xyz_mv
+    one, two, *chest = LEAD_VECTORS @ xyz_mv
     limb = [one, two, two - one, -(one + two) / 2, one - two / 2, two - one / 2]
     return np.stack(limb + chest)
 
