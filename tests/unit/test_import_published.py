@@ -37,11 +37,8 @@ PIECES = [
 
 
 @pytest.fixture(scope="module")
-def parity() -> Path:
-    folder = Path(__file__).parents[2].parent / "shared" / "parity"
-    if not folder.is_dir():
-        pytest.skip("needs ../shared")
-    return folder
+def parity(shared: Path) -> Path:
+    return shared / "parity"
 
 
 @pytest.fixture(scope="module")

@@ -24,10 +24,9 @@ from pydicom.uid import (
     generate_uid,
 )
 
-from model_core.errors import ReadError
 from model_core.io import read_recording
 from model_core.leads import STANDARD_LEADS
-from model_core.types import ImportReport, Recording
+from tests.reading import refusal, report_of
 
 CODES: dict[str, str] = dict(
     zip(STANDARD_LEADS, ("1", "2", "61", "62", "63", "64", *"345678"), strict=True)
@@ -98,18 +97,6 @@ def write(
 
 def twelve(values: NDArray[np.int16], **more: Any) -> Dataset:
     return group(values, [channel(name) for name in STANDARD_LEADS], **more)
-
-
-def report_of(recording: Recording) -> ImportReport:
-    assert recording.metadata.report is not None
-    return recording.metadata.report
-
-
-def refusal(path: Path) -> ReadError:
-    with pytest.raises(ReadError) as caught:
-        read_recording(path)
-    assert str(caught.value).endswith(".")
-    return caught.value
 
 
 def test_samples_gain_and_order(tmp_path: Path) -> None:

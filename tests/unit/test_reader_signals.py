@@ -11,26 +11,13 @@ import pyedflib
 import pytest
 from numpy.typing import NDArray
 
-from model_core.errors import ReadError
 from model_core.io import read_recording
-from model_core.types import ImportReport, Recording
+from tests.reading import refusal, report_of
 
 
 def counts(n_leads: int, n_samples: int = 2500) -> NDArray[np.int16]:
     rng = np.random.default_rng(n_leads)
     return rng.integers(-3000, 3000, (n_leads, n_samples)).astype(np.int16)
-
-
-def report_of(recording: Recording) -> ImportReport:
-    assert recording.metadata.report is not None
-    return recording.metadata.report
-
-
-def refusal(path: Path) -> ReadError:
-    with pytest.raises(ReadError) as caught:
-        read_recording(path)
-    assert str(caught.value).endswith(".")
-    return caught.value
 
 
 # EDF --------------------------------------------------------------------------------------------

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from model_core.errors import ReadError
 from model_core.io import read_recording
-from model_core.types import ImportReport, Recording
+from model_core.types import Recording
+from tests.reading import report_of
 
 LEADS = ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")
 
@@ -21,11 +22,6 @@ LEADS = ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")
 def counts(n_leads: int = 8, n_samples: int = 2500) -> NDArray[np.int16]:
     rng = np.random.default_rng(n_leads)
     return rng.integers(-200, 200, (n_leads, n_samples)).astype(np.int16)
-
-
-def report_of(recording: Recording) -> ImportReport:
-    assert recording.metadata.report is not None
-    return recording.metadata.report
 
 
 def measured(recording: Recording) -> dict[str, float]:

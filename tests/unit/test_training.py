@@ -11,8 +11,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import torch
-from torch import nn
 
 from model_core.errors import EchoingError
 from model_core.nn import LeadTokenStudent
@@ -31,7 +29,6 @@ from training.cohort import Cohort, Split, load_cohort
 from training.config import AugmentConfig, CohortConfig, FitConfig, config_hash
 from training.dower import LEAD_VECTORS
 from training.evaluation.report_data import read_json
-from training.fit import Task, fit
 from training.recipes import RECIPES, debug
 from training.run import STAGES, Run
 from training.simulated_cohort import PTBXL, UNREAD, build_cohort, read_ptbxl_table
@@ -308,51 +305,6 @@ def test_recipes_differ_and_hash_by_value() -> None:
     hashes = {name: config_hash(recipe()) for name, recipe in RECIPES.items()}
     assert len(set(hashes.values())) == len(RECIPES)
     assert config_hash(debug()) == hashes["debug"]
-
-
-# --- the loop ---
-
-
-class _Line(Task):
-    """Fits a slope; interrupts itself when asked."""
-
-    def __init__(self, stop_after: int = 10**9) -> None:
-        super().__init__()
-        torch.manual_seed(0)
-        self.layer = nn.Linear(3, 1)
-        self._left = stop_after
-
-    def step_loss(
-        self, rng: np.random.Generator, batch: int, done: float
-    ) -> tuple[torch.Tensor, dict[str, float]]:
-        if self._left == 0:
-            raise KeyboardInterrupt
-        self._left -= 1
-        x = torch.from_numpy(rng.normal(size=(batch, 3)).astype(np.float32))
-        x = nn.functional.dropout(x, 0.2)  # torch's randomness, too
-        return (self.layer(x) - x.sum(1, keepdim=True)).square().mean() * (1 + done), {}
-
-
-def test_an_interrupted_training_ends_where_an_uninterrupted_one_does(tmp_path: Path) -> None:
-    config = FitConfig(steps=11, steps_per_epoch=3, batch=8, learning_rate=0.05)
-    whole = _Line()
-    history = fit(whole, config, name="line", seed=1, checkpoint=tmp_path / "whole.pt")
-    with pytest.raises(KeyboardInterrupt):
-        fit(_Line(7), config, name="line", seed=1, checkpoint=tmp_path / "part.pt")
-    resumed = _Line()
-    again = fit(resumed, config, name="line", seed=1, checkpoint=tmp_path / "part.pt")
-    assert again == history
-    assert len(history) == 4
-    assert torch.equal(resumed.layer.weight, whole.layer.weight)
-
-
-def test_divergence_is_told(tmp_path: Path) -> None:
-    task = _Line()
-    with torch.no_grad():
-        task.layer.weight.fill_(float("nan"))
-    config = FitConfig(steps=2, steps_per_epoch=2, batch=2, learning_rate=0.1)
-    with pytest.raises(EchoingError, match="diverged at step 0"):
-        fit(task, config, name="line", seed=1, checkpoint=tmp_path / "c.pt")
 
 
 # --- augmentation and the gate ---

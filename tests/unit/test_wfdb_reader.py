@@ -20,6 +20,7 @@ from model_core.io import READERS, read_recording
 from model_core.leads import STANDARD_LEADS
 from model_core.types import Recording
 from tests.package_factory import synthetic_ecg
+from tests.reading import refusal
 
 MIMIC_LEADS = ("I", "II", "III", "aVR", "aVF", "aVL", "V1", "V2", "V3", "V4", "V5", "V6")
 
@@ -63,13 +64,6 @@ def as_stored(recording: Recording) -> NDArray[np.float32]:
     assert report is not None
     rows = [recording.lead_names.index(name) for name in report.leads_present]
     return recording.signal_mv[rows]
-
-
-def refusal(path: Path) -> ReadError:
-    with pytest.raises(ReadError) as caught:
-        read_recording(path)
-    assert str(caught.value).endswith(".")
-    return caught.value
 
 
 @pytest.fixture
