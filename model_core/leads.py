@@ -57,6 +57,18 @@ def canonical_lead_name(name: str) -> str:
     return _CANONICAL.get(_key(stripped), stripped)
 
 
+def is_known_lead(name: str) -> bool:
+    """Whether a name is a lead's, in whatever spelling.
+
+    Examples
+    --------
+    >>> [is_known_lead(name) for name in ("ECG II", "vx", "MLII", "ABP")]
+    [True, True, True, False]
+    """
+    key = _key(name.strip().removeprefix("-"))
+    return key in _CANONICAL or key in _FRANK
+
+
 def canonical_lead_names(names: Sequence[str]) -> tuple[str, ...]:
     """Return the field's spelling of all lead names of one file, other conventions included.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_core.errors import ReadError
-from model_core.leads import LIMB_FROM_I_AND_II, STANDARD_LEADS, canonical_lead_names
+from model_core.leads import (
+    LIMB_FROM_I_AND_II,
+    STANDARD_LEADS,
+    canonical_lead_names,
+    is_known_lead,
+)
 from model_core.types import FloatArray, Gap, ImportReport, Recording, RecordingMetadata
 
 FS_RANGE_HZ = (50.0, 4000.0)
@@ -84,6 +90,13 @@ def checked_size(path: Path, limit: int) -> int:
     if size == 0:
         raise ReadError(f"{path.name} is empty.", hint="Copy it again.", code="empty_file")
     return size
+
+
+def ecg_rate(names: Sequence[str], rates: Sequence[float]) -> Any:  # noqa: ANN401 - one of `rates`
+    """Rate of the leads known by name, else of most signals; of equally many, the higher one."""
+    of_leads = [rate for name, rate in zip(names, rates, strict=True) if is_known_lead(name)]
+    counted = Counter(of_leads or rates)
+    return max(counted, key=lambda rate: (counted[rate], rate))
 
 
 def check_shape(path: Path, n_leads: int, n_samples: int, fs: float) -> None:

@@ -19,8 +19,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_core.errors import ReadError
-from model_core.io._complete import FS_RANGE_HZ, Stored, complete
-from model_core.leads import canonical_lead_name
+from model_core.io._complete import FS_RANGE_HZ, Stored, complete, ecg_rate, plain
+from model_core.io._wfdb_header import (
+    FLAC_FORMATS,
+    FORMATS,
+    MAX_DATA_BYTES,
+    MAX_HEADER_BYTES,
+    MAX_SIGNALS,
+    Signal,
+    bad_header,
+    header_lines,
+    record_line,
+    signal_line,
+)
+from model_core.leads import canonical_lead_name, is_known_lead
 from model_core.types import (
     DAYS_PER_AGE_UNIT,
     Age,
@@ -30,34 +42,19 @@ from model_core.types import (
     RecordingMetadata,
 )
 
+__all__ = [
+    "FORMAT_NAME",
+    "FS_RANGE_HZ",
+    "MAX_HEADER_BYTES",
+    "MAX_SIGNALS",
+    "SUFFIXES",
+    "read",
+    "recognises",
+]
+
 FORMAT_NAME: str = "WFDB"
 SUFFIXES: tuple[str, ...] = (".hea", ".dat")
 
-MAX_HEADER_BYTES = 1_000_000
-MAX_DATA_BYTES = 500_000_000
-MAX_SIGNALS = 64
-MAX_SEGMENTS = 1000
-
-_RECORD_NAME = re.compile(r"[-\w]+")
-_DATA_FILE_NAME = re.compile(r"[-\w]+(\.\w+)?")
-# Gain, baseline and unit, for instance 1000.0(0)/mV
-_GAIN = re.compile(r"(\d+\.?\d*(?:[eE][-+]?\d+)?)(?:\(-?\d+\))?(?:/(\S+))?")
-_MV_PER_UNIT = {"mv": 1.0, "uv": 1e-3, "µv": 1e-3, "μv": 1e-3, "v": 1e3}
-# The formats of resting ECGs. Left out: tape formats (8, 310, 311), FLAC (another library) and 61
-# (wfdb 4.3.1 fails on its byte order).
-# Format: bytes a sample, and the value that stands for "no sample"
-_FORMATS: dict[str, tuple[float, int]] = {
-    "16": (2.0, -(2**15)),
-    "24": (3.0, -(2**23)),
-    "32": (4.0, -(2**31)),
-    "80": (1.0, -(2**7)),
-    "160": (2.0, -(2**15)),
-    "212": (1.5, -(2**11)),
-}
-# Format, samples a frame, skew and byte offset, for instance 16x1+24
-_FORMAT = re.compile(r"(\d+)(?:x(\d+))?(?::(\d+))?(?:\+(\d+))?")
-_STANDARD_UNIT = "mV"
-_GAIN_HINT = "Have the source of the file state gain and unit, for instance 1000/mV."
 _AGE = re.compile(
     r"(?<![a-z])age>?\s*:\s*(\d{1,3}(?:\.\d+)?)(?![\d.])(?:\s*(years?|months?|weeks?|days?|[ymwd])\b)?",
     re.IGNORECASE,
@@ -66,30 +63,24 @@ _SEX = re.compile(r"(?<![a-z])(?:sex|gender)>?\s*:\s*(f|m)(?:emale|ale)?\b", re.
 
 
 @dataclass(frozen=True, slots=True)
-class _Signal:
-    """What a signal line says, as far as it decides whether the samples may be read."""
-
-    file_name: str
-    fmt: str
-    samples_per_frame: int
-    byte_offset: int
-    gain: float
-    unit: str
-
-
-@dataclass(frozen=True, slots=True)
 class _Part:
     """One record without segments: signals in mV, and what was found on the way."""
 
     signal_mv: FloatArray
-    fs: float
+    frame_rate: float
+    per_frame: int
     lead_names: tuple[str, ...]
+    left_out: tuple[str, ...]
     paths: tuple[Path, ...]
     gains: frozenset[str]
     units: frozenset[str]
     n_invalid: int
     verified: bool
     acquired_at: str
+
+    @property
+    def fs(self) -> float:
+        return self.frame_rate * self.per_frame
 
 
 def recognises(path: Path, head: bytes) -> bool:  # noqa: ARG001 - a data file has no mark
@@ -137,7 +128,7 @@ def read(path: Path) -> Recording:
             hint="Rename the folder, or copy the record elsewhere.",
             code="bad_path",
         )
-    lines, comments = _header_lines(header)
+    lines, comments = header_lines(header)
     part = (
         _read_segments(header, lines) if "/" in lines[0].split()[0] else _read_part(header, lines)
     )
@@ -174,88 +165,18 @@ def read(path: Path) -> Recording:
     )
 
 
-def _bad_header(
-    header: Path,
-    why: str,
-    code: str = "bad_header",
-    hint: str = "Export or copy the record again.",
-) -> ReadError:
-    return ReadError(f"The header {header.name} cannot be used: {why}.", hint=hint, code=code)
-
-
-def _header_lines(header: Path) -> tuple[list[str], tuple[str, ...]]:
-    """Record, signal and segment lines of a header, and its comments without their mark."""
-    with header.open("rb") as file:
-        content = file.read(MAX_HEADER_BYTES + 1)
-    if len(content) > MAX_HEADER_BYTES:
-        raise _bad_header(header, "it is larger than 1 MB", code="too_large")
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError:
-        text = content.decode("latin-1")
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    comments = tuple(line.lstrip("# \t") for line in lines if line.startswith("#"))
-    lines = [line for line in lines if not line.startswith("#")]
-    if not lines:
-        raise _bad_header(header, "it holds no record line")
-    if len(lines) > 1 + MAX_SEGMENTS:
-        raise _bad_header(header, "it has too many lines", code="too_large")
-    return lines, comments
-
-
-def _record_line(header: Path, line: str) -> tuple[int, float, int]:
-    """Get number of signals, frame rate in Hz and number of frames."""
-    match = re.fullmatch(r"[-\w]+(?:/\d+)?\s+(\d+)\s+(\d+\.?\d*)(?:/\S*)?\s+(\d+)(?:\s.*)?", line)
-    if not match or int(match[3]) == 0:
-        raise _bad_header(
-            header, "its first line must state the number of signals, the rate and the length"
-        )
-    n_signals = int(match[1])
-    if not 1 <= n_signals <= MAX_SIGNALS:
-        raise _bad_header(
-            header, f"it states {n_signals} signals; 1 to {MAX_SIGNALS} can be read", "too_large"
-        )
-    return n_signals, float(match[2]), int(match[3])
-
-
-def _signal_line(header: Path, line: str) -> _Signal:
-    fields = [*line.split(), "", ""]
-    name, layout, gain = fields[0], _FORMAT.fullmatch(fields[1]), _GAIN.fullmatch(fields[2])
-    if not _DATA_FILE_NAME.fullmatch(name):
-        raise _bad_header(header, "a data file is not named as a plain file name", "bad_file_name")
-    if not layout or layout[1] not in _FORMATS:
-        raise _bad_header(header, "the sample format is not supported", code="unknown_format")
-    if int(layout[3] or 0):
-        raise _bad_header(header, "its signals are shifted in time (skew)", code="skewed")
-    if not gain or not 0 < float(gain[1]) < math.inf:
-        raise _bad_header(
-            header, "it does not state the gain of every signal", "gain_missing", _GAIN_HINT
-        )
-    # header(5): a signal without a unit is in millivolts. The import notes say so.
-    if (gain[2] or _STANDARD_UNIT).lower() not in _MV_PER_UNIT:
-        raise _bad_header(header, f"the unit '{gain[2][:10]}' is not a voltage", "unknown_unit")
-    return _Signal(
-        file_name=name,
-        fmt=layout[1],
-        samples_per_frame=int(layout[2] or 1),
-        byte_offset=int(layout[4] or 0),
-        gain=float(gain[1]),
-        unit=gain[2] or "",
-    )
-
-
-def _data_paths(header: Path, signals: list[_Signal], n_frames: int) -> tuple[Path, ...]:
+def _data_paths(header: Path, signals: list[Signal], n_frames: int) -> tuple[Path, ...]:
     """Paths of the data files, each inside the record's folder and of exactly the size stated."""
     groups = [list(g) for _, g in itertools.groupby(signals, key=lambda signal: signal.file_name)]
     if len(groups) != len({signal.file_name for signal in signals}):
-        raise _bad_header(header, "the signals of one data file are not listed together")
+        raise bad_header(header, "the signals of one data file are not listed together")
     paths: list[Path] = []
     total = 0
     for group in groups:
         first = group[0]
         path = (header.parent / first.file_name).resolve()
         if path.parent != header.parent:
-            raise _bad_header(header, "a data file lies outside the folder", code="outside_folder")
+            raise bad_header(header, "a data file lies outside the folder", code="outside_folder")
         if not path.is_file():
             raise ReadError(
                 f"The data file {first.file_name} is not there.",
@@ -263,83 +184,121 @@ def _data_paths(header: Path, signals: list[_Signal], n_frames: int) -> tuple[Pa
                 code="data_missing",
             )
         if len({(signal.fmt, signal.byte_offset) for signal in group}) != 1:
-            raise _bad_header(header, "one data file has two sample formats")
+            raise bad_header(header, "one data file has two sample formats")
         n_values = n_frames * sum(signal.samples_per_frame for signal in group)
-        expected = first.byte_offset + math.ceil(n_values * _FORMATS[first.fmt][0] - 1e-6)
+        bytes_a_sample, filled_up_to, _ = FORMATS[first.fmt]
         size = path.stat().st_size
-        total += expected
-        if size != expected:
-            raise ReadError(
-                f"The data file {first.file_name} holds {size} bytes, but the header describes "
-                f"{expected}: it is incomplete or belongs to another header.",
-                hint="Copy the record again.",
-                code="size_mismatch",
-            )
+        if first.fmt in FLAC_FORMATS:
+            _check_flac(path, first.byte_offset + n_values // len(group))
+            total += 4 * n_values
+        else:
+            expected = first.byte_offset + math.ceil(n_values * bytes_a_sample - 1e-6)
+            total += expected
+            if not 0 <= size - expected < filled_up_to:
+                raise ReadError(
+                    f"The data file {first.file_name} holds {size} bytes, but the header describes "
+                    f"{expected}: it is incomplete or belongs to another header.",
+                    hint="Copy the record again.",
+                    code="size_mismatch",
+                )
         paths.append(path)
     if total > MAX_DATA_BYTES:
-        raise _bad_header(header, "the record is larger than 500 MB", code="too_large")
+        raise bad_header(header, "the record is larger than 500 MB", code="too_large")
     return tuple(paths)
+
+
+def _check_flac(path: Path, n_samples: int) -> None:
+    """Refuse a FLAC file that states another length than the record has (RFC 9639, 8.2)."""
+    with path.open("rb") as file:
+        head = file.read(26)
+    stated = int.from_bytes(head[18:26], "big") & (2**36 - 1)
+    if head[:4] != b"fLaC" or len(head) < 26 or stated not in (0, n_samples):
+        raise ReadError(
+            f"The data file {path.name} is no FLAC file with {n_samples} samples a signal: it is "
+            "damaged or belongs to another header.",
+            hint="Copy the record again.",
+            code="size_mismatch",
+        )
 
 
 def _read_part(header: Path, lines: list[str]) -> _Part:
     """Read a record without segments."""
-    n_signals, frame_rate, n_frames = _record_line(header, lines[0])
+    n_signals, frame_rate, n_frames = record_line(header, lines[0])
     if len(lines) - 1 != n_signals:
-        raise _bad_header(header, f"it states {n_signals} signals and lists {len(lines) - 1}")
-    signals = [_signal_line(header, line) for line in lines[1:]]
-    if len({signal.samples_per_frame for signal in signals}) != 1:
-        raise _bad_header(header, "its leads have different sampling rates", code="mixed_rates")
-    fs = frame_rate * signals[0].samples_per_frame
+        raise bad_header(header, f"it states {n_signals} signals and lists {len(lines) - 1}")
+    signals = [signal_line(header, line) for line in lines[1:]]
+    voltages = [signal for signal in signals if signal.mv_per_count is not None]
+    # A lead among them in another unit is a doubt; pressures and the like are left out.
+    strange = [s for s in signals if s not in voltages and (not voltages or is_known_lead(s.name))]
+    if strange:
+        unit = plain(strange[0].unit, 10)
+        raise bad_header(header, f"the unit '{unit}' is not a voltage", "unknown_unit")
+    per_frame = ecg_rate([s.name for s in voltages], [s.samples_per_frame for s in voltages])
+    if any(s.samples_per_frame != per_frame and is_known_lead(s.name) for s in voltages):
+        raise bad_header(header, "its leads have different sampling rates", code="mixed_rates")
+    chosen = [signal in voltages and signal.samples_per_frame == per_frame for signal in signals]
+    fs = frame_rate * per_frame
     if not FS_RANGE_HZ[0] <= fs <= FS_RANGE_HZ[1]:
-        raise _bad_header(
+        raise bad_header(
             header,
             f"a sampling rate of {fs:g} Hz is outside {FS_RANGE_HZ[0]:g} to {FS_RANGE_HZ[1]:g} Hz",
             code="bad_rate",
         )
     data_paths = _data_paths(header, signals, n_frames)
-    record = _decode(header)
+    record = _decode(header, signals, data_paths)
     if record.fs != frame_rate or list(record.adc_gain) != [signal.gain for signal in signals]:
-        raise _bad_header(header, "its numbers can be understood in two ways")
+        raise bad_header(header, "its numbers can be understood in two ways")
 
+    names = [
+        canonical_lead_name(name or f"Signal {n + 1}") for n, name in enumerate(record.sig_name)
+    ]
     digital: list[NDArray[np.int64]] = record.e_d_signal
-    has_checksums = [value is not None for value in record.checksum]
-    signal_mv = np.empty((n_signals, len(digital[0])), dtype=np.float32)
+    # Zeros throughout: a writer that did not work them out.
+    stated = any(record.checksum) or any(record.init_value)
+    rows: list[FloatArray] = []
     n_invalid = 0
-    for row, (signal, values) in enumerate(zip(signals, digital, strict=True)):
-        checksum, first = record.checksum[row], record.init_value[row]
-        if (checksum is not None and (int(values.sum(dtype=np.int64)) - checksum) % 65536) or (
-            first is not None and values[0] != first
+    for number, (signal, values) in enumerate(zip(signals, digital, strict=True)):
+        checksum, first = record.checksum[number], record.init_value[number]
+        if stated and (
+            (checksum is not None and (int(values.sum(dtype=np.int64)) - checksum) % 65536)
+            or (first is not None and signal.fmt != "8" and values[0] != first)
         ):
             raise ReadError(
-                f"The samples of lead {record.sig_name[row]} do not match the check numbers in "
+                f"The samples of lead {names[number]} do not match the check numbers in "
                 f"the header {header.name}: the record was altered or damaged.",
                 hint="Copy the record again from its source.",
                 code="checksum_mismatch",
             )
-        mv_per_count = _MV_PER_UNIT[(signal.unit or _STANDARD_UNIT).lower()] / signal.gain
-        signal_mv[row] = (values - float(record.baseline[row])) * mv_per_count
-        invalid = values == _FORMATS[signal.fmt][1]
-        signal_mv[row, invalid] = np.nan
+        if not chosen[number]:
+            continue
+        row = (values - float(record.baseline[number])) * (signal.mv_per_count or 0.0)
+        row = row.astype(np.float32)
+        invalid = values == FORMATS[signal.fmt][2]
+        row[invalid] = np.nan
         n_invalid += int(np.count_nonzero(invalid))
+        rows.append(row)
+    kept = [signal for signal, is_chosen in zip(signals, chosen, strict=True) if is_chosen]
     return _Part(
-        signal_mv=signal_mv,
-        fs=fs,
-        lead_names=tuple(canonical_lead_name(name or "") for name in record.sig_name),
+        signal_mv=np.array(rows, dtype=np.float32),
+        frame_rate=frame_rate,
+        per_frame=per_frame,
+        lead_names=tuple(name for name, use in zip(names, chosen, strict=True) if use),
+        left_out=tuple(plain(name, 20) for name, use in zip(names, chosen, strict=True) if not use),
         paths=(header, *data_paths),
         gains=frozenset(
             f"{signal.gain:g} per {signal.unit}"
             if signal.unit
             else f"{signal.gain:g} per mV (no unit stated: by the format's rule, mV)"
-            for signal in signals
+            for signal in kept
         ),
-        units=frozenset(signal.unit or _STANDARD_UNIT for signal in signals),
+        units=frozenset(signal.unit or "mV" for signal in kept),
         n_invalid=n_invalid,
-        verified=all(has_checksums),
+        verified=stated and all(value is not None for value in record.checksum),
         acquired_at=record.base_datetime.isoformat() if record.base_datetime else "",
     )
 
 
-def _decode(header: Path) -> Any:  # noqa: ANN401 - wfdb has no types
+def _decode(header: Path, signals: list[Signal], paths: tuple[Path, ...]) -> Any:  # noqa: ANN401 - wfdb has no types
     """Digital samples and header fields, by the `wfdb` package."""
     import wfdb  # pyright: ignore[reportMissingTypeStubs]
 
@@ -347,49 +306,73 @@ def _decode(header: Path) -> Any:  # noqa: ANN401 - wfdb has no types
 
     try:
         # An absolute path never looks like an address to wfdb; see also the check in `read`.
-        return untyped.rdrecord(
-            str(header.with_suffix("")), physical=False, smooth_frames=False, return_res=32
-        )
+        name = str(header.with_suffix(""))
+        if any(signal.fmt != "61" for signal in signals):
+            return untyped.rdrecord(name, physical=False, smooth_frames=False, return_res=32)
+        record = untyped.rdheader(name)
+        record.e_d_signal = _big_endian(signals, paths)
     except Exception as error:  # wfdb leaks at least seven kinds on damaged files
         raise ReadError(
             f"The record {header.name} is damaged or not a WFDB record.",
             hint="Export or copy it again.",
             code="damaged",
         ) from error
+    return record
+
+
+def _big_endian(signals: list[Signal], paths: tuple[Path, ...]) -> list[NDArray[np.int64]]:
+    """Take the samples of format 61, at which wfdb 4.3.1 fails, signal by signal."""
+    found: list[NDArray[np.int64]] = []
+    groups = itertools.groupby(signals, key=lambda signal: signal.file_name)
+    for path, (_, group) in zip(paths, groups, strict=True):
+        sizes = [signal.samples_per_frame for signal in group]
+        offset = next(s.byte_offset for s in signals if s.file_name == path.name)
+        frames = np.fromfile(path, ">i2", offset=offset).astype(np.int64).reshape(-1, sum(sizes))
+        ends = np.cumsum(sizes)
+        found += [
+            frames[:, end - size : end].ravel() for end, size in zip(ends, sizes, strict=True)
+        ]
+    return found
 
 
 def _read_segments(header: Path, lines: list[str]) -> _Part:
     """Read a record in segments and join them in time; a lead absent from a segment is NaN."""
-    n_signals, fs, n_samples = _record_line(header, lines[0])
+    n_signals, frame_rate, n_frames = record_line(header, lines[0])
     segments: list[tuple[str, int]] = []
     for line in lines[1:]:
         match = re.fullmatch(r"(~|[-\w]+)\s+(\d+)", line)
         if not match:
-            raise _bad_header(header, "a segment is not named as a plain record name")
+            raise bad_header(header, "a segment is not named as a plain record name")
         if int(match[2]):  # a first segment of length 0 only describes the layout
             segments.append((match[1], int(match[2])))
-    if sum(length for _, length in segments) != n_samples:
-        raise _bad_header(header, "the lengths of its segments do not add up")
-    if n_samples * n_signals * 2 > MAX_DATA_BYTES:
-        raise _bad_header(header, "the record is larger than 500 MB", code="too_large")
+    if sum(length for _, length in segments) != n_frames:
+        raise bad_header(header, "the lengths of its segments do not add up")
+    if n_frames * n_signals * 2 > MAX_DATA_BYTES:
+        raise bad_header(header, "the record is larger than 500 MB", code="too_large")
 
     parts: list[tuple[int, _Part]] = []
     start = 0
     for name, length in segments:
         if name != "~":
-            parts.append((start, _read_segment(header, name, length, fs)))
+            parts.append((start, _read_segment(header, name, length, frame_rate)))
         start += length
     names = tuple(dict.fromkeys(name for _, part in parts for name in part.lead_names))
     if not 1 <= len(names) <= n_signals:
-        raise _bad_header(header, "its segments hold other signals than it states")
-    signal_mv = np.full((len(names), n_samples), np.nan, dtype=np.float32)
+        raise bad_header(header, "its segments hold other signals than it states")
+    per_frame = parts[0][1].per_frame
+    if any(part.per_frame != per_frame for _, part in parts):
+        raise bad_header(header, "its segments have different sampling rates", code="mixed_rates")
+    signal_mv = np.full((len(names), n_frames * per_frame), np.nan, dtype=np.float32)
     for start, part in parts:
         rows = [names.index(name) for name in part.lead_names]
-        signal_mv[rows, start : start + part.signal_mv.shape[1]] = part.signal_mv
+        first = start * per_frame
+        signal_mv[rows, first : first + part.signal_mv.shape[1]] = part.signal_mv
     return _Part(
         signal_mv=signal_mv,
-        fs=fs,
+        frame_rate=frame_rate,
+        per_frame=per_frame,
         lead_names=names,
+        left_out=tuple(dict.fromkeys(name for _, part in parts for name in part.left_out)),
         paths=(header, *dict.fromkeys(path for _, part in parts for path in part.paths)),
         gains=frozenset[str]().union(*(part.gains for _, part in parts)),
         units=frozenset[str]().union(*(part.units for _, part in parts)),
@@ -399,24 +382,24 @@ def _read_segments(header: Path, lines: list[str]) -> _Part:
     )
 
 
-def _read_segment(header: Path, name: str, length: int, fs: float) -> _Part:
+def _read_segment(header: Path, name: str, length: int, frame_rate: float) -> _Part:
     path = (header.parent / f"{name}.hea").resolve()
     if path.parent != header.parent:
-        raise _bad_header(header, "a segment lies outside the folder", code="outside_folder")
+        raise bad_header(header, "a segment lies outside the folder", code="outside_folder")
     if not path.is_file():
         raise ReadError(
             f"The segment {name}.hea of {header.name} is not there.",
             hint="Copy the whole record, with all of its segments.",
             code="header_missing",
         )
-    lines, _ = _header_lines(path)
+    lines, _ = header_lines(path)
     if "/" in lines[0].split()[0]:
-        raise _bad_header(header, "a segment is itself made of segments", code="nested_segments")
+        raise bad_header(header, "a segment is itself made of segments", code="nested_segments")
     part = _read_part(path, lines)
-    if part.fs != fs or part.signal_mv.shape[1] != length:
-        raise _bad_header(header, f"its segment {name} has another rate or length than stated")
+    if part.frame_rate != frame_rate or part.signal_mv.shape[1] != length * part.per_frame:
+        raise bad_header(header, f"its segment {name} has another rate or length than stated")
     if len(set(part.lead_names)) != len(part.lead_names):
-        raise _bad_header(header, f"its segment {name} names a lead twice")
+        raise bad_header(header, f"its segment {name} names a lead twice")
     return part
 
 
@@ -427,9 +410,12 @@ def _integrity(part: _Part) -> str:
 
 
 def _repairs(part: _Part) -> tuple[str, ...]:
-    if not part.n_invalid:
-        return ()
-    return (f"{part.n_invalid} samples are marked as invalid in the file: shown as gaps.",)
+    told: list[str] = []
+    if part.n_invalid:
+        told.append(f"{part.n_invalid} samples are marked as invalid in the file: shown as gaps.")
+    if part.left_out:
+        told.append(f"Left out as other signals or rates: {', '.join(part.left_out)}.")
+    return tuple(told)
 
 
 def _age(comments: tuple[str, ...]) -> Age | None:

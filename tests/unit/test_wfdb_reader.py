@@ -180,18 +180,18 @@ def test_several_samples_a_frame(tmp_path: Path) -> None:
     framed = samples.reshape(2, 500, 2).transpose(1, 0, 2).reshape(-1)
     (tmp_path / "rec.dat").write_bytes(framed.astype("<i2").tobytes())
     (tmp_path / "rec.hea").write_text(
-        "rec 2 100 500\nrec.dat 16x2 1000/mV 16 0 0 0 0 I\nrec.dat 16x2 1000/mV 16 0 0 0 0 II\n"
+        "rec 2 100 500\nrec.dat 16x2 1000/mV 16 0 1 1 0 I\nrec.dat 16x2 1000/mV 16 0 1 1 0 II\n"
     )
-    assert refusal(tmp_path / "rec.hea").code == "checksum_mismatch"  # the zeros above are wrong
+    assert refusal(tmp_path / "rec.hea").code == "checksum_mismatch"
     (tmp_path / "rec.hea").write_text("rec 2 100 500\nrec.dat 16x2 1000/mV\nrec.dat 16x2 1000/mV\n")
     recording = read_recording(tmp_path / "rec.hea")
     assert recording.fs == 200.0
     np.testing.assert_allclose(recording.signal_mv, samples / 1000.0, rtol=1e-6)
 
 
-@pytest.mark.parametrize("fmt", ["16", "24", "32", "80", "212"])
+@pytest.mark.parametrize("fmt", ["16", "24", "32", "80", "212", "508", "516", "524"])
 def test_formats_as_the_library_writes_them(tmp_path: Path, fmt: str) -> None:
-    limit = {"80": 120, "212": 2000}.get(fmt, 20000)
+    limit = {"80": 120, "508": 120, "212": 2000}.get(fmt, 20000)
     digital = np.random.default_rng(1).integers(-limit, limit, (501, 3))
     wfdb.wrsamp(
         "rec",
@@ -206,6 +206,97 @@ def test_formats_as_the_library_writes_them(tmp_path: Path, fmt: str) -> None:
     )
     recording = read_recording(tmp_path / "rec.hea")
     np.testing.assert_allclose(as_stored(recording), (digital.T - 5) / 100, rtol=1e-6)
+
+
+def test_big_endian(tmp_path: Path) -> None:
+    digital = counts(3)
+    header = write_record(tmp_path, digital, STANDARD_LEADS[:3], fmt="61")
+    (tmp_path / "rec.dat").write_bytes(np.ascontiguousarray(digital.T).astype(">i2").tobytes())
+    np.testing.assert_allclose(as_stored(read_recording(header)), digital / 1000.0, rtol=1e-6)
+    (tmp_path / "rec.dat").write_bytes(digital.T.astype("<i2").tobytes())
+    assert refusal(header).code == "checksum_mismatch"
+
+
+def test_differences(tmp_path: Path) -> None:
+    steps = np.random.default_rng(0).integers(-100, 100, (2, 1000))
+    digital = np.cumsum(steps, axis=1).astype(np.int16)
+    header = write_record(tmp_path, digital, ["I", "V1"], fmt="8")
+    # The first difference is taken from the initial value, here the first sample itself.
+    stored = np.concatenate([np.zeros((2, 1), int), steps[:, 1:]], axis=1)
+    (tmp_path / "rec.dat").write_bytes(np.ascontiguousarray(stored.T).astype("i1").tobytes())
+    np.testing.assert_allclose(as_stored(read_recording(header)), digital / 1000.0, rtol=1e-6)
+
+
+@pytest.mark.parametrize("fmt", ["310", "311"])
+@pytest.mark.parametrize("n_samples", [999, 1000])
+def test_three_samples_in_four_bytes(tmp_path: Path, fmt: str, n_samples: int) -> None:
+    digital = np.random.default_rng(0).integers(-500, 500, (2, n_samples)).astype(np.int16)
+    header = write_record(tmp_path, digital, ["I", "V1"], fmt=fmt)
+    flat = digital.T.ravel()
+    a, b, c = np.pad(flat, (0, -len(flat) % 3)).reshape(-1, 3).T.astype(int) & 1023
+    if fmt == "310":  # two words of 16 bits: 5 bits of the third sample, 10 of another, a spare bit
+        words = (c & 31) << 11 | a << 1 | ((c >> 5) << 11 | b << 1) << 16
+    else:
+        words = a | b << 10 | c << 20
+    (tmp_path / "rec.dat").write_bytes(words.astype("<u4").tobytes())
+    np.testing.assert_allclose(as_stored(read_recording(header)), digital / 1000.0, rtol=1e-6)
+
+
+def test_flac_of_another_length_is_refused(tmp_path: Path) -> None:
+    digital = np.random.default_rng(1).integers(-100, 100, (500, 2))
+    wfdb.wrsamp(
+        "rec",
+        fs=250,
+        units=["mV"] * 2,
+        sig_name=["I", "V1"],
+        d_signal=digital,
+        fmt=["516"] * 2,
+        adc_gain=[100.0] * 2,
+        baseline=[0] * 2,
+        write_dir=str(tmp_path),
+    )
+    header = tmp_path / "rec.hea"
+    for told in ("499", "501"):
+        header.write_text(header.read_text().replace(header.read_text().split()[3], told, 1))
+        assert refusal(header).code == "size_mismatch"
+
+
+def test_signals_of_a_monitor_that_are_no_ecg_are_left_out(tmp_path: Path) -> None:
+    ecg, other = counts(2, 2000), counts(3, 500)
+    # As monitors write them: four samples of each lead in a frame, then one of each other signal
+    frames = np.concatenate([ecg.reshape(2, 500, 4).transpose(1, 0, 2).reshape(500, 8), other.T], 1)
+    (tmp_path / "rec.dat").write_bytes(frames.astype("<i2").tobytes())
+    lines = ["rec 5 62.5 500"]
+    for name, layout, unit, row in (
+        ("II", "16x4", "mV", ecg[0]),
+        ("V", "16x4", "mV", ecg[1]),
+        ("Pleth", "16", "NU", other[0]),
+        ("Resp", "16", "mV", other[1]),
+        ("ABP", "16", "mmHg", other[2]),
+    ):
+        check = f"{row[0]} {row.astype(int).sum() % 65536}"
+        lines.append(f"rec.dat {layout} 200(10)/{unit} 16 0 {check} 0 {name}")
+    (tmp_path / "rec.hea").write_text("\n".join(lines))
+    recording = read_recording(tmp_path / "rec.hea")
+    assert (recording.fs, recording.lead_names) == (250.0, ("II", "V"))
+    np.testing.assert_allclose(recording.signal_mv, (ecg - 10) / 200.0, rtol=1e-6)
+    assert any("Pleth, Resp, ABP" in note for note in recording.metadata.notes)
+    (tmp_path / "all.hea").write_text("all/2 5 62.5 600\nrec 500\n~ 100\n")
+    joined = read_recording(tmp_path / "all.hea")
+    assert (joined.fs, joined.n_samples) == (250.0, 2400)
+    np.testing.assert_array_equal(joined.signal_mv[:, :2000], recording.signal_mv)
+
+
+def test_check_numbers_of_zero_stand_for_none(tmp_path: Path) -> None:
+    lines = write_record(tmp_path, counts()).read_text().splitlines()
+    zero = [" ".join([*f[:5], "0", "0", *f[7:]]) for f in (line.split() for line in lines[1:])]
+    (tmp_path / "rec.hea").write_text("\n".join([lines[0], *zero]))
+    recording = read_recording(tmp_path / "rec.hea")
+    np.testing.assert_allclose(recording.signal_mv, counts() / 1000.0, rtol=1e-6)
+    assert any("no checksum" in note for note in recording.metadata.notes)
+    # One number that is stated makes the others count.
+    (tmp_path / "rec.hea").write_text("\n".join([*lines[:2], *zero[1:]]))
+    assert refusal(tmp_path / "rec.hea").code == "checksum_mismatch"
 
 
 def test_offset_binary(tmp_path: Path) -> None:
@@ -382,8 +473,7 @@ def test_record_lines(tmp_path: Path, line: str, code: str) -> None:
         ("16x2", "size_mismatch"),
         ("16:5", "skewed"),
         ("16+24", "size_mismatch"),
-        ("516", "unknown_format"),
-        ("61", "unknown_format"),
+        ("516", "size_mismatch"),
         ("17", "unknown_format"),
         ("x", "unknown_format"),
     ],
