@@ -133,7 +133,7 @@ def test_normal_amplitudes_lie_in_the_normal_range(cohort: Patients) -> None:
 
 @pytest.mark.parametrize("block", ["lbbb", "rbbb", "paced"])
 def test_blocks_widen_the_qrs(cohort: Patients, block: str) -> None:
-    patients = pick(cohort, findings_of_patients(cohort).normal)
+    patients = pick(cohort, findings_of_patients(cohort).normal, 48)
     narrow = np.array([qrs_ms(ecg) for ecg in clean(patients)])
     wide = np.array([qrs_ms(ecg) for ecg in clean(with_conduction(patients, block))])
     assert np.median(wide - narrow) > 20

@@ -137,7 +137,7 @@ def beat_template(
 def _p_wave(patients: Patients, fs: float) -> FloatArray:
     """P wave of each patient, (n, 9, samples): right atrium first, then left."""
     t = (np.arange(round(P_START_S * fs), round(P_END_S * fs)) / fs).astype(np.float32)
-    late = np.clip((patients.echo.la_volume_ml - 45) / 100, -0.2, 1.0)[:, None]
+    late = np.clip(patients.left_atrial_gain - 1, -0.2, 1.0)[:, None]
     right = 0.075 * np.exp(-0.5 * ((t + 0.018) / 0.017) ** 2)[None]
     left = (0.055 + 0.05 * late) * np.exp(-0.5 * ((t - 0.022 - 0.012 * late) / 0.019) ** 2)
     gain = (patients.p_gain * np.sqrt(patients.voltage_gain))[:, None, None]
@@ -169,7 +169,7 @@ def _beat_times(
     else:
         beat = np.arange(count) * mean_rr
         # Respiratory and 0.1 Hz variation (McSharry 2003), smaller with age.
-        depth = 0.045 * np.exp(-0.02 * (float(patients.age_y[i]) - 30)) * rng.lognormal(0, 0.4)
+        depth = float(patients.rr_spread[i])
         phase = rng.uniform(0, 2 * np.pi, 2)
         rr = mean_rr * (
             1

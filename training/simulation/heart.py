@@ -166,11 +166,11 @@ def _rotations(patients: Patients) -> NDArray[np.float64]:
     )
 
 
-# Spread through the myocardium, without the Purkinje system, at about 0.7 m/s along the wall
+# Spread through the myocardium, without the Purkinje system, at 0.6-0.7 m/s along the wall
 # (Durrer 1970 for the speed); its fronts are broad and cancel less, so that pulses are longer
 # and their area larger. Septum: the front runs with the spread; free wall: half with the spread,
 # half outward. Set to the medians of PTB-XL recordings with blocks and pacing.
-SPREAD_CM_PER_MS = 0.068
+SPREAD_CM_PER_MS = 0.062
 SLOW_WIDTH, SLOW_AREA = 1.7, 2.1
 RIGHT_BLOCK_DELAY_MS, RIGHT_BLOCK_WIDTH, RIGHT_BLOCK_AREA = 42.0, 1.5, 7.0
 # Anterior fascicle: the anterolateral wall is late and, reached from below, cancels less.
