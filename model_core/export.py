@@ -8,6 +8,7 @@ import hashlib
 import io
 import shutil
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from model_core.domain import TrainingDomain, domain_arrays
 from model_core.errors import EchoingError
 from model_core.nn import MeasureHeads, Student, ZeroShotHeads
 from model_core.runtime.manifest import Manifest
@@ -147,6 +149,7 @@ def write_package(
     golden_fs: float,
     golden_input_bls: NDArray[np.float32],
     parity_inputs_bls: NDArray[np.float32],
+    domain: TrainingDomain | None = None,
 ) -> Manifest:
     """Write a model package, replacing the folder only when everything is right.
 
@@ -165,6 +168,8 @@ def write_package(
         that it prepares to; stored with the outputs for the self-test.
     parity_inputs_bls
         At least 100 inputs on which torch and ONNX Runtime must agree to 1e-3.
+    domain
+        What the training data look like; None where they are not at hand.
 
     Returns
     -------
@@ -191,23 +196,25 @@ def write_package(
             code="export_not_faithful",
         )
     golden = run_onnx(onnx_bytes, golden_input_bls)
-    golden_bytes = io.BytesIO()
-    np.savez(
-        golden_bytes,
-        recording_signal_mv=golden_signal_mv,
-        recording_fs=np.float64(golden_fs),
-        **golden,  # pyright: ignore[reportArgumentType]
-    )
+    recorded = {"recording_signal_mv": golden_signal_mv, "recording_fs": np.array(golden_fs)}
     contents = {
         "student.onnx": onnx_bytes,
-        "golden.npz": golden_bytes.getvalue(),
+        "golden.npz": _npz(recorded | golden),
         "MODEL_CARD.md": model_card.encode(),
     }
+    if domain is not None:
+        contents["domain.npz"] = _npz(domain_arrays(domain))
     files = {name: hashlib.sha256(data).hexdigest() for name, data in contents.items()}
     complete = dataclasses.replace(manifest, files=files)
     contents["manifest.json"] = complete.to_json().encode()
     _replace_folder(folder, contents)
     return complete
+
+
+def _npz(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    file = io.BytesIO()
+    np.savez(file, **arrays)  # pyright: ignore[reportArgumentType]
+    return file.getvalue()
 
 
 def _replace_folder(folder: Path, contents: dict[str, bytes]) -> None:

@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from model_core.calibration import fit_platt, fit_widening
+from model_core.domain import TrainingDomain, domain_features, fit_domain
 from model_core.errors import EchoingError
 from model_core.export import write_package
 from model_core.nn import Student
@@ -32,13 +34,14 @@ from training.assess import evaluate
 from training.batches import (
     LOG_SPACE,
     Batches,
+    Standardiser,
     finding_keys,
     fit_standardiser,
     measure_keys,
     run_model,
 )
 from training.checkpoint import load_json, load_tensors, save_json, save_tensors, write_atomic
-from training.cohort import Cohort, Split, assert_disjoint
+from training.cohort import Cohort, IntArray, Split, assert_disjoint
 from training.config import DistillConfig, FinetuneConfig, config_hash, config_json
 from training.estimates import tabular_features
 from training.fit import fit
@@ -65,6 +68,8 @@ PACKAGE_NAME = "EchoingECG demonstration"
 # Of the package; rises with the weights.
 PACKAGE_VERSION = "0.2.0"
 GOLDEN_FS = 500.0
+# From how many ECGs of each source the training domain is learned.
+LEAST_DOMAIN_ECGS, MOST_DOMAIN_ECGS = 20, 10_000
 # Stages that every process takes part in; the others are the main process's.
 _TRAINING = ("teacher", "distill", "finetune", "baselines")
 
@@ -347,11 +352,31 @@ def _export(run: Run, _: Path) -> None:
         golden_fs=golden.fs,
         golden_input_bls=prepare(golden, spec),
         parity_inputs_bls=standardise(cohort.ecg_mv[rows].astype(np.float32)).numpy(),
+        domain=_training_domain(cohort, standardise, spec.fs),
     )
     if run.page:
         parameters = sum(p.numel() for p in model.parameters())
         text = card.report_page(manifest, figures, parameters)
         write_atomic(run.page, lambda file: file.write(text.encode()))
+
+
+def _training_domain(cohort: Cohort, standardise: Standardiser, fs: float) -> TrainingDomain | None:
+    """Features of the training ECGs of each source; threshold from the calibration split.
+
+    Sources with too few ECGs to say what is usual are left out; None if there is no other.
+    """
+
+    def features(rows: IntArray) -> NDArray[np.float64]:
+        rows = rows[:: -(-len(rows) // MOST_DOMAIN_ECGS) or 1]
+        inputs = standardise(cohort.ecg_mv[rows].astype(np.float32)).numpy()
+        return np.stack([domain_features(ecg, fs) for ecg in inputs])
+
+    every = [cohort.records(Split.TRAIN, name) for name in cohort.source_names]
+    sources = [features(rows) for rows in every if len(rows) >= LEAST_DOMAIN_ECGS]
+    validation = cohort.records(Split.CALIBRATION)
+    if not sources or len(validation) < LEAST_DOMAIN_ECGS:
+        return None
+    return fit_domain(sources, features(validation))
 
 
 def _golden_recording(seed: int) -> Recording:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from model_core.errors import PackageError
+from model_core.leads import STANDARD_LEADS
 from model_core.measures import FINDINGS, MEASURES
 from model_core.preprocess import PreprocessSpec
 
@@ -149,6 +150,29 @@ class Provenance:
 
 
 @dataclass(frozen=True, slots=True)
+class Scope:
+    """Whom the model was studied on.
+
+    Attributes
+    ----------
+    age_y
+        Youngest and oldest, years.
+    sexes
+        ``female`` and ``male``, or one of them.
+    paced
+        Whether paced rhythm was among the ECGs that it was tested on.
+    """
+
+    age_y: tuple[float, float] = (18.0, 130.0)
+    sexes: tuple[str, ...] = ("female", "male")
+    paced: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.age_y[0] < self.age_y[1] or not set(self.sexes) <= {"female", "male"}:
+            raise ValueError("not whom a model can be studied on")
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """Everything the program needs to know of a model package beside its weights.
 
@@ -157,6 +181,10 @@ class Manifest:
     variance over embedding dimensions), ``quantiles`` (batch, measures, 3: lower end, median and
     upper end of the raw interval) and ``finding_logits`` (batch, findings); measures and findings
     in the order of this manifest.
+
+    `input` names the leads that the network takes. A package that takes fewer than the twelve
+    standard ones is usable on recordings of those; it has to give metrics that it was tested with.
+    A package that states no `scope` was made for adults without a pacemaker.
     """
 
     schema_version: int
@@ -177,11 +205,14 @@ class Manifest:
     licence: str
     provenance: Provenance
     files: dict[str, str]
+    scope: Scope = dataclasses.field(default_factory=Scope, metadata={"optional": True})
 
     def __post_init__(self) -> None:
         keys = [output.key for output in (*self.measures, *self.findings)]
         if not self.measures or len(set(keys)) != len(keys):
             raise ValueError("every measure and finding is wanted once, and at least one measure")
+        if not set(STANDARD_LEADS) <= set(self.input.lead_names) and not self.metrics:
+            raise ValueError("a model for fewer than twelve leads must say how it was tested")
 
     def to_json(self) -> str:
         """Readable JSON, keys in the order of the fields."""

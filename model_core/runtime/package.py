@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from model_core.domain import TrainingDomain, n_features, read_domain
 from model_core.errors import PackageError
 from model_core.runtime.graph_check import graph_fault
 from model_core.runtime.manifest import Manifest
@@ -24,6 +25,8 @@ MANIFEST_NAME = "manifest.json"
 GRAPH_NAME = "student.onnx"
 GOLDEN_NAME = "golden.npz"
 CARD_NAME = "MODEL_CARD.md"
+# Optional: what the training data look like.
+DOMAIN_NAME = "domain.npz"
 OUTPUT_NAMES = ("mean", "log_var", "segment_log_var", "quantiles", "finding_logits")
 
 MAX_FILES = 64
@@ -50,6 +53,8 @@ class ModelPackage:
         (Hz) and the network's outputs for it, by name.
     model_card
         Markdown.
+    domain
+        What the training data look like; None in packages that do not say.
     """
 
     manifest: Manifest
@@ -57,6 +62,7 @@ class ModelPackage:
     graph: bytes
     golden: dict[str, NDArray[Any]]
     model_card: str
+    domain: TrainingDomain | None = None
 
 
 def load_package(path: Path) -> ModelPackage:
@@ -122,6 +128,11 @@ def _checked(contents: dict[str, bytes]) -> ModelPackage:
         graph=contents[GRAPH_NAME],
         golden=_golden(contents[GOLDEN_NAME]),
         model_card=contents[CARD_NAME].decode("utf-8", errors="replace"),
+        domain=(
+            _domain(contents[DOMAIN_NAME], len(manifest.input.lead_names))
+            if DOMAIN_NAME in contents
+            else None
+        ),
     )
 
 
@@ -166,16 +177,32 @@ def _check_names(names: list[str]) -> None:
 
 
 def _golden(data: bytes) -> dict[str, NDArray[Any]]:
-    """Arrays of an npz file; as a zip archive it has to keep to the same limits."""
-    arrays: dict[str, NDArray[Any]] = {}
-    try:
-        for name, content in _zip_contents(io.BytesIO(data)).items():
-            array = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
-            arrays[name.removesuffix(".npy")] = array
-    except (ValueError, EOFError, MemoryError, PackageError) as error:
-        raise _fault("golden.npz of the model package cannot be read.", "bad_golden") from error
+    arrays = _arrays(data, GOLDEN_NAME)
     needed = {"recording_signal_mv", "recording_fs", *OUTPUT_NAMES}
     if not needed <= set(arrays):
         absent = ", ".join(sorted(needed - set(arrays)))
         raise _fault(f"golden.npz of the model package lacks {absent}.", "bad_golden")
+    return arrays
+
+
+def _domain(data: bytes, n_leads: int) -> TrainingDomain:
+    try:
+        domain = read_domain(_arrays(data, DOMAIN_NAME))
+        if domain.mean.shape[1] != n_features(n_leads):
+            raise ValueError("other features")  # noqa: TRY301 - told below like the others
+    except (KeyError, TypeError, ValueError) as error:
+        raise _fault("domain.npz of the model package cannot be used.", "bad_domain") from error
+    return domain
+
+
+def _arrays(data: bytes, name: str) -> dict[str, NDArray[Any]]:
+    """Arrays of an npz file; as a zip archive it has to keep to the same limits."""
+    arrays: dict[str, NDArray[Any]] = {}
+    try:
+        for entry, content in _zip_contents(io.BytesIO(data)).items():
+            array = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
+            arrays[entry.removesuffix(".npy")] = array
+    except (ValueError, EOFError, MemoryError, PackageError) as error:
+        code = f"bad_{Path(name).stem}"
+        raise _fault(f"{name} of the model package cannot be read.", code) from error
     return arrays

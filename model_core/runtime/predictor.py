@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_core.calibration import apply_platt, apply_widening
+from model_core.domain import distance, domain_features
 from model_core.errors import (
     Cancelled,
     CancelToken,
@@ -40,6 +41,8 @@ OUTPUT_TOLERANCE = 1e-3
 MEASURE_TOLERANCE = 0.05
 # LVEF against the LVEF that the two volumes make, percentage points.
 VOLUME_TOLERANCE_PCT = 10.0
+# A fixed multiple of the distance that 1 % of the validation ECGs exceed; see docs/input-gate.md.
+FAR_FROM_TRAINING = 1.5
 # Beyond, the variance is no longer a float32 number.
 LARGEST_LOG_VAR = 80.0
 
@@ -191,6 +194,9 @@ class Predictor:
         except PreprocessError as error:
             message = f"{error} {error.hint}".strip()
             return refused(Reason(error.code, Severity.REFUSE, message))
+        unlike = self._unlike_training(ecg[0])
+        if any(reason.severity is Severity.REFUSE for reason in unlike):
+            return refused(*unlike)
         cancel.raise_if_cancelled()
         outputs = self._run(ecg, cancel)
         cancel.raise_if_cancelled()
@@ -212,8 +218,26 @@ class Predictor:
                 edges_s=_edges_s(first_s, manifest),
                 scale=manifest.segments.scale,
             ),
-            reasons=_withheld(manifest) + quality.reasons,
+            reasons=_withheld(manifest) + quality.reasons + unlike,
         )
+
+    def _unlike_training(self, ecg_ls: FloatArray) -> tuple[Reason, ...]:
+        domain = self.package.domain
+        if domain is None:
+            return ()
+        found = distance(domain_features(ecg_ls, self.package.manifest.input.fs), domain)
+        if found <= domain.threshold:
+            return ()
+        if found <= FAR_FROM_TRAINING * domain.threshold:
+            message = (
+                "This ECG is unlike most of those that the model was trained on: "
+                "the estimate is less certain than its interval says."
+            )
+            return (Reason("unlike_training_data", Severity.CAUTION, message),)
+        message = (
+            "This ECG is unlike all that the model was trained on, so an estimate would be a guess."
+        )
+        return (Reason("unlike_training_data", Severity.REFUSE, message),)
 
     def _run(self, ecg: FloatArray, cancel: CancelToken) -> _Outputs:
         run_options = self._make_run_options()  # one that was terminated stays so

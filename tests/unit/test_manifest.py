@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from model_core.errors import PackageError
-from model_core.runtime.manifest import Manifest
+from model_core.runtime.manifest import Manifest, Scope
 from tests.package_factory import manifest
 
 Change = Callable[[dict[str, Any]], object]
+ONE_LEAD = {"lead_names": ["I"], "mean_mv": [0.0], "scale_mv": [1.0]}
 
 
 def test_round_trip() -> None:
@@ -56,6 +57,10 @@ def test_round_trip() -> None:
         (lambda m: m["input"].update(fs=-100.0), "bad_manifest"),
         (lambda m: m["input"].update(band_hz=[40.0, 0.5]), "bad_manifest"),
         (lambda m: m.update(input=None), "bad_manifest"),
+        (lambda m: m["scope"].update(age_y=[90.0, 18.0]), "bad_manifest"),
+        (lambda m: m["scope"].update(sexes=["any"]), "bad_manifest"),
+        (lambda m: m["scope"].update(paced="no"), "bad_manifest"),
+        (lambda m: (m["input"].update(ONE_LEAD), m.update(metrics=[])), "bad_manifest"),
     ],
 )
 def test_wrong_manifests(change: Change, code: str) -> None:
@@ -76,6 +81,18 @@ def test_segments_without_borders_are_equally_long() -> None:
     values = json.loads(manifest().to_json())
     del values["segments"]["edges_s"]
     assert Manifest.from_json(json.dumps(values)) == manifest()
+
+
+def test_a_manifest_without_scope_is_for_adults_without_a_pacemaker() -> None:
+    values = json.loads(manifest().to_json())
+    del values["scope"]
+    assert Manifest.from_json(json.dumps(values)).scope == Scope((18.0, 130.0), paced=False)
+
+
+def test_a_model_for_one_lead_is_read_if_it_was_tested() -> None:
+    values = json.loads(manifest().to_json())
+    values["input"].update(ONE_LEAD)
+    assert Manifest.from_json(json.dumps(values)).input.lead_names == ("I",)
 
 
 def test_whole_numbers_count_as_numbers() -> None:

@@ -7,12 +7,14 @@ import io
 import stat
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from model_core.domain import domain_arrays, fit_domain, n_features
 from model_core.errors import PackageError
 from model_core.runtime.graph_check import graph_fault
 from model_core.runtime.package import load_package
@@ -317,3 +319,26 @@ def test_a_refused_graph_refuses_the_package(tmp_path: Path, valid: dict[str, by
     external(model.graph.initializer[0])
     files = resealed(valid, student_dot_onnx=model.SerializeToString())
     assert refusal(write_package(tmp_path / "package", files)).code == "bad_graph"
+
+
+def with_domain(
+    valid: dict[str, bytes], n: int = n_features(12), **arrays: Any
+) -> dict[str, bytes]:
+    cases = np.random.default_rng(0).normal(size=(200, n))
+    stored: dict[str, Any] = domain_arrays(fit_domain([cases], cases)) | arrays
+    files = without_manifest(valid) | {"domain.npz": npz(**stored)}
+    return files | {"manifest.json": manifest_for(files)}
+
+
+def test_the_training_domain_is_optional(tmp_path: Path, valid: dict[str, bytes]) -> None:
+    assert load_package(write_package(tmp_path / "without", valid)).domain is None
+    found = load_package(write_package(tmp_path / "with", with_domain(valid))).domain
+    assert found is not None
+    assert found.mean.shape == (1, n_features(12))
+
+
+def test_a_training_domain_of_other_features(tmp_path: Path, valid: dict[str, bytes]) -> None:
+    error = refusal(write_package(tmp_path / "fewer", with_domain(valid, n=5)))
+    assert error.code == "bad_domain"
+    error = refusal(write_package(tmp_path / "nan", with_domain(valid, threshold=np.nan)))
+    assert error.code == "bad_domain"

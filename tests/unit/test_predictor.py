@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from model_core.domain import TrainingDomain, domain_features
 from model_core.errors import Cancelled, CancelToken, InferenceError, PackageError
 from model_core.leads import STANDARD_LEADS
 from model_core.preprocess import PreprocessSpec, prepare
@@ -125,6 +126,22 @@ def test_what_lacks_a_calibration_is_withheld_beside_the_rest(tmp_path: Path) ->
     (reason,) = prediction.reasons
     assert (reason.code, reason.severity) == ("not_calibrated", Severity.CAUTION)
     assert reason.message.endswith(": LVEDV and LVESV.")
+
+
+def test_an_input_unlike_the_training_data_is_told_or_refused(
+    package: ModelPackage, predictor: Predictor
+) -> None:
+    ecg = synthetic_ecg()
+    at = domain_features(prepare(ecg, PreprocessSpec())[0], 100.0)
+    whitening = np.eye(len(at))[np.newaxis]
+    states = []
+    for away in (0.9, 1.1, 1.6):  # of the threshold
+        domain = TrainingDomain(at[np.newaxis] + away * 2.0, whitening, threshold=2.0)
+        prediction = Predictor(dataclasses.replace(package, domain=domain)).predict(ecg)
+        states.append(prediction.state)
+        codes = [reason.code for reason in prediction.reasons]
+        assert codes == ([] if away < 1 else ["unlike_training_data"])
+    assert states == list(ResultState)
 
 
 def test_segments_lie_where_the_manifest_says(tmp_path: Path) -> None:

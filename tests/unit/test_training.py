@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from model_core.domain import distance, domain_features
 from model_core.errors import EchoingError
 from model_core.nn import LeadTokenStudent
 from model_core.preprocess import PreprocessSpec, prepare
@@ -76,6 +77,22 @@ def test_the_package_loads_and_passes_its_self_test(finished: Run) -> None:
     )
     assert package.manifest.measures[0].n_calibration == 20
     assert package.manifest.segments.scale[0] < package.manifest.segments.scale[1]
+
+
+def test_the_package_knows_its_training_ecgs_from_noise(finished: Run, cohort: Cohort) -> None:
+    package = load_package(finished.out)
+    assert package.domain is not None
+    # The third source, PTB-XL records without statements, holds a single ECG here.
+    assert len(package.domain.mean) == 2
+    spec = package.manifest.input
+    scale = np.array(spec.scale_mv)[:, None]
+    trained = cohort.ecg_mv[cohort.records(Split.TRAIN)].astype(np.float64) / scale
+    noise = np.random.default_rng(0).normal(size=(20, 12, 1000))
+    far = [
+        np.median([distance(domain_features(ecg, spec.fs), package.domain) for ecg in ecgs])
+        for ecgs in (trained, noise)
+    ]
+    assert far[0] < 1.5 < far[1]
 
 
 def test_every_promised_figure_is_in_the_manifest(finished: Run) -> None:
