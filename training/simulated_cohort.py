@@ -14,13 +14,16 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from model_core.delineation import delineate
 from model_core.errors import EchoingError
 from model_core.io import read_recording
+from model_core.measurements import measure
 from model_core.preprocess import PreprocessSpec, filter_and_resample, prepare
 from training.cohort import Cohort, FloatArray, Split, assert_disjoint, save_cohort
 from training.config import CohortConfig
 from training.progress import Progress
 from training.simulation import (
+    MEASURED,
     EcgFindings,
     EchoMeasures,
     add_noise,
@@ -29,6 +32,7 @@ from training.simulation import (
     ecg_sentence,
     findings_from_ptbxl,
     findings_of_patients,
+    oracle,
     render_clips,
     report_sentences,
     sample_patients,
@@ -50,9 +54,6 @@ MEASURE_FIELDS = {
 _COLUMNS = ("ecg_id", "patient_id", "age", "sex", "scp_codes", "strat_fold", "filename_lr")
 # The network's input before standardisation.
 NEUTRAL_SPEC = PreprocessSpec()
-# The best possible estimate is found from this many draws: its own error is below 0.2 points.
-REFERENCE_DRAWS = 2000
-THRESHOLDS_PCT = (30, 40, 50)
 
 
 def read_ptbxl_table(folder: Path) -> list[dict[str, str]]:
@@ -139,12 +140,12 @@ def build_cohort(data: Path, folder: Path, config: CohortConfig, seed: int, work
     # Those without statements come last: they have no outcome, and train what needs none.
     table.sort(key=lambda row: not row["scp_codes"].strip())
     folder.mkdir(parents=True, exist_ok=True)
-    real_ecg, data_sha256 = _read_signals(data / "ptbxl", table, workers)
+    real_ecg, measured, data_sha256 = _read_signals(data / "ptbxl", table, workers)
     rows = [row for row in table if row["scp_codes"].strip()]
     n_unread = len(table) - len(rows)
     names, patient = np.unique([row["patient_id"] for row in table], return_inverse=True)
     split = np.array([split_of_fold(int(float(row["strat_fold"]))) for row in table])
-    real = findings_from_ptbxl(rows)
+    real = findings_from_ptbxl(rows, {k: v[: len(rows)] for k, v in measured.items()})
     _, first_record, of_stated = np.unique(
         patient[: len(rows)], return_index=True, return_inverse=True
     )
@@ -227,7 +228,7 @@ def concatenate_findings(parts: Sequence[EcgFindings]) -> EcgFindings:
 
 def _labels(findings: EcgFindings) -> dict[str, FloatArray]:
     """Statements that occur, sex, and age above 65 years, as 1 and 0."""
-    flags = {f.name: getattr(findings, f.name) for f in fields(EcgFindings) if f.name != "age_y"}
+    flags = findings.flags()
     flags["older_than_65"] = findings.age_y > 65
     return {name: values.astype(np.float32) for name, values in flags.items() if values.any()}
 
@@ -255,18 +256,10 @@ def _groups(findings: EcgFindings) -> dict[str, list[str]]:
 
 
 def _reference(findings: EcgFindings, seed: int) -> dict[str, FloatArray]:
-    """Median and probabilities under the outcome distribution itself."""
-    draws = [
-        draw_outcomes(findings, np.random.default_rng([seed, 5, number]))
-        for number in range(REFERENCE_DRAWS)
-    ]
-    found: dict[str, FloatArray] = {}
-    for key, field in MEASURE_FIELDS.items():
-        values = np.stack([getattr(draw, field) for draw in draws])
-        found[key] = np.median(values, axis=0).astype(np.float32)
-        for below in THRESHOLDS_PCT if key == "lvef" else ():
-            found[f"lvef_below_{below}"] = (values < below).mean(0, dtype=np.float32)
-    return found
+    """Best possible estimates: a median under each measure's key, and probabilities."""
+    best = oracle(findings, seed)
+    names = {field: key for key, field in MEASURE_FIELDS.items()}
+    return {names.get(name, name): values for name, values in best.items()}
 
 
 def _map(
@@ -289,21 +282,28 @@ def _map(
         return collect(pool.map(work, items))
 
 
-def _read_signal(path: Path) -> tuple[NDArray[np.float16], bytes]:
+def _read_signal(path: Path) -> tuple[NDArray[np.float16], tuple[float, ...], bytes]:
     recording = read_recording(path)
     ecg = prepare(recording, NEUTRAL_SPEC)[0].astype(np.float16)
-    return ecg, recording.recording_id.encode()
+    signal = recording.signal_mv
+    found = measure(delineate(signal, recording.fs, recording.lead_names), signal)
+    values = (found.heart_rate_bpm, found.qrs_ms, found.qtc_bazett_ms)
+    return ecg, values, recording.recording_id.encode()
 
 
 def _read_signals(
     folder: Path, rows: Sequence[Mapping[str, str]], workers: int
-) -> tuple[NDArray[np.float16], str]:
+) -> tuple[NDArray[np.float16], dict[str, NDArray[np.float64]], str]:
+    """Prepared signals, what was measured on each under the names in MEASURED, and a digest."""
     paths = [folder / (row["filename_lr"] + ".hea") for row in rows]
-    found = _map(_read_signal, paths, workers, "PTB-XL records")
+    ecg, measured, identities = zip(
+        *_map(_read_signal, paths, workers, "PTB-XL records"), strict=True
+    )
     digest = hashlib.sha256((folder / "ptbxl_database.csv").read_bytes())
-    for _, identity in found:
+    for identity in identities:
         digest.update(identity)
-    return np.stack([ecg for ecg, _ in found]), digest.hexdigest()
+    columns = dict(zip(MEASURED, np.array(measured).T, strict=True))
+    return np.stack(ecg), columns, digest.hexdigest()
 
 
 def _simulate_chunk(
@@ -315,7 +315,8 @@ def _simulate_chunk(
     signal_mv = simulate_ecg(patients, rng, fs=SIMULATED_FS)
     ecg = filter_and_resample(signal_mv, SIMULATED_FS, NEUTRAL_SPEC)
     ecg = ecg[..., : NEUTRAL_SPEC.n_samples].astype(np.float16)
-    return ecg, patients.echo, findings_of_patients(patients)
+    findings = findings_of_patients(patients)
+    return ecg, draw_outcomes(findings, rng), findings
 
 
 def _chunks(total: int, size: int) -> list[tuple[int, int]]:

@@ -16,7 +16,7 @@ from training.ingest.statements import (
     text_of_report,
     text_of_statements,
 )
-from training.simulation.outcomes import SCP_CODES, findings_from_ptbxl
+from training.simulation.findings import SCP_CODES, findings_from_ptbxl
 
 
 def test_rhythm_comes_first_and_unknown_codes_are_not_spelled() -> None:

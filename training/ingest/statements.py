@@ -15,7 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from training.ingest.adapters.mimic_ecg import SEPARATOR
-from training.simulation.outcomes import SCP_CODES
+from training.simulation.findings import SCP_CODES
 
 FloatArray = NDArray[np.float32]
 

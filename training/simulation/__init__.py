@@ -6,19 +6,20 @@ See docs/simulated-cohort.md for what is simulated, from which numbers, and what
 from training.simulation.demo import write_demo_recording
 from training.simulation.ecg import simulate_clean_ecg, simulate_ecg
 from training.simulation.echo import cavity, render_clips
-from training.simulation.measures import EchoMeasures, concatenate
-from training.simulation.noise import add_noise
-from training.simulation.outcomes import (
+from training.simulation.findings import (
+    MEASURED,
     EcgFindings,
-    draw_outcomes,
     findings_from_ptbxl,
     findings_of_patients,
-    oracle,
 )
+from training.simulation.measures import EchoMeasures, concatenate
+from training.simulation.noise import add_noise
+from training.simulation.outcomes import draw_outcomes, oracle
 from training.simulation.patients import Patients, sample_patients
 from training.simulation.reports import ecg_sentence, prompts, report_sentences
 
 __all__ = [
+    "MEASURED",
     "EcgFindings",
     "EchoMeasures",
     "Patients",

@@ -345,3 +345,8 @@ def _repolarisation_peak_s(patients: Patients, time_s: FloatArray) -> FloatArray
     qt_s = patients.qtc_ms / 1000 * np.cbrt(rr_s)  # Fridericia 1920
     late = time_s - NORMAL_ACTIVATION_MS / 1000
     return ((qt_s - T_PEAK_BEFORE_END_S)[:, None] + 0.35 * late).astype(np.float32)
+
+
+def qrs_duration_ms(patients: Patients) -> FloatArray:
+    """QRS duration, (n,) ms."""
+    return np.full(len(patients), 92, np.float32)
