@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from training.simulation.heart import qrs_duration_ms
+from training.simulation.heart import conducted_activation
 from training.simulation.patients import CONDUCTION, TERRITORY, Patients
 
 BoolArray = NDArray[np.bool_]
@@ -88,6 +88,10 @@ SCP_CODES: dict[str, frozenset[str]] = {
     "tachycardia": frozenset({"STACH", "SVTAC", "PSVT"}),
 }
 MIN_LIKELIHOOD_PCT = 50.0
+# So that QRS duration and QT interval of virtual patients agree with what
+# `model_core.measurements` finds on their ECGs.
+_PULSE_WIDTHS = 2.5
+_QT_MORE_MS = 19.0
 MEASURED = ("heart_rate_bpm", "qrs_ms", "qtc_ms")
 # Where nothing was measured: medians of PTB-XL with that finding.
 _TYPICAL_QRS_MS = {"ivcd": 109.0, "rbbb": 147.0, "lbbb": 154.0, "paced": 198.0}
@@ -172,8 +176,8 @@ def findings_of_patients(patients: Patients) -> EcgFindings:
     return EcgFindings(
         age_y=p.age_y,
         heart_rate_bpm=p.heart_rate_bpm,
-        qrs_ms=qrs_duration_ms(p),
-        qtc_ms=p.qtc_ms,
+        qrs_ms=_qrs_ms(p),
+        qtc_ms=_bazett_ms(p),
         male=p.male,
         normal=~abnormal,
         lbbb=conduction["lbbb"],
@@ -194,3 +198,17 @@ def findings_of_patients(patients: Patients) -> EcgFindings:
         pvc=pvc,
         tachycardia=tachycardia,
     )
+
+
+def _qrs_ms(patients: Patients) -> FloatArray:
+    """From where the first segment's pulse rises to where the last one's has passed."""
+    beat = conducted_activation(patients)
+    first = (beat.time_s - _PULSE_WIDTHS * beat.width_s).min(1)
+    last = (beat.time_s + _PULSE_WIDTHS * beat.width_s).max(1)
+    return 1000 * (last - first)
+
+
+def _bazett_ms(patients: Patients) -> FloatArray:
+    """Corrected by Bazett's formula, as clinics do; the virtual heart keeps Fridericia's."""
+    qtc = patients.qtc_ms + np.float32(_QT_MORE_MS)
+    return qtc * (60 / patients.heart_rate_bpm) ** np.float32(-1 / 6)
