@@ -294,7 +294,7 @@ def _read_signal(path: Path) -> tuple[NDArray[np.float16], tuple[float, ...], by
 def _read_signals(
     folder: Path, rows: Sequence[Mapping[str, str]], workers: int
 ) -> tuple[NDArray[np.float16], dict[str, NDArray[np.float64]], str]:
-    """Prepared signals, what was measured on each under the names in MEASURED, and a digest."""
+    """Read prepared signals, what was measured on each (by name), and a digest of all."""
     paths = [folder / (row["filename_lr"] + ".hea") for row in rows]
     ecg, measured, identities = zip(
         *_map(_read_signal, paths, workers, "PTB-XL records"), strict=True

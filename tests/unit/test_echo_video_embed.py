@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn import functional
 
 from model_core.errors import EchoingError
+from tests.echo_factory import sample_echo
 from training.echo_video import (
     FrameSpec,
     embed_studies,
@@ -25,7 +26,7 @@ from training.echo_video import (
     read_clip,
     read_embeddings,
 )
-from training.simulation import render_clips, sample_patients
+from training.simulation import render_clips
 
 SPEC = FrameSpec(size=32, mean=(0.4, 0.4, 0.4), std=(0.2, 0.2, 0.2))
 N_FRAMES = 10
@@ -56,7 +57,7 @@ class TinyTeacher(nn.Module):
 def echo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three studies: two clips and a bad file; one clip; only a still and something else."""
     folder = tmp_path_factory.mktemp("echo")
-    echo = sample_patients(3, np.random.default_rng(1)).echo
+    echo = sample_echo(3, 1)
     clips = render_clips(echo, np.random.default_rng(2), N_FRAMES, 120)
     write_avi(folder / "s1" / "1_0001.avi", clips[0])
     write_avi(folder / "s1" / "1_0002.avi", clips[1])

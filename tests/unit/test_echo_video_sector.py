@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
+from tests.echo_factory import sample_echo
 from training.echo_video import (
     ECHOCLIP_FRAMES,
     Clip,
@@ -23,7 +24,7 @@ from training.echo_video import (
     read_clip,
     resize_area,
 )
-from training.simulation import render_clips, sample_patients
+from training.simulation import render_clips
 from training.simulation.echo import SECTOR_HALF_ANGLE
 
 SIZE, N_FRAMES, MARGIN = 240, 24, 40
@@ -46,7 +47,7 @@ class Drawing:
 
 @pytest.fixture(scope="module")
 def heart() -> Pictures:
-    echo = sample_patients(1, np.random.default_rng(3)).echo
+    echo = sample_echo(1, 3)
     clip = render_clips(echo, np.random.default_rng(1), N_FRAMES, SIZE)[0]
     return np.where(true_sector(), clip, 0).astype(np.uint8)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.echo_factory import sample_echo
 from training.simulation import (
     EchoMeasures,
     cavity,
@@ -22,7 +23,7 @@ from training.simulation.echo import END_SYSTOLE_PHASE
 
 @pytest.fixture(scope="module")
 def echo() -> EchoMeasures:
-    return sample_patients(400, np.random.default_rng(2)).echo
+    return sample_echo(400, 2)
 
 
 def spearman(a: np.ndarray, b: np.ndarray) -> float:
@@ -73,7 +74,7 @@ def on_centimetre_grid(clip: np.ndarray) -> np.ndarray:
 
 def test_volumes_and_fraction_can_be_read_from_the_picture() -> None:
     # A linear reader that knows nothing but pixels and the depth scale.
-    echo = sample_patients(900, np.random.default_rng(8)).echo
+    echo = sample_echo(900, 8)
     clips = render_clips(echo, np.random.default_rng(1))
     pixels = np.stack([on_centimetre_grid(clip) for clip in clips])
     pixels -= pixels[:700].mean(axis=0)

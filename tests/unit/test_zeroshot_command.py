@@ -15,6 +15,7 @@ from model_core.errors import EchoingError
 from model_core.prompts import Pair, Prompts, Sweep
 from model_core.teachers import ImageTextTeacher, build_vocabulary
 from model_core.zero_shot import sampled_distance
+from tests.echo_factory import sample_echo
 from tests.ptbxl_miniature import write_miniature
 from tests.unit.test_echo_video_embed import write_avi
 from training import stages
@@ -24,7 +25,7 @@ from training.commands.zeroshot import errors, read_labels, separation
 from training.echo_video import beat_frames, echo_files, load_teacher_folder, read_embeddings
 from training.recipes import RECIPES
 from training.run import Run
-from training.simulation import render_clips, sample_patients
+from training.simulation import render_clips
 from training.zeroshot import (
     EmbeddedPair,
     EmbeddedSweep,
@@ -250,7 +251,7 @@ def test_teacher_of_a_run_is_read_with_the_sizes_of_its_weights(teacher_run: Pat
 def echoes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six studies named as in MIMIC-IV-ECHO, a still and a broken file."""
     root = tmp_path_factory.mktemp("echo")
-    measures = sample_patients(6, np.random.default_rng(1)).echo
+    measures = sample_echo(6, 1)
     clips = render_clips(measures, np.random.default_rng(2), 12, 120)
     rows = [["study_id", "split", "lvef_pct"]]
     for number, clip in enumerate(clips):

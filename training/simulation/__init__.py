@@ -14,7 +14,7 @@ from training.simulation.findings import (
 )
 from training.simulation.measures import EchoMeasures, concatenate
 from training.simulation.noise import add_noise
-from training.simulation.outcomes import draw_outcomes, oracle
+from training.simulation.outcomes import draw_echo, draw_outcomes, oracle
 from training.simulation.patients import Patients, sample_patients
 from training.simulation.reports import ecg_sentence, prompts, report_sentences
 
@@ -26,6 +26,7 @@ __all__ = [
     "add_noise",
     "cavity",
     "concatenate",
+    "draw_echo",
     "draw_outcomes",
     "ecg_sentence",
     "findings_from_ptbxl",

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from training.simulation.ecg import simulate_clean_ecg
+from training.simulation.measures import EchoMeasures
 from training.simulation.noise import ELECTRODES, LEADS_FROM_ELECTRODES, electrode_noise
+from training.simulation.outcomes import draw_echo
 from training.simulation.patients import CONDUCTION, Patients, sample_patients
 
 RECORD_NAME = "demo_simulated_ecg"
@@ -35,7 +37,7 @@ def write_demo_recording(folder: Path, seed: int = 7) -> Path:
         Seed of the patient and of the noise; the same seed gives the same bytes.
     """
     rng = np.random.default_rng(seed)
-    patient = _mildly_reduced(sample_patients(4000, rng))
+    patient, echo = _mildly_reduced(sample_patients(4000, rng), rng)
     heart_mv = simulate_clean_ecg(patient, rng, FS)[0]
     noise = electrode_noise(rng, np.array([0.06]), heart_mv.shape[1], FS)[0]
     loose = ELECTRODES.index(NOISY_ELECTRODE)
@@ -49,7 +51,7 @@ def write_demo_recording(folder: Path, seed: int = 7) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{RECORD_NAME}.dat").write_bytes(samples.T.tobytes())
     header = folder / f"{RECORD_NAME}.hea"
-    header.write_text(_header(samples, patient), encoding="ascii", newline="\n")
+    header.write_text(_header(samples, patient, echo), encoding="ascii", newline="\n")
     return header
 
 
@@ -61,13 +63,15 @@ def _movement(n_samples: int, rng: np.random.Generator) -> np.ndarray:
     return wave * (MOVES_RMS_MV / wave.std())
 
 
-def _mildly_reduced(patients: Patients) -> Patients:
+def _mildly_reduced(patients: Patients, rng: np.random.Generator) -> tuple[Patients, EchoMeasures]:
     """Pick the first patient in sinus rhythm with an infarct and an LVEF of 42-48 %."""
-    suits = (patients.echo.lvef_pct > 42) & (patients.echo.lvef_pct < 48)
+    echo = draw_echo(patients, rng)
+    suits = (echo.lvef_pct > 42) & (echo.lvef_pct < 48)
     suits &= ~patients.af & (patients.conduction == CONDUCTION.index("normal"))
     suits &= (patients.scar_fraction > 0.08) & (patients.pvc_fraction == 0)
     suits &= (patients.voltage_gain > 0.9) & (patients.mass_gain < 1.4)
-    return patients.take(np.flatnonzero(suits)[:1])
+    first = np.flatnonzero(suits)[:1]
+    return patients.take(first), echo.take(first)
 
 
 def _rederive_limb_leads(samples: np.ndarray) -> None:
@@ -77,7 +81,7 @@ def _rederive_limb_leads(samples: np.ndarray) -> None:
     samples[4], samples[5] = i - ii // 2, ii - i // 2
 
 
-def _header(samples: np.ndarray, patient: Patients) -> str:
+def _header(samples: np.ndarray, patient: Patients, echo: EchoMeasures) -> str:
     lines = [f"{RECORD_NAME} {len(samples)} {FS:g} {samples.shape[1]}"]
     for name, row in zip(LEAD_NAMES, samples, strict=True):
         checksum = int(row.astype(np.int64).sum()) & 0xFFFF
@@ -86,7 +90,7 @@ def _header(samples: np.ndarray, patient: Patients) -> str:
         "# Simulated ECG, written by EchoingECG. It shows no patient.",
         f"# Age: {float(patient.age_y[0]):.0f}",
         f"# Sex: {'M' if patient.male[0] else 'F'}",
-        f"# Simulated LVEF: {float(patient.echo.lvef_pct[0]):.0f} percent",
+        f"# Simulated LVEF: {float(echo.lvef_pct[0]):.0f} percent",
         f"# Lead {NOISY_ELECTRODE} is made noisier than the others on purpose.",
     ]
     return "\n".join(lines) + "\n"

@@ -160,12 +160,16 @@ def findings_of_patients(patients: Patients) -> EcgFindings:
     p = patients
     conduction = {name: p.conduction == i for i, name in enumerate(CONDUCTION)}
     wide = conduction["lbbb"] | conduction["paced"]
-    # Scars below about a twentieth of the wall leave no readable Q wave; wide beats hide them.
-    infarct = (p.scar_fraction > 0.05) & ~wide
+    # A scar without depth leaves no readable Q wave, and wide beats hide it; an acute infarct is
+    # read by its ST segment.
+    scar = p.scar_territory != TERRITORY.index("none")
+    infarct = scar & ((p.scar_fraction * p.scar_depth > 0.03) | (p.scar_st_mv > 0.08)) & ~wide
     # Voltage is what a reader sees of mass.
     lvh = (p.mass_gain * p.voltage_gain > 1.6) & (p.mass_gain > 1.2) & ~wide
-    ischaemic = (p.ischaemia > 0.35) & ~wide
-    st_t = (p.st_t_severity > 0.4) & ~wide & ~ischaemic
+    strain = lvh & (p.strain > 1) & (p.mass_gain > 1.4)
+    inverted = scar & (p.scar_t_loss > 1) & (p.scar_fraction > 0.05)
+    ischaemic = ((p.ischaemia > 0.35) | inverted | strain) & ~wide
+    st_t = (p.st_t_severity > 0.35) & ~wide & ~ischaemic
     tachycardia = (p.heart_rate_bpm > 100) & ~p.af
     pvc = p.pvc_fraction > 0.04
     av_block = (p.pr_ms > 200) & ~p.af & ~conduction["paced"]

@@ -19,8 +19,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from training.simulation.findings import EcgFindings
+from training.simulation.findings import EcgFindings, findings_of_patients
 from training.simulation.measures import EchoMeasures, echo_from_lvef_and_lvedv
+from training.simulation.patients import Patients
 
 FloatArray = NDArray[np.float32]
 Array = NDArray[np.float64]
@@ -51,7 +52,7 @@ class Regression:
     sd_given_lvef: float = field(default=0.0)
 
     def mean(self, findings: EcgFindings) -> Array:
-        """Expected value for each ECG, (n,)."""
+        """Return the expected value for each ECG, (n,)."""
         known = regressors(findings)
         return self.intercept + sum(
             (slope * known[name] for name, slope in self.coefficients.items()),
@@ -160,7 +161,7 @@ class Effect:
 # on each line; within myocardial disease the regressions on MUSIC add to them.
 EFFECTS: dict[str, Effect] = {
     # CASS, 4,034 normal ECGs: LVEF <= 35 in 0.6 %; 586 referred: LVEF <= 35 in 3.6 %.
-    "normal": Effect(-0.9, 0.8, 0.0, -0.08, -0.04),
+    "normal": Effect(-0.85, 0.8, 0.0, -0.08, -0.04),
     # MUSIC LBBB 31.6 v 40.3; 300 LBBB: LVEF 36 +- 16 below QRS 170 ms, 24 +- 10 above.
     "lbbb": Effect(1.9, -4.0, 0.06, 0.0, 0.06),
     # Z-Alizadeh 44.4 v 47.7; heart failure with preserved LVEF: RBBB in 6-16 %.
@@ -169,13 +170,13 @@ EFFECTS: dict[str, Effect] = {
     "ivcd": Effect(1.1, -1.5, 0.04, 0.02, 0.04),
     # Left axis within LBBB -3.3 points (PMC6196157); MUSIC even across LVEF bands.
     "lafb": Effect(0.4, -0.5, 0.02, 0.03, 0.03),
-    "paced": Effect(1.0, -2.0, 0.0, 0.03, 0.15),
+    "paced": Effect(1.2, -2.0, 0.0, 0.03, 0.15),
     # Heart failure with preserved LVEF: AF in 12-46 %; MUSIC LA +7.3 mm.
-    "af": Effect(0.9, -2.0, 0.03, 0.04, 0.45),
+    "af": Effect(1.0, -2.0, 0.03, 0.04, 0.45),
     # Z-Alizadeh Q 37.2 v 47.8; poor R in V1-V3 strongest (PMC7483599).
     "mi_anterior": Effect(1.8, -3.0, 0.05, 0.0, 0.06),
     # Same tables; inferior scars are smaller and cost less function.
-    "mi_inferior": Effect(1.1, -2.0, 0.03, 0.0, 0.04),
+    "mi_inferior": Effect(1.2, -2.0, 0.03, 0.0, 0.04),
     "mi_lateral": Effect(1.1, -2.0, 0.04, 0.0, 0.04),
     "q_waves": Effect(0.8, -1.0, 0.02),
     # UCI LVH 68.6 v normal 66.7; Cornell product and LV mass index r 0.26.
@@ -183,20 +184,20 @@ EFFECTS: dict[str, Effect] = {
     # UCI ST-T 62.5 v 66.7; Mayo 61 v 63, 85 % v 95 % normal.
     "st_t": Effect(0.8, -1.0, 0.02, 0.05, 0.05),
     # Z-Alizadeh ST elevation 37.9 v 47.7, T inversion 45.6 v 47.9; STEMI 52.4 +- 9.5.
-    "ischaemic_st_t": Effect(1.2, -2.0, 0.03, 0.07, 0.06),
+    "ischaemic_st_t": Effect(1.4, -2.0, 0.03, 0.07, 0.06),
     # MUSIC PR 183 ms at LVEF <= 25 v 173 above 55.
     "av_block": Effect(0.4, -0.5, 0.02, 0.02, 0.08),
     "low_voltage": Effect(0.5, -0.5, 0.0, 0.03, 0.0),
     "pvc": Effect(0.8, -1.0, 0.04, 0.01, 0.03),
     "tachycardia": Effect(0.2, -1.0, -0.03, 0.0, 0.0),
     # UK and US echo registries: low LVEF about twice as frequent in men.
-    "male": Effect(0.5, -2.0),
+    "male": Effect(0.6, -2.0),
 }
-BASE_LOGIT = -2.6  # woman of 60 y without any statement, rate 70, QRS 90 ms, QTc 420 ms
-LOGIT_PER_DECADE = 0.15
+BASE_LOGIT = -2.75  # woman of 60 y without any statement, rate 70, QRS 90 ms, QTc 420 ms
+LOGIT_PER_DECADE = 0.18
 # Oregon and Los Angeles (PMC6264892): rate, QRS and QTc are raised together at LVEF <= 35 %;
 # MUSIC LVEF -0.12 points a bpm and a ms of QRS.
-LOGIT_PER_10_BPM = 0.15
+LOGIT_PER_10_BPM = 0.18
 LOGIT_PER_10_MS_QRS = 0.20
 LOGIT_PER_10_MS_QTC = 0.06
 # ASE/EACVI 2015: LVEF men 62 +- 5, women 64 +- 5 %; biplane LVEDV men 106 +- 22, women 76 +- 15.
@@ -210,7 +211,7 @@ LOST_BELOW_PCT = 58.0
 LOG_LVEDV_PER_DECADE = -0.035
 # Echo laboratories (PanEcho): septum 10.7, posterior wall 10.3 mm, any hypertrophy in 48 %.
 WALL_MM = {"male": 10.8, "female": 9.9}
-LOG_WALL_SD = 0.18
+LOG_WALL_SD = 0.19
 LOG_WALL_PER_DECADE = 0.02
 LA_ML = {"male": 52.0, "female": 45.0}
 LOG_LA_SD = 0.25
@@ -256,6 +257,11 @@ def draw_outcomes(findings: EcgFindings, rng: np.random.Generator) -> EchoMeasur
     return echo_from_lvef_and_lvedv(
         *(np.where(diseased, ours, theirs) for ours, theirs in zip(sick, well, strict=True))
     )
+
+
+def draw_echo(patients: Patients, rng: np.random.Generator) -> EchoMeasures:
+    """Draw the echo of virtual patients from what a reader finds on their ECGs."""
+    return draw_outcomes(findings_of_patients(patients), rng)
 
 
 def draw_with_disease(findings: EcgFindings, z: Array) -> tuple[Array, Array, Array, Array]:

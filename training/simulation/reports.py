@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from training.simulation.measures import EchoMeasures
 from training.simulation.findings import EcgFindings
+from training.simulation.measures import EchoMeasures
 
 # Sentences that state a value; {} takes the rounded value.
 VALUE_TEMPLATES: dict[str, tuple[str, ...]] = {
