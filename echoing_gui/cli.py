@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import json
 import logging
 import math
@@ -15,8 +16,9 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from echoing_gui.resources import DISTRIBUTION, default_package_path, program_version
+from echoing_gui.table_options import add_table_options, stated_layout
 from model_core.errors import EchoingError, PackageError
-from model_core.io import read_recording
+from model_core.io import TableLayout, read_recording
 from model_core.measures import FINDINGS, MEASURES
 from model_core.runtime.package import ModelPackage, load_package
 from model_core.runtime.predictor import Predictor
@@ -26,6 +28,7 @@ SCHEMA_VERSION = 1
 
 EXIT_REPORTED = 0
 EXIT_NO_OUTPUT = 1
+EXIT_NOT_UNDERSTOOD = 2
 EXIT_NOT_REPORTABLE = 3
 EXIT_NOT_READ = 4
 EXIT_PACKAGE = 5
@@ -62,6 +65,11 @@ def main(argv: Sequence[str]) -> int:
     """
     options = _parser().parse_args(argv)
     try:
+        layout = stated_layout(options)
+    except EchoingError as error:
+        sys.stderr.write(f"echoing: {_sentences(error)}\n")
+        return EXIT_NOT_UNDERSTOOD
+    try:
         package = load_package(options.package or default_package_path())
         predictor = Predictor(package)
         predictor.self_test()
@@ -70,7 +78,9 @@ def main(argv: Sequence[str]) -> int:
         return EXIT_PACKAGE
     try:
         with _output(options.output) as output:
-            return _predict_files(options.files, predictor, options.start, options.json, output)
+            return _predict_files(
+                options.files, predictor, options.start, options.json, output, layout
+            )
     except OSError as error:
         sys.stderr.write(f"echoing: The output cannot be written: {error.strerror}.\n")
         return EXIT_NO_OUTPUT
@@ -99,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
         help="first second of the recording that the model sees (default 0)",
     )
     predict.add_argument("-o", "--output", type=Path, metavar="FILE", help="write to this file")
+    add_table_options(predict)
     return parser
 
 
@@ -131,11 +142,16 @@ def _output(path: Path | None) -> Iterator[TextIO]:
 
 
 def _predict_files(
-    files: Sequence[Path], predictor: Predictor, start_s: float, as_json: bool, output: TextIO
+    files: Sequence[Path],
+    predictor: Predictor,
+    start_s: float,
+    as_json: bool,
+    output: TextIO,
+    layout: TableLayout | None,
 ) -> int:
     code = EXIT_REPORTED
     for path in files:
-        report = _report(path, predictor, start_s)
+        report = _report(path, predictor, start_s, layout)
         if as_json:
             line = json.dumps(report, ensure_ascii=False, allow_nan=False) + "\n"
             # Bytes of a file name that are no text must not stop the output.
@@ -153,7 +169,9 @@ def _predict_files(
     return code
 
 
-def _report(path: Path, predictor: Predictor, start_s: float) -> _Report:
+def _report(
+    path: Path, predictor: Predictor, start_s: float, layout: TableLayout | None
+) -> _Report:
     """Everything that the JSON of one file says; a bad file never stops the others."""
     report: _Report = {
         "schema_version": SCHEMA_VERSION,
@@ -172,7 +190,7 @@ def _report(path: Path, predictor: Predictor, start_s: float) -> _Report:
         "package": _package_report(predictor.package),
     }
     try:
-        recording = read_recording(path)
+        recording = read_recording(path, layout)
         report["sha256"] = recording.recording_id
         report["recording"] = _recording_report(recording)
         return report | _prediction_report(predictor.predict(recording, start_s=start_s))
@@ -196,6 +214,16 @@ def _package_report(package: ModelPackage) -> _Report:
     }
 
 
+def _import_report(recording: Recording) -> _Report | None:
+    report = recording.metadata.report
+    if report is None:
+        return None
+    values = dataclasses.asdict(report)
+    for gap in values["gaps"]:
+        gap |= {key: _number(gap[key]) for key in ("start_s", "end_s")}
+    return {**values, "leads_extra": report.leads_extra}
+
+
 def _recording_report(recording: Recording) -> _Report:
     return {
         "format": recording.metadata.format_name,
@@ -204,6 +232,10 @@ def _recording_report(recording: Recording) -> _Report:
         "lead_names": list(recording.lead_names),
         "simulated": recording.metadata.simulated,
         "notes": list(recording.metadata.notes),
+        "import": _import_report(recording),
+        "machine_measurements": [
+            dataclasses.asdict(measurement) for measurement in recording.metadata.measurements
+        ],
     }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from model_core.leads import STANDARD_LEADS
 from model_core.measures import FINDINGS, MEASURES
 
 FloatArray = NDArray[np.float32]
@@ -132,6 +133,11 @@ class ImportReport:
     device_filters: tuple[str, ...] = ()
     integrity: str = ""
     repairs: tuple[str, ...] = ()
+
+    @property
+    def leads_extra(self) -> tuple[str, ...]:
+        """Leads stored in the file beside the twelve."""
+        return tuple(name for name in self.leads_present if name not in STANDARD_LEADS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,15 +21,20 @@ from model_core.io import (
     table_reader,
     wfdb_reader,
 )
+from model_core.io._table_layout import DELIMITERS, UNITS, layout_from_dict, layout_to_dict
 from model_core.io._unread import unread_format
 from model_core.io.table_reader import TableLayout, TableProposal, propose_layout, read_table
 from model_core.types import Recording
 
 __all__ = [
+    "DELIMITERS",
     "READERS",
+    "UNITS",
     "Reader",
     "TableLayout",
     "TableProposal",
+    "layout_from_dict",
+    "layout_to_dict",
     "propose_layout",
     "read_recording",
     "read_table",
@@ -80,7 +85,7 @@ READERS: tuple[Reader, ...] = (
 )
 
 
-def read_recording(path: Path) -> Recording:
+def read_recording(path: Path, layout: TableLayout | None = None) -> Recording:
     """Read an ECG file from the local disk.
 
     Parameters
@@ -88,6 +93,8 @@ def read_recording(path: Path) -> Recording:
     path
         The file, or for WFDB also the record's name without ending. Never taken for an address
         on a network.
+    layout
+        What is stated about the file if it is a table (CSV, TXT, NPY, MAT); others do not need it.
 
     Returns
     -------
@@ -105,7 +112,7 @@ def read_recording(path: Path) -> Recording:
         head = _head(path)
         for reader in READERS:
             if path.name and reader.recognises(path, head):
-                return _read(reader, path)
+                return _read(reader, path, layout)
         exists = path.exists()
     except OSError as error:
         raise ReadError(
@@ -143,8 +150,10 @@ def _head(path: Path) -> bytes:
         return file.read(HEAD_BYTES)
 
 
-def _read(reader: Reader, path: Path) -> Recording:
+def _read(reader: Reader, path: Path, layout: TableLayout | None) -> Recording:
     try:
+        if reader is table_reader and layout is not None:
+            return read_table(path, layout)
         return reader.read(path)
     except EchoingError:
         raise

@@ -33,12 +33,13 @@ _V5_TYPES = {
     13: "u8",
 }
 _NUMERIC_CLASSES = range(6, 16)
+_STRUCTURE = 2
 _COMPLEX = 0x08
 _V4_TYPES = ("f8", "f4", "i4", "i2", "u2", "u1")
 
 
 def read_mat(path: Path) -> dict[str, NDArray[Any]]:
-    """Real numeric matrices of a MAT file by name; other kinds of variable are passed over."""
+    """Real numeric matrices of a MAT file by name, those within a structure as ``name.field``."""
     checked_size(path, MAX_BYTES)
     data = path.read_bytes()
     if data.startswith(_V73):
@@ -118,15 +119,14 @@ def _level_5(path: Path, data: bytes) -> Iterator[tuple[str, NDArray[Any]]]:
             kind = struct.unpack_from(f"{order}I", body)[0]
             body = body[8:]
         if kind == _MATRIX:
-            found = _matrix(body, order)
-            if found:
-                yield found
+            yield from _matrix(body, order)
 
 
-def _matrix(body: bytes, order: str) -> tuple[str, NDArray[Any]] | None:
+def _elements(body: bytes, order: str, at_most: int) -> list[tuple[int, bytes]]:
+    """Types and contents of the data elements that follow one another in `body`."""
     parts: list[tuple[int, bytes]] = []
     position = 0
-    while position + 8 <= len(body) and len(parts) < 4:
+    while position + 8 <= len(body) and len(parts) < at_most:
         kind, size = struct.unpack_from(f"{order}2I", body, position)
         if kind >> 16:  # a small element: type, size and up to 4 bytes of data in 8 bytes
             kind, size, start = kind & 0xFFFF, kind >> 16, position + 4
@@ -135,14 +135,31 @@ def _matrix(body: bytes, order: str) -> tuple[str, NDArray[Any]] | None:
             start = position + 8
             position = start + -(-size // 8) * 8
         parts.append((kind, body[start : start + size]))
+    return parts
+
+
+def _matrix(body: bytes, order: str, within: str = "") -> Iterator[tuple[str, NDArray[Any]]]:
+    """Yield a numeric matrix; of a single structure, its fields as ``name.field``."""
+    parts = _elements(body, order, MAX_VARIABLES)
     if len(parts) < 4 or len(parts[0][1]) < 8:
-        return None
+        return
     flags = struct.unpack_from(f"{order}I", parts[0][1])[0]
+    shape = tuple(int(n) for n in np.frombuffer(parts[1][1], f"{order}i4"))
+    name = within or plain(parts[2][1].decode("latin-1"), 64)
+    if flags & 0xFF == _STRUCTURE and not within and set(shape) == {1} and len(parts) > 5:
+        width = struct.unpack_from(f"{order}I", parts[3][1].ljust(4, b"\0"))[0]
+        names = parts[4][1]
+        if not 0 < width <= 64:
+            _damaged()
+        for number, (kind, content) in enumerate(parts[5:]):
+            field = names[number * width : (number + 1) * width].split(b"\0")[0]
+            if kind == _MATRIX:
+                yield from _matrix(content, order, f"{name}.{plain(field.decode('latin-1'), 64)}")
+        return
     dtype = _V5_TYPES.get(parts[3][0])
     if flags & 0xFF not in _NUMERIC_CLASSES or flags >> 8 & _COMPLEX or dtype is None:
-        return None
-    shape = tuple(int(n) for n in np.frombuffer(parts[1][1], f"{order}i4"))
+        return
     values = np.frombuffer(parts[3][1], f"{order}{dtype}")
     if any(n < 0 for n in shape) or len(values) != int(np.prod(shape, dtype=np.int64)):
         _damaged()
-    return plain(parts[2][1].decode("latin-1"), 64), values.reshape(shape, order="F")
+    yield name, values.reshape(shape, order="F")

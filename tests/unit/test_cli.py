@@ -196,7 +196,7 @@ def test_not_even_an_unexpected_fault_stops_the_others(
         raise ZeroDivisionError
 
     real = cli.read_recording
-    monkeypatch.setattr(cli, "read_recording", lambda p: fail() if p == flat else real(p))
+    monkeypatch.setattr(cli, "read_recording", lambda p, _: fail() if p == flat else real(p))
     code, out = run(flat, good, "--json")
     assert code == 4
     first, second = (json.loads(line) for line in out.splitlines())
@@ -357,3 +357,56 @@ def test_a_fresh_process_needs_no_window_system(good: Path, package: Path) -> No
     )
     assert result.stderr.decode().splitlines()[-1] == "[] 0", result.stderr.decode()
     assert json.loads(result.stdout.decode("utf-8"))["file"] == str(named)
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    signal = synthetic_ecg().signal_mv * 1000
+    np.savetxt(tmp_path / "table.csv", np.round(signal.T), fmt="%d", delimiter=";", header="uV")
+    return tmp_path / "table.csv"
+
+
+LEADS = ",".join(STANDARD_LEADS)
+
+
+def test_a_table_needs_what_it_does_not_say(run: Run, table: Path) -> None:
+    code, out = run(table, "--json")
+    assert (code, json.loads(out)["error"]["code"]) == (4, "layout_needed")
+
+
+def test_a_table_by_options_and_by_a_file_is_the_record(
+    run: Run, table: Path, good: Path, tmp_path: Path
+) -> None:
+    stated = ["--rate", "500", "--unit", "uV", "--leads", LEADS, "--skip-rows", "1"]
+    code, by_options = run(table, "--json", *stated, "--delimiter", "semicolon")
+    assert code == 0
+    layout = {"fs_hz": 500, "unit": "mV", "lead_names": list(STANDARD_LEADS), "delimiter": ";"}
+    (tmp_path / "layout.json").write_text(json.dumps(layout))
+    code, by_file = run(
+        table, "--json", "--layout", tmp_path / "layout.json", "--skip-rows", "1", "--unit", "uV"
+    )
+    assert code == 0
+    assert by_file == by_options
+    _, of_record = run(good, "--json")
+    report, twin = json.loads(by_file), json.loads(of_record)
+    assert report["measures"] == twin["measures"]
+    assert report["recording"]["import"]["rate_source"] == "as stated by the user"
+    assert twin["recording"]["import"]["leads_present"] == list(STANDARD_LEADS)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--rate", "500"),
+        ("--rate", "500", "--unit", "mmHg", "--leads", "I"),
+        ("--layout", "absent.json"),
+        ("--layout", "list.json"),
+    ],
+)
+def test_layouts_that_say_too_little(
+    package: Path, table: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...]
+) -> None:
+    (table.parent / "list.json").write_text("[]")
+    given = [str(table.parent / o) if o.endswith(".json") else o for o in options]
+    assert cli.main(["predict", str(table), *given, "--package", str(package)]) == 2
+    assert capsys.readouterr().err.endswith(".\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 import zlib
 from dataclasses import replace
@@ -14,7 +15,15 @@ import scipy.io
 from numpy.typing import NDArray
 
 from model_core.errors import ReadError
-from model_core.io import TableLayout, propose_layout, read_recording, read_table
+from model_core.io import (
+    TableLayout,
+    layout_from_dict,
+    layout_to_dict,
+    propose_layout,
+    read_recording,
+    read_table,
+)
+from model_core.leads import STANDARD_LEADS
 
 LEADS = ("I", "II", "V1")
 LAYOUT = TableLayout(500.0, "mV", LEADS)
@@ -161,6 +170,106 @@ def test_mat_as_scipy_writes_it(tmp_path: Path, options: dict[str, Any], dtype: 
     assert (proposal.variable, proposal.fs, proposal.leads_in) == ("val", 250.0, "rows")
 
 
+@pytest.mark.parametrize("compressed", [False, True])
+def test_mat_with_a_structure(tmp_path: Path, compressed: bool) -> None:
+    table = np.random.default_rng(0).normal(0, 0.5, (12, 1000))
+    content = {"ECG": {"sex": "Male", "age": 74.0, "fs": 500.0, "data": table}}
+    scipy.io.savemat(tmp_path / "A0001.mat", content, do_compression=compressed)
+    proposal = propose_layout(tmp_path / "A0001.mat")
+    assert (proposal.variable, proposal.variables) == ("ECG.data", ("ECG.data",))
+    assert (proposal.fs, proposal.leads_in) == (500.0, "rows")
+    layout = TableLayout(500.0, "mV", STANDARD_LEADS, leads_in="rows", variable="ECG.data")
+    np.testing.assert_allclose(
+        read_table(tmp_path / "A0001.mat", layout).signal_mv, table, rtol=1e-6
+    )
+
+
+def test_an_array_of_one_recording_is_a_table(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", values()[None])
+    np.testing.assert_allclose(
+        read_table(tmp_path / "a.npy", LAYOUT).signal_mv[0], values()[:, 0], rtol=1e-6
+    )
+    np.save(tmp_path / "b.npy", np.stack([values()] * 2))
+    assert refusal(tmp_path / "b.npy", LAYOUT).code == "no_signal"
+
+
+def test_rows_may_begin_with_the_name_of_their_lead(tmp_path: Path) -> None:
+    rows = [
+        f"{name},{','.join(f'{v:.3f}' for v in row)}"
+        for name, row in zip(LEADS, values().T, strict=True)
+    ]
+    (tmp_path / "a.csv").write_text("\n".join(rows))
+    proposal = propose_layout(tmp_path / "a.csv")
+    assert (proposal.leads_in, proposal.lead_names) == ("rows", LEADS)
+    assert (proposal.n_leads, proposal.n_samples, proposal.fs) == (3, 1000, 100.0)
+    recording = read_table(tmp_path / "a.csv", replace(LAYOUT, leads_in="rows"))
+    np.testing.assert_allclose(recording.signal_mv[0], values()[:, 0], rtol=1e-6)
+
+
+def test_only_the_first_seconds_for_a_preview(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", values())
+    np.save(tmp_path / "b.npy", values())
+    for name in (path, tmp_path / "b.npy"):
+        recording = read_table(name, LAYOUT, first_s=0.5)
+        np.testing.assert_allclose(recording.signal_mv[0], values()[:250, 0], rtol=1e-6)
+
+
+def test_a_lead_named_twice_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", values())
+    error = refusal(path, replace(LAYOUT, lead_names=("I", "Lead I", "V1")))
+    assert error.code == "ambiguous_leads"
+
+
+# What is stated, in JSON ------------------------------------------------------------------------
+
+
+def test_a_layout_survives_json() -> None:
+    layout = TableLayout(976.5625, "uV", ("", "I"), "rows", 3, ";", True, "ECG.data")
+    assert layout_from_dict(json.loads(json.dumps(layout_to_dict(layout)))) == layout
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"fs_hz": None},
+        {"fs_hz": "500"},
+        {"fs_hz": True},
+        {"fs_hz": -1},
+        {"fs_hz": float("nan")},
+        {"unit": "mmHg"},
+        {"unit": 3},
+        {"lead_names": "I,II"},
+        {"lead_names": ["I", 2]},
+        {"leads_in": "diagonal"},
+        {"skip_rows": -1},
+        {"skip_rows": 1.5},
+        {"delimiter": "x"},
+        {"delimiter": ["x"]},
+        {"decimal_comma": "yes"},
+        {"variable": 1},
+        {"rate": 500},
+    ],
+)
+def test_layouts_that_are_none(change: dict[str, Any]) -> None:
+    good = {"fs_hz": 500, "unit": "mV", "lead_names": ["I"]}
+    assert layout_from_dict(good) == TableLayout(500.0, "mV", ("I",))
+    with pytest.raises(ReadError) as caught:
+        layout_from_dict(good | change)
+    assert caught.value.code == "bad_layout"
+    for key in good:
+        with pytest.raises(ReadError, match=key):
+            layout_from_dict({k: v for k, v in good.items() if k != key})
+
+
+def test_a_layout_is_for_tables_only(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", values())
+    recording = read_recording(path, LAYOUT)
+    np.testing.assert_allclose(recording.signal_mv[0], values()[:, 0], rtol=1e-6)
+    (tmp_path / "a.pdf").write_bytes(b"%PDF-1.4")
+    with pytest.raises(ReadError, match="PDF"):
+        read_recording(tmp_path / "a.pdf", LAYOUT)
+
+
 def test_mat_bombs_and_other_levels(tmp_path: Path) -> None:
     head = b"MATLAB 5.0 MAT-file".ljust(124) + b"\0\1IM"
     packed = zlib.compress(bytes(300_000_000), 9)
@@ -192,6 +301,38 @@ def test_rate_from_a_column_of_times(tmp_path: Path) -> None:
     proposal = propose_layout(write(tmp_path / "a.csv", table, "time (ms),I,II\n"))
     assert proposal.fs == 500.0
     assert "time (ms)" in proposal.fs_reason
+
+
+def test_files_of_one_make_have_one_fingerprint(tmp_path: Path) -> None:
+    prints = [
+        propose_layout(write(tmp_path / f"{n}.csv", values(n), head)).fingerprint
+        for n, head in ((500, "I,II,V1\n"), (700, "I,II,V1\n"), (500, "I,II,V2\n"), (500, ""))
+    ]
+    assert prints[0] == prints[1]
+    assert len(set(prints)) == 3
+    # Without titles the length tells them apart: a tenth of the rate may be the only difference.
+    assert propose_layout(write(tmp_path / "a.csv", values(700))).fingerprint != prints[3]
+
+
+def test_times_without_a_unit_are_a_guess(tmp_path: Path) -> None:
+    table = np.column_stack([np.arange(600) / 500, np.ones((600, 2))])
+    proposal = propose_layout(write(tmp_path / "a.csv", table, "Time,I,II\n"))
+    assert proposal.fs == 500.0
+    assert proposal.fs_reason.endswith("check it")
+
+
+@pytest.mark.parametrize(
+    ("head", "unit"),
+    [
+        ("I_mV,II_mV,V1_mV\n", "mV"),
+        ("units: microvolts\nI,II,V1\n", "uV"),
+        ("I [µV],II [µV],V1 [µV]\n", "uV"),
+        ("I (V),II (V),V1 (V)\n", "V"),
+    ],
+)
+def test_units_in_the_words_of_the_file(tmp_path: Path, head: str, unit: str) -> None:
+    proposal = propose_layout(write(tmp_path / "a.csv", values(), head))
+    assert (proposal.unit, proposal.unit_reason) == (unit, "written in the file")
 
 
 def test_nothing_is_proposed_without_a_reason(tmp_path: Path) -> None:

@@ -1,0 +1,272 @@
+"""What a table suggests about rate, unit, orientation and leads, each with its reason."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_core.errors import EchoingError
+from model_core.io import _table_values as table_values
+from model_core.io._complete import checked_size, mv_per_unit, plain
+from model_core.io._mat import read_mat
+from model_core.leads import STANDARD_LEADS, canonical_lead_name
+
+MAX_ABOVE = 5_000  # of the text above the numbers, searched for rate and unit
+PREVIEW_ROWS = 20
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|nan", re.IGNORECASE)
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?")
+_RATE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:hz|sps|samples/s)\b", re.IGNORECASE)
+_UNIT = re.compile(
+    r"[\[(]\s*([nuµμm]?v)\s*[\])]|(?<![^\W_])([nuµμm]v|(?:micro|milli)volts?)(?![^\W_])",
+    re.IGNORECASE,
+)
+_UNITS = {1e-6: "nV", 1e-3: "uV", 1.0: "mV", 1e3: "V"}
+_TIME = re.compile(r"(time|t|index|sample|#|seconds?|ms)\b", re.IGNORECASE)
+_TIME_UNIT = re.compile(r"[\[(]\s*(s|sec|seconds|ms)\s*[\])]", re.IGNORECASE)
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_RATE_VARIABLE = re.compile(r"fs|.*(rate|freq).*|hz", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class TableProposal:
+    """What a table suggests. None or an empty name where it suggests nothing.
+
+    Attributes
+    ----------
+    fs, unit, lead_names, leads_in, skip_rows, delimiter, decimal_comma, variable
+        As in `TableLayout`.
+    fs_reason, unit_reason, leads_reason
+        Where the proposal comes from, in words; empty if there is none.
+    n_leads, n_samples
+        Size of the table in the proposed orientation.
+    preview
+        First lines of the file (or rows of the matrix), as text.
+    kind
+        ``text table``, ``NPY`` or ``MAT``.
+    variables
+        Matrices of a MAT file by name, the largest first.
+    fingerprint
+        Same for files of the same make: a hash over the titles of the columns, or over the shape
+        where there are none. Holds nothing of the content.
+    """
+
+    fs: float | None
+    fs_reason: str
+    unit: str | None
+    unit_reason: str
+    lead_names: tuple[str, ...]
+    leads_reason: str
+    leads_in: Literal["columns", "rows"]
+    n_leads: int
+    n_samples: int
+    preview: tuple[str, ...]
+    kind: str
+    fingerprint: str
+    variables: tuple[str, ...] = ()
+    skip_rows: int = 0
+    delimiter: str = ","
+    decimal_comma: bool = False
+    variable: str = ""
+
+
+def propose_layout(path: Path) -> TableProposal:
+    """Say what a table suggests about rate, unit, orientation and leads; see `TableProposal`.
+
+    Raises
+    ------
+    ReadError
+        If the file is no table.
+    """
+    path = Path(path)
+    try:
+        checked_size(path, table_values.MAX_BYTES)
+        return (
+            _propose_text(path) if table_values.kind(path) == "text table" else _propose_array(path)
+        )
+    except EchoingError:
+        raise
+    except Exception as error:
+        raise table_values.unreadable(path, error) from error
+
+
+def _propose_text(path: Path) -> TableProposal:
+    lines = table_values.lines(path)
+    first, delimiter, comma = _first_numbers(lines)
+    if first is None:
+        raise ValueError("it holds no lines of numbers")
+    body = [line for line in lines[first:] if line.strip()]
+    split = None if delimiter == " " else delimiter
+    width = len(body[0].split(split))
+    above = "\n".join(lines[:first])[:MAX_ABOVE]
+    titles: list[str] = []
+    for line in reversed(lines[:first]):
+        cells = [cell.strip().strip('"') for cell in line.lstrip("#% ").split(split)]
+        if len(cells) == width:
+            titles = cells
+            break
+    in_rows = width > len(body) and not titles
+    if in_rows:
+        titles = table_values.row_labels(body, split)
+    names, reason = _names(titles, len(body) if in_rows else width)
+    fs, fs_reason = _rate_in_words(above)
+    if fs is None and titles and not in_rows and _TIME.match(titles[0]):
+        cells = [line.split(split)[0] for line in body[:200]]
+        fs, fs_reason = _rate_of_times(titles[0], [c.replace(",", ".") for c in cells])
+    n_samples = width - bool(titles) if in_rows else len(body)
+    if fs is None:
+        fs, fs_reason = _rate_by_length(n_samples)
+    found = _UNIT.search(above)
+    unit = _UNITS[mv_per_unit(found[1] or found[2]) or 1.0] if found else None
+    sample = np.genfromtxt(
+        io.StringIO("\n".join(line.replace(",", ".") if comma else line for line in body[:2000])),
+        delimiter=split,
+        invalid_raise=False,
+    )
+    return TableProposal(
+        fs=fs,
+        fs_reason=fs_reason,
+        unit=unit or _unit_by_size(sample)[0],
+        unit_reason="written in the file" if unit else _unit_by_size(sample)[1],
+        lead_names=names,
+        leads_reason=reason,
+        leads_in="rows" if in_rows else "columns",
+        n_leads=len(body) if in_rows else width,
+        n_samples=n_samples,
+        preview=tuple(_UNPRINTABLE.sub("", line[:400]) for line in lines[:PREVIEW_ROWS]),
+        kind="text table",
+        fingerprint=_fingerprint(delimiter, comma, *(titles or (width, len(body)))),
+        skip_rows=first,
+        delimiter=delimiter,
+        decimal_comma=comma,
+    )
+
+
+def _fingerprint(*parts: object) -> str:
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+def _first_numbers(lines: Sequence[str]) -> tuple[int | None, str, bool]:
+    """First of three lines of numbers with equally many cells, the delimiter, decimal comma."""
+    for delimiter, comma in ((";", True), ("\t", True), (",", False), (";", False), ("\t", False)):
+        found = _run_of_numbers(lines, delimiter, comma)
+        if found is not None:
+            return found, delimiter, comma
+    return _run_of_numbers(lines, None, False), " ", False
+
+
+def _run_of_numbers(lines: Sequence[str], delimiter: str | None, comma: bool) -> int | None:
+    pattern = _DECIMAL_COMMA if comma else _NUMBER
+    previous, run = 0, 0
+    for number, line in enumerate(lines[:1000]):
+        cells = [cell.strip().strip('"') for cell in line.split(delimiter)]
+        matching = sum(bool(pattern.fullmatch(cell)) for cell in cells)
+        fits = (
+            matching >= 2 and matching >= len(cells) / 2 and len(cells) == (previous or len(cells))
+        )
+        run = run + 1 if fits else 0
+        previous = len(cells) if fits else 0
+        if run == 3:
+            return number - 2
+    return None
+
+
+def _names(titles: Sequence[str], n_leads: int) -> tuple[tuple[str, ...], str]:
+    named = [canonical_lead_name(re.sub(r"[\[(].*", "", title)) for title in titles]
+    if any(name in STANDARD_LEADS for name in named):
+        kept = tuple(
+            "" if _TIME.match(title) else name for title, name in zip(titles, named, strict=True)
+        )
+        return kept, "written in the file"
+    if n_leads == len(STANDARD_LEADS):
+        return STANDARD_LEADS, "twelve leads, in the usual order: check it"
+    return ("",) * n_leads, ""
+
+
+def _rate_in_words(text: str) -> tuple[float | None, str]:
+    match = _RATE.search(text)
+    return (float(match[1]), "written in the file") if match else (None, "")
+
+
+def _rate_of_times(title: str, cells: Sequence[str]) -> tuple[float | None, str]:
+    unit = _TIME_UNIT.search(title)
+    cells = [cell for cell in cells if _NUMBER.fullmatch(cell.strip())]
+    times = [float(cell) for cell in cells]
+    steps = [after - before for before, after in pairwise(times)]
+    step = float(np.median(steps)) if steps else 0.0
+    column = f"from the column '{plain(title, 30)}'"
+    if step > 0 and unit:
+        per_second = 1000.0 if unit[1].lower() == "ms" else 1.0
+        return round(per_second / step, 3), column
+    if 0 < step < 0.02 and title.lower().startswith("t"):
+        return round(1.0 / step, 3), f"{column}, taken for seconds: check it"
+    return None, ""
+
+
+def _rate_by_length(n_samples: int) -> tuple[float | None, str]:
+    for fs in (500.0, 1000.0, 250.0, 100.0):
+        if n_samples == 10 * fs:
+            return fs, "ten seconds, by the number of samples: check it"
+    return None, ""
+
+
+def _unit_by_size(values: NDArray[Any]) -> tuple[str | None, str]:
+    finite = np.abs(values[np.isfinite(values)].astype(np.float64))
+    if finite.size == 0:
+        return None, ""
+    large = float(np.percentile(finite, 99.0))
+    if 0.1 <= large <= 10.0:
+        return "mV", "by the size of the numbers: check it"
+    if 100.0 <= large <= 10_000.0:
+        return "uV", "by the size of the numbers: check it"
+    return None, ""
+
+
+def _propose_array(path: Path) -> TableProposal:
+    kind, variable = table_values.kind(path), ""
+    fs, fs_reason = None, ""
+    variables: list[str] = []
+    if kind == "MAT":
+        matrices = read_mat(path)
+        for name, value in matrices.items():
+            last = name.rpartition(".")[2]
+            if value.size == 1 and _RATE_VARIABLE.fullmatch(last):
+                fs, fs_reason = float(value.ravel()[0]), f"from the variable '{name}'"
+        tables = {name: value for name, value in matrices.items() if value.size > 1}
+        variables = sorted(tables, key=lambda name: tables[name].size, reverse=True)
+        variable = variables[0] if variables else ""
+    table = table_values.array(path, kind, variable)
+    in_rows = table.shape[0] < table.shape[1]
+    n_leads, n_samples = table.shape if in_rows else table.shape[::-1]
+    if fs is None:
+        fs, fs_reason = _rate_by_length(n_samples)
+    names, reason = _names((), n_leads)
+    unit, unit_reason = _unit_by_size(table[:2000, :2000])
+    return TableProposal(
+        fs=fs,
+        fs_reason=fs_reason,
+        unit=unit,
+        unit_reason=unit_reason,
+        lead_names=names,
+        leads_reason=reason,
+        leads_in="rows" if in_rows else "columns",
+        n_leads=n_leads,
+        n_samples=n_samples,
+        preview=tuple(
+            " ".join(f"{value:.4g}" for value in row[:12]) for row in table[:PREVIEW_ROWS]
+        ),
+        kind=kind,
+        fingerprint=_fingerprint(kind, table.dtype.str, variable, *table.shape),
+        variables=tuple(variables),
+        delimiter=" ",
+        variable=variable,
+    )
