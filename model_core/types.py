@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
@@ -195,7 +195,7 @@ class Recording:
     Attributes
     ----------
     recording_id
-        SHA-256 over the file's bytes, lower-case hexadecimal.
+        SHA-256 over the file's bytes, lower-case hexadecimal; of a part, see `LongRecording`.
     signal_mv
         Leads x samples, mV, float32, read-only; NaN means that the file has no sample there.
     fs
@@ -206,6 +206,8 @@ class Recording:
         File name without its folder, as shown to the user.
     metadata
         What else the file says.
+    start_s
+        Where the first sample lies in the file's recording, s; above 0 only for a part of one.
 
     Raises
     ------
@@ -225,6 +227,7 @@ class Recording:
     lead_names: tuple[str, ...]
     source_name: str
     metadata: RecordingMetadata = field(default_factory=RecordingMetadata)
+    start_s: float = 0.0
 
     def __post_init__(self) -> None:
         signal = _own(self.signal_mv, 2, "signal_mv")
@@ -249,6 +252,24 @@ class Recording:
     def duration_s(self) -> float:
         """Length of the recording, s."""
         return self.n_samples / self.fs
+
+    def part(self, start_s: float, duration_s: float) -> Recording:
+        """Cut out a part.
+
+        Parameters
+        ----------
+        start_s
+            First second, counted as `start_s` is; moved to the nearest sample.
+        duration_s
+            Length, s; the part ends with the recording if that ends before.
+        """
+        first = min(max(round((start_s - self.start_s) * self.fs), 0), self.n_samples - 1)
+        last = first + int(np.ceil(duration_s * self.fs - 1e-6))
+        return replace(
+            self,
+            signal_mv=self.signal_mv[:, first:last],
+            start_s=self.start_s + first / self.fs,
+        )
 
 
 class Severity(Enum):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar, runtime_checkable
 
 from model_core.errors import EchoingError, ReadError
 from model_core.io import (
@@ -21,10 +22,12 @@ from model_core.io import (
     table_reader,
     wfdb_reader,
 )
+from model_core.io._in_file import InFile, lead_reader, outline, part
 from model_core.io._table_layout import DELIMITERS, UNITS, layout_from_dict, layout_to_dict
 from model_core.io._unread import unread_format
 from model_core.io.table_reader import TableLayout, TableProposal, propose_layout, read_table
-from model_core.types import Recording
+from model_core.long_recording import LongRecording
+from model_core.types import FloatArray, Recording
 
 __all__ = [
     "DELIMITERS",
@@ -35,13 +38,20 @@ __all__ = [
     "TableProposal",
     "layout_from_dict",
     "layout_to_dict",
+    "open_lead",
+    "open_recording",
     "propose_layout",
+    "read_part",
     "read_recording",
     "read_table",
 ]
 
 # A MUSE file begins with a few lines of text, an aECG may begin with a page of comments.
 HEAD_BYTES = 65_536
+# Longer recordings stay in their file where the format allows it.
+WHOLE_AT_MOST_S = 60.0
+
+_Result = TypeVar("_Result")
 
 
 class Reader(Protocol):
@@ -64,6 +74,15 @@ class Reader(Protocol):
 
     def read(self, path: Path) -> Recording:
         """Read the file; raises `ReadError` with a sentence if that is not possible."""
+        ...
+
+
+@runtime_checkable
+class PartReader(Protocol):
+    """What the reader of a format offers besides, where parts of a file can be read."""
+
+    def open_file(self, path: Path) -> InFile:
+        """Read what the file says of its samples; raises `ReadError` as `Reader.read`."""
         ...
 
 
@@ -107,19 +126,104 @@ def read_recording(path: Path, layout: TableLayout | None = None) -> Recording:
     ReadError
         If no reader knows the file, or the file is damaged, incomplete or ambiguous.
     """
-    path = Path(path)
+    reader = _reader_of(path)
+    return _guarded(reader, path, lambda: _whole(reader, path, layout))
+
+
+def open_recording(path: Path, layout: TableLayout | None = None) -> Recording | LongRecording:
+    """Read an ECG file, or, beyond a minute, only say what it holds where its format allows that.
+
+    Parameters
+    ----------
+    path, layout
+        As for `read_recording`.
+
+    Returns
+    -------
+    Recording or LongRecording
+        Parts of the latter are read by `read_part`.
+
+    Raises
+    ------
+    ReadError
+        As `read_recording`.
+    """
+    reader = _reader_of(path)
+
+    def read() -> Recording | LongRecording:
+        if isinstance(reader, PartReader):
+            in_file = reader.open_file(path)
+            if in_file.duration_s > WHOLE_AT_MOST_S and in_file.seekable:
+                return outline(in_file, path)
+        return _whole(reader, path, layout)
+
+    return _guarded(reader, path, read)
+
+
+def read_part(of: LongRecording, start_s: float, duration_s: float) -> Recording:
+    """Read a part of a long recording.
+
+    Parameters
+    ----------
+    of
+        From `open_recording`.
+    start_s, duration_s
+        First second and length, s; the part ends with the recording if that ends before.
+
+    Returns
+    -------
+    Recording
+        With `start_s` where it begins, on a sample.
+
+    Raises
+    ------
+    ReadError
+        If the file is gone, damaged, or no longer the one that was opened.
+    """
+    found = _in_file(of.path, lambda in_file: part(in_file, start_s, duration_s))
+    if found.recording_id != of.recording_id:
+        raise ReadError(
+            f"{of.source_name} has changed since it was opened.",
+            hint="Open it again.",
+            code="changed",
+        )
+    return found
+
+
+def open_lead(of: LongRecording, lead: str) -> Callable[[int, int], FloatArray]:
+    """Get a function that reads one stored lead of a long recording between two samples, mV.
+
+    Raises
+    ------
+    ReadError
+        As `read_part`, or if the lead is not stored.
+    """
+    return _in_file(of.path, lambda in_file: lead_reader(in_file, lead))
+
+
+def _whole(reader: Reader, path: Path, layout: TableLayout | None) -> Recording:
+    if reader is table_reader and layout is not None:
+        return read_table(path, layout)
+    return reader.read(path)
+
+
+def _in_file(path: Path, use: Callable[[InFile], _Result]) -> _Result:
+    reader = _reader_of(path)
+    if not isinstance(reader, PartReader):
+        raise ReadError(f"{path.name} is not the file that was opened.", code="changed")
+    return _guarded(reader, path, lambda: use(reader.open_file(path)))
+
+
+def _reader_of(path: Path) -> Reader:
+    """Find who reads the file; raises `ReadError` if nobody does."""
     try:
         head = _head(path)
         for reader in READERS:
             if path.name and reader.recognises(path, head):
-                return _read(reader, path, layout)
+                return reader
         exists = path.exists()
     except OSError as error:
-        raise ReadError(
-            f"The file {path.name} cannot be opened: {error.strerror or 'unknown fault'}.",
-            hint="Check that the drive is connected and that you may read the file.",
-            code="not_readable",
-        ) from error
+        raise _unreadable(path, error) from error
     if not exists:
         raise ReadError(
             f"The file {path.name} was not found.",
@@ -143,6 +247,14 @@ def read_recording(path: Path, layout: TableLayout | None = None) -> Recording:
     )
 
 
+def _unreadable(path: Path, error: OSError) -> ReadError:
+    return ReadError(
+        f"The file {path.name} cannot be opened: {error.strerror or 'unknown fault'}.",
+        hint="Check that the drive is connected and that you may read the file.",
+        code="not_readable",
+    )
+
+
 def _head(path: Path) -> bytes:
     if not path.is_file():
         return b""
@@ -150,16 +262,15 @@ def _head(path: Path) -> bytes:
         return file.read(HEAD_BYTES)
 
 
-def _read(reader: Reader, path: Path, layout: TableLayout | None) -> Recording:
+def _guarded(reader: Reader, path: Path, read: Callable[[], _Result]) -> _Result:
+    """Let only `EchoingError` out."""
     try:
-        if reader is table_reader and layout is not None:
-            return read_table(path, layout)
-        return reader.read(path)
+        return read()
     except EchoingError:
         raise
     except Exception as error:  # decoders leak every kind of exception on damaged files
         if isinstance(error, OSError) and error.errno is not None:
-            raise
+            raise _unreadable(path, error) from error
         raise ReadError(
             f"{path.name} is damaged, or not a {reader.FORMAT_NAME} file.",
             hint="Export or copy it again.",

@@ -27,6 +27,7 @@ FS_RANGE_HZ = (50.0, 4000.0)
 # Values of a recording opened as a whole: 24 h of three leads at 200 Hz are 52 million
 MAX_VALUES = 60_000_000
 MAX_LEADS = 64
+MAX_DAYS = 31
 MAX_GAPS_LISTED = 100
 NO_CHECKSUM = "The format holds no checksum: damage to the samples would not be noticed."
 
@@ -99,8 +100,8 @@ def ecg_rate(names: Sequence[str], rates: Sequence[float]) -> Any:  # noqa: ANN4
     return max(counted, key=lambda rate: (counted[rate], rate))
 
 
-def check_shape(path: Path, n_leads: int, n_samples: int, fs: float) -> None:
-    """Refuse what is no recording, before memory is taken for it."""
+def check_kind(path: Path, n_leads: int, n_samples: int, fs: float) -> None:
+    """Refuse what is no recording."""
     if n_leads < 1 or n_samples < 2:
         raise ReadError(
             f"{path.name} holds no ECG signal.",
@@ -120,6 +121,18 @@ def check_shape(path: Path, n_leads: int, n_samples: int, fs: float) -> None:
             hint="Check the export settings of the device.",
             code="bad_rate",
         )
+    if n_samples / fs > MAX_DAYS * 86_400:
+        raise ReadError(
+            f"{path.name} states a length of {n_samples / fs / 86_400:.0f} days; recordings of up "
+            f"to {MAX_DAYS} days can be read.",
+            hint="Export a part of the recording.",
+            code="too_long",
+        )
+
+
+def check_shape(path: Path, n_leads: int, n_samples: int, fs: float) -> None:
+    """Refuse what is no recording, or too long to hold, before memory is taken for it."""
+    check_kind(path, n_leads, n_samples, fs)
     if n_leads * n_samples > MAX_VALUES:
         raise ReadError(
             f"{path.name} lasts {n_samples / fs / 3600:.1f} h with {n_leads} leads: too long to be "
@@ -129,7 +142,14 @@ def check_shape(path: Path, n_leads: int, n_samples: int, fs: float) -> None:
         )
 
 
-def complete(stored: Stored, paths: Sequence[Path], source: Path) -> Recording:
+def complete(
+    stored: Stored,
+    paths: Sequence[Path],
+    source: Path,
+    *,
+    start_s: float = 0.0,
+    recording_id: str = "",
+) -> Recording:
     """Make the recording: leads by their known names and in our order, limb leads derived.
 
     Parameters
@@ -140,6 +160,8 @@ def complete(stored: Stored, paths: Sequence[Path], source: Path) -> Recording:
         Every file read, for the recording's identity.
     source
         The file whose name is shown.
+    start_s, recording_id
+        Of a part: where it begins in the recording, s, and which recording it is a part of.
 
     Raises
     ------
@@ -157,7 +179,7 @@ def complete(stored: Stored, paths: Sequence[Path], source: Path) -> Recording:
             hint="Export the recording again.",
             code="not_finite",
         )
-    gaps, n_gaps = _gaps(signal[:n_stored], names, stored.fs)
+    gaps, n_gaps = _gaps(signal[:n_stored], names, stored.fs, start_s)
     report = replace(
         stored.report,
         leads_present=tuple(names[:n_stored]),
@@ -169,7 +191,7 @@ def complete(stored: Stored, paths: Sequence[Path], source: Path) -> Recording:
     )
     order = sorted(range(len(names)), key=lambda row: (_rank(names[row]), row))
     return Recording(
-        recording_id=_identity(paths),
+        recording_id=recording_id or _identity(paths),
         # Without a copy where the order is right: a day of ECG is hundreds of megabytes.
         signal_mv=signal if order == sorted(order) else signal[order],
         fs=stored.fs,
@@ -182,6 +204,7 @@ def complete(stored: Stored, paths: Sequence[Path], source: Path) -> Recording:
             notes=(*stored.metadata.notes, *import_notes(report)),
             report=report,
         ),
+        start_s=start_s,
     )
 
 
@@ -227,7 +250,9 @@ def _arrange(stored: Stored, repairs: list[str]) -> tuple[FloatArray, list[str],
     return signal, names, n_stored
 
 
-def _gaps(signal: FloatArray, names: Sequence[str], fs: float) -> tuple[tuple[Gap, ...], int]:
+def _gaps(
+    signal: FloatArray, names: Sequence[str], fs: float, start_s: float
+) -> tuple[tuple[Gap, ...], int]:
     """Find the runs of NaN in the stored leads."""
     found: list[Gap] = []
     n_found = 0
@@ -238,7 +263,7 @@ def _gaps(signal: FloatArray, names: Sequence[str], fs: float) -> tuple[tuple[Ga
         edges = np.flatnonzero(np.diff(np.concatenate([[False], missing, [False]]).astype(np.int8)))
         n_found += len(edges) // 2
         for start, end in edges.reshape(-1, 2)[: MAX_GAPS_LISTED - len(found)]:
-            found.append(Gap(name, float(start / fs), float(end / fs)))
+            found.append(Gap(name, start_s + float(start / fs), start_s + float(end / fs)))
     return tuple(found), n_found
 
 

@@ -14,7 +14,6 @@ from model_core.errors import ReadError
 from model_core.io._complete import mv_per_unit, plain
 
 MAX_HEADER_BYTES = 1_000_000
-MAX_DATA_BYTES = 500_000_000
 MAX_SIGNALS = 64
 MAX_SEGMENTS = 1000
 

@@ -1,4 +1,4 @@
-"""EDF, EDF+ and BDF (Kemp 1992, 2003; BioSemi): the header is judged, then the file is mapped.
+"""EDF, EDF+ and BDF (Kemp 1992, 2003; BioSemi): the header is judged, then samples are read.
 
 Decoded here and not by a library: the samples are plain integers, and the C library would be the
 only native parser of foreign files in the program.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -21,23 +22,23 @@ from model_core.errors import ReadError
 from model_core.io._complete import (
     MAX_LEADS,
     NO_CHECKSUM,
-    Stored,
-    check_shape,
+    check_kind,
     checked_size,
-    complete,
     labelled,
     mv_per_unit,
     plain,
 )
+from model_core.io._in_file import InFile, Samples, whole
 from model_core.io._kit import age_between
 from model_core.types import Annotation, ImportReport, Recording, RecordingMetadata
 
 FORMAT_NAME: str = "EDF"
 SUFFIXES: tuple[str, ...] = (".edf", ".bdf", ".rec")
 
-MAX_BYTES = 4_000_000_000
+MAX_BYTES = 16_000_000_000
 MAX_ANNOTATIONS = 20_000
 MAX_RECORDS = 1_000_000  # eleven days in records of one second
+MAX_RECORDS_ASKED = 4096
 
 _EDF, _BDF = b"0       ", b"\xffBIOSEMI"
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,2})?")
@@ -99,56 +100,59 @@ def recognises(path: Path, head: bytes) -> bool:
 
 def read(path: Path) -> Recording:
     """Read the ECG leads of an EDF, EDF+ or BDF file; see `model_core.io.read_recording`."""
+    return whole(open_file(path))
+
+
+def open_file(path: Path) -> InFile:
+    """Read what an EDF, EDF+ or BDF file says of its samples."""
     size = checked_size(path, MAX_BYTES)
     repairs: list[str] = []
     header = _read_header(path, size, repairs)
     chosen = _ecg_signals(path, header, repairs)
-    fs = chosen[0].n_samples / header.record_s
-    records = np.memmap(
-        path,
-        dtype=np.uint8,
-        mode="r",
-        offset=header.n_bytes,
-        shape=(header.n_records, header.record_bytes),
-    )
-    check_shape(path, len(chosen), header.n_records * chosen[0].n_samples, fs)
-    notes = _annotations(header, records)
-    starts = _record_starts(path, header, notes, fs)
     n_per_record = chosen[0].n_samples
-    n_samples = int(starts[-1]) + n_per_record
-    check_shape(path, len(chosen), n_samples, fs)
-    signal_mv = np.full((len(chosen), n_samples), np.nan, dtype=np.float32)
-    for row, signal in enumerate(chosen):
-        factor = mv_per_unit(signal.unit) or 0.0
-        counts = _counts(records, signal, header.sample_bytes)
-        values = (counts - signal.digital[1]) * signal.units_per_count + signal.physical[1]
-        where = (starts[:, None] + np.arange(n_per_record)).ravel()
-        signal_mv[row, where] = (values * factor).ravel()
+    fs = n_per_record / header.record_s
+    check_kind(path, len(chosen), header.n_records * n_per_record, fs)
     if header.kind.endswith("D"):
         repairs.append("The recording was interrupted: the breaks are shown as gaps.")
-    origin_s = notes[0][0] if notes else 0.0
-    del records
-    return complete(
-        Stored(
-            signal_mv=signal_mv,
-            fs=fs,
-            lead_names=[signal.label for signal in chosen],
-            report=ImportReport(
-                format_name=header.kind[:4] or ("BDF" if header.sample_bytes == 3 else "EDF"),
-                rate_source="from samples and duration of a data record",
-                gain=_gain(chosen),
-                gain_source="from the physical and digital limits in the file",
-                unit=", ".join(sorted({signal.unit for signal in chosen})),
-                device_filters=tuple(
-                    sorted({plain(s.prefilter, 80) for s in chosen if s.prefilter})
-                ),
-                integrity=NO_CHECKSUM,
-                repairs=tuple(repairs),
-            ),
-            metadata=_metadata(header, notes, origin_s),
+    starts = _record_starts(path, header, fs)
+    origin_s = _onset(path, header, 0) or 0.0
+
+    def read_samples(first: int, last: int, rows: Sequence[int]) -> Samples:
+        begin = max(int(np.searchsorted(starts, first, side="right")) - 1, 0)
+        end = int(np.searchsorted(starts, last))
+        records = _records(path, header, begin, end)
+        signal_mv = np.full((len(rows), last - first), np.nan, dtype=np.float32)
+        where = (starts[begin:end, None] + np.arange(n_per_record)).ravel() - first
+        inside = (where >= 0) & (where < last - first)
+        for row, signal in zip(signal_mv, (chosen[number] for number in rows), strict=True):
+            factor = mv_per_unit(signal.unit) or 0.0
+            counts = _counts(records, signal, header.sample_bytes)
+            values = (counts - signal.digital[1]) * signal.units_per_count + signal.physical[1]
+            row[where[inside]] = (values * factor).ravel()[inside]
+        notes = _annotations(header, records)
+        return Samples(
+            signal_mv,
+            annotations=tuple(Annotation(onset - origin_s, text) for onset, text in notes if text),
+            integrity=NO_CHECKSUM,
+        )
+
+    return InFile(
+        read=read_samples,
+        n_samples=int(starts[-1]) + n_per_record,
+        fs=fs,
+        lead_names=tuple(signal.label for signal in chosen),
+        report=ImportReport(
+            format_name=header.kind[:4] or ("BDF" if header.sample_bytes == 3 else "EDF"),
+            rate_source="from samples and duration of a data record",
+            gain=_gain(chosen),
+            gain_source="from the physical and digital limits in the file",
+            unit=", ".join(sorted({signal.unit for signal in chosen})),
+            device_filters=tuple(sorted({plain(s.prefilter, 80) for s in chosen if s.prefilter})),
+            repairs=tuple(repairs),
         ),
-        [path],
-        path,
+        metadata=_metadata(header),
+        paths=(path,),
+        source=path,
     )
 
 
@@ -280,39 +284,78 @@ def _counts(records: NDArray[np.uint8], signal: _Signal, sample_bytes: int) -> N
     return (low | middle << 8 | high.astype(np.int8).astype(np.int32) << 16).astype(np.float64)
 
 
-def _annotations(header: _Header, records: NDArray[np.uint8]) -> list[tuple[float, int, str]]:
-    """Onset in seconds since the start, data record, and text; empty texts are time stamps."""
-    found: list[tuple[float, int, str]] = []
+def _records(path: Path, header: _Header, begin: int, end: int) -> NDArray[np.uint8]:
+    """Read whole data records, records x bytes."""
+    size = header.record_bytes
+    raw = np.fromfile(path, np.uint8, (end - begin) * size, offset=header.n_bytes + begin * size)
+    return raw.reshape(end - begin, size)
+
+
+def _annotations(header: _Header, records: NDArray[np.uint8]) -> list[tuple[float, str]]:
+    """Onset in seconds since the start, and text; empty texts are time stamps."""
+    found: list[tuple[float, str]] = []
     for signal in header.signals:
         if not (header.kind and signal.is_annotation):
             continue
         end = signal.start + signal.n_samples * header.sample_bytes
-        for number in range(header.n_records):
-            for entry in records[number, signal.start : end].tobytes().split(b"\0"):
+        for record in records:
+            for entry in record[signal.start : end].tobytes().split(b"\0"):
                 match = _ONSET.match(entry)
-                if match and len(found) < MAX_ANNOTATIONS + header.n_records:
+                if match and len(found) < MAX_ANNOTATIONS + len(records):
                     texts = entry[match.end() :].split(b"\x14")[:-1] or [b""]
                     onset = float(match[1])
-                    found += [(onset, number, plain(t.decode("utf-8", "replace"))) for t in texts]
+                    found += [(onset, plain(t.decode("utf-8", "replace"))) for t in texts]
     return found
 
 
-def _record_starts(
-    path: Path, header: _Header, notes: list[tuple[float, int, str]], fs: float
-) -> NDArray[np.int64]:
-    """First sample of each data record; records follow one another unless marked as EDF+D."""
+def _onset(path: Path, header: _Header, number: int) -> float | None:
+    """When a data record begins, seconds; None if it does not say."""
+    for signal in header.signals:
+        if header.kind and signal.is_annotation:
+            place = header.n_bytes + number * header.record_bytes + signal.start
+            with path.open("rb") as file:
+                file.seek(place)
+                match = _ONSET.match(file.read(signal.n_samples * header.sample_bytes))
+            if match:
+                return float(match[1])
+    return None
+
+
+def _record_starts(path: Path, header: _Header, fs: float) -> NDArray[np.int64]:
+    """First sample of each data record; records follow one another unless marked as EDF+D.
+
+    Of a long recording not every record is asked: a stretch of records that lasts no longer than
+    its samples has no break in it.
+    """
     length = round(header.record_s * fs)
+    starts = np.arange(header.n_records, dtype=np.int64) * length
     if not header.kind.endswith("D"):
-        return np.arange(header.n_records, dtype=np.int64) * length
+        return starts
     onsets: dict[int, float] = {}
-    for onset, number, _ in notes:
-        onsets.setdefault(number, onset)
-    if len(onsets) != header.n_records:
-        _refuse(path, "it does not say when each of its records begins")
-    times_s = [onsets[number] for number in range(header.n_records)]
-    starts = np.array([round((time_s - times_s[0]) * fs) for time_s in times_s], dtype=np.int64)
-    if (np.diff(starts) < length).any():
-        _refuse(path, "its records overlap in time")
+
+    def begins(number: int) -> int:
+        if number not in onsets:
+            onset = _onset(path, header, number)
+            if onset is None:
+                _refuse(path, "it does not say when each of its records begins")
+            onsets[number] = onset
+        return round((onsets[number] - onsets[0]) * fs)
+
+    begins(0)
+    last = header.n_records - 1
+    step = 1 if last < MAX_RECORDS_ASKED else last
+    open_stretches = [(low, min(low + step, last)) for low in range(0, last, step)]
+    while open_stretches:
+        low, high = open_stretches.pop()
+        missing = begins(high) - begins(low) - (high - low) * length
+        if missing < 0:
+            _refuse(path, "its records overlap in time")
+        if missing == 0 or high - low <= 1:
+            starts[low : high + 1] = begins(low) + np.arange(high - low + 1) * length
+            starts[high] = begins(high)
+        else:
+            middle = (low + high) // 2
+            open_stretches += [(low, middle), (middle, high)]
     return starts
 
 
@@ -330,9 +373,7 @@ def _started(date: str, time: str) -> datetime | None:
         return None
 
 
-def _metadata(
-    header: _Header, notes: list[tuple[float, int, str]], origin_s: float
-) -> RecordingMetadata:
+def _metadata(header: _Header) -> RecordingMetadata:
     person = _PATIENT.fullmatch(header.patient) if header.kind else None
     born: datetime | None = None
     facts: list[tuple[str, Any]] = [("Patient field", "" if person else header.patient)]
@@ -349,9 +390,4 @@ def _metadata(
         sex={"F": "female", "M": "male"}.get(person[2].upper(), "") if person else "",
         patient=labelled(facts),
         acquisition=labelled([("Recording field", header.recording)]),
-        annotations=tuple(
-            Annotation(onset - origin_s, text)
-            for onset, _, text in notes[: MAX_ANNOTATIONS + header.n_records]
-            if text
-        ),
     )

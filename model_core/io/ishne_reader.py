@@ -1,22 +1,24 @@
-"""ISHNE Holter (Badilini 1998): header judged here, samples mapped from the file."""
+"""ISHNE Holter (Badilini 1998): header judged here, samples read where they are asked for."""
 
 from __future__ import annotations
 
 import binascii
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 
 from model_core.errors import ReadError
-from model_core.io._complete import Stored, check_shape, checked_size, complete, labelled, plain
+from model_core.io._complete import check_kind, checked_size, labelled, plain
+from model_core.io._in_file import InFile, Samples, whole
 from model_core.io._kit import age_between
 from model_core.types import ImportReport, Recording, RecordingMetadata
 
 FORMAT_NAME: str = "ISHNE Holter"
 SUFFIXES: tuple[str, ...] = (".ecg",)
 
-MAX_BYTES = 4_000_000_000
+MAX_BYTES = 16_000_000_000
 
 _MAGIC = b"ISHNE1.0"
 _HEADER_BYTES = 522
@@ -39,6 +41,11 @@ def recognises(path: Path, head: bytes) -> bool:  # noqa: ARG001 - the first byt
 
 def read(path: Path) -> Recording:
     """Read an ISHNE recording; see `model_core.io.read_recording`."""
+    return whole(open_file(path))
+
+
+def open_file(path: Path) -> InFile:
+    """Read what an ISHNE file says of its samples."""
     size = checked_size(path, MAX_BYTES)
     with path.open("rb") as file:
         header = file.read(_HEADER_BYTES)
@@ -58,24 +65,25 @@ def read(path: Path) -> Recording:
     if not 1 <= n_leads <= 12 or odd or n_values % n_leads:
         raise _damaged(path, "its samples do not divide among its leads", "size_mismatch")
     n_samples = n_values // n_leads
-    check_shape(path, n_leads, n_samples, fs)
+    check_kind(path, n_leads, n_samples, fs)
     resolutions = np.array([number(206 + 2 * row) for row in range(n_leads)], dtype=np.float64)
     if (resolutions <= 0).any():
         raise _damaged(path, "it does not state the gain of every lead", "gain_missing")
+    integrity = _integrity(path, header[_CHECKED_FROM:] + comment, header[8:10])
 
-    samples = np.memmap(path, dtype="<i2", mode="r", offset=data_start, shape=(n_samples, n_leads))
-    signal_mv = np.empty((n_leads, n_samples), dtype=np.float32)
-    n_faults = 0
-    for row, nv_per_count in enumerate(resolutions):
-        counts = np.asarray(samples[:, row])
-        signal_mv[row] = counts * (nv_per_count * 1e-6)
-        signal_mv[row, counts == _FAULT] = np.nan
-        n_faults += int(np.count_nonzero(counts == _FAULT))
-    del samples
+    def read_samples(first: int, last: int, rows: Sequence[int]) -> Samples:
+        counts = np.fromfile(
+            path, "<i2", (last - first) * n_leads, offset=data_start + 2 * first * n_leads
+        ).reshape(-1, n_leads)
+        chosen = np.ascontiguousarray(counts[:, list(rows)].T)
+        signal_mv = (chosen * (resolutions[list(rows), None] * 1e-6)).astype(np.float32)
+        faults = chosen == _FAULT
+        signal_mv[faults] = np.nan
+        n_faults = int(np.count_nonzero(faults))
+        told = f"{n_faults} samples are marked as faults of a lead: shown as gaps."
+        return Samples(signal_mv, (told,) if n_faults else (), integrity=integrity)
 
     repairs: list[str] = []
-    if n_faults:
-        repairs.append(f"{n_faults} samples are marked as faults of a lead: shown as gaps.")
     declared = int.from_bytes(header[14:18], "little", signed=True)
     # Writers count samples of a lead or of all leads, and some leave a round number.
     if declared not in (n_samples, n_values):
@@ -84,38 +92,36 @@ def read(path: Path) -> Recording:
             "may be incomplete."
         )
     born, started = _date(header, 132), _date(header, 138, 150)
-    return complete(
-        Stored(
-            signal_mv=signal_mv,
-            fs=fs,
-            lead_names=_names(header, n_leads),
-            report=ImportReport(
-                format_name=FORMAT_NAME,
-                format_version=str(number(26)),
-                rate_source="as stated in the header",
-                gain=", ".join(f"{value:g} nV a count" for value in sorted(set(resolutions))),
-                gain_source="as stated in the header",
-                unit="nV",
-                integrity=_integrity(path, header[_CHECKED_FROM:] + comment, header[8:10]),
-                repairs=tuple(repairs),
-            ),
-            metadata=RecordingMetadata(
-                acquired_at=started.isoformat() if started else "",
-                age=age_between(born, started),
-                sex={1: "male", 2: "female"}.get(number(128), ""),
-                comments=tuple(line for text in [_text(comment)] for line in [plain(text)] if line),
-                patient=labelled(
-                    (
-                        ("Name", f"{_text(header[68:108])} {_text(header[28:68])}"),
-                        ("Identifier", _text(header[108:128])),
-                        ("Date of birth", born.date().isoformat() if born else ""),
-                    )
-                ),
-                acquisition=labelled([("Recorder", _text(header[232:272]))]),
-            ),
+    return InFile(
+        read=read_samples,
+        n_samples=n_samples,
+        fs=fs,
+        lead_names=tuple(_names(header, n_leads)),
+        report=ImportReport(
+            format_name=FORMAT_NAME,
+            format_version=str(number(26)),
+            rate_source="as stated in the header",
+            gain=", ".join(f"{value:g} nV a count" for value in sorted(set(resolutions))),
+            gain_source="as stated in the header",
+            unit="nV",
+            repairs=tuple(repairs),
         ),
-        [path],
-        path,
+        metadata=RecordingMetadata(
+            acquired_at=started.isoformat() if started else "",
+            age=age_between(born, started),
+            sex={1: "male", 2: "female"}.get(number(128), ""),
+            comments=tuple(line for text in [_text(comment)] for line in [plain(text)] if line),
+            patient=labelled(
+                (
+                    ("Name", f"{_text(header[68:108])} {_text(header[28:68])}"),
+                    ("Identifier", _text(header[108:128])),
+                    ("Date of birth", born.date().isoformat() if born else ""),
+                )
+            ),
+            acquisition=labelled([("Recorder", _text(header[232:272]))]),
+        ),
+        paths=(path,),
+        source=path,
     )
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -19,11 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_core.errors import ReadError
-from model_core.io._complete import FS_RANGE_HZ, Stored, complete, ecg_rate, plain
+from model_core.io._complete import FS_RANGE_HZ, check_kind, ecg_rate, plain
+from model_core.io._in_file import InFile, Samples, whole
 from model_core.io._wfdb_header import (
     FLAC_FORMATS,
     FORMATS,
-    MAX_DATA_BYTES,
     MAX_HEADER_BYTES,
     MAX_SIGNALS,
     Signal,
@@ -48,6 +49,7 @@ __all__ = [
     "MAX_HEADER_BYTES",
     "MAX_SIGNALS",
     "SUFFIXES",
+    "open_file",
     "read",
     "recognises",
 ]
@@ -55,6 +57,8 @@ __all__ = [
 FORMAT_NAME: str = "WFDB"
 SUFFIXES: tuple[str, ...] = (".hea", ".dat")
 
+# Differences and FLAC: no sample is known without those before it
+_FROM_THE_START = ("8", *FLAC_FORMATS)
 _AGE = re.compile(
     r"(?<![a-z])age>?\s*:\s*(\d{1,3}(?:\.\d+)?)(?![\d.])(?:\s*(years?|months?|weeks?|days?|[ymwd])\b)?",
     re.IGNORECASE,
@@ -63,10 +67,21 @@ _SEX = re.compile(r"(?<![a-z])(?:sex|gender)>?\s*:\s*(f|m)(?:emale|ale)?\b", re.
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
-    """One record without segments: signals in mV, and what was found on the way."""
+class _Read:
+    """Samples of some leads in mV, leads x samples, and what was found in them."""
 
     signal_mv: FloatArray
+    n_invalid: int
+    verified: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One record without segments: what its header says, and how to read samples of its leads."""
+
+    read: Callable[[int, int, Sequence[int]], _Read]
+    seekable: bool
+    n_frames: int
     frame_rate: float
     per_frame: int
     lead_names: tuple[str, ...]
@@ -74,13 +89,15 @@ class _Part:
     paths: tuple[Path, ...]
     gains: frozenset[str]
     units: frozenset[str]
-    n_invalid: int
-    verified: bool
     acquired_at: str
 
     @property
     def fs(self) -> float:
         return self.frame_rate * self.per_frame
+
+    @property
+    def n_samples(self) -> int:
+        return self.n_frames * self.per_frame
 
 
 def recognises(path: Path, head: bytes) -> bool:  # noqa: ARG001 - a data file has no mark
@@ -113,6 +130,11 @@ def read(path: Path) -> Recording:
         If a file is missing, damaged, outside the record's folder or beyond the limits of this
         module, or if gain, unit, rate or length are not stated.
     """
+    return whole(open_file(path))
+
+
+def open_file(path: Path) -> InFile:
+    """Read what a WFDB record says of its samples."""
     header = path.with_suffix(".hea")
     if not header.is_file():
         raise ReadError(
@@ -130,7 +152,7 @@ def read(path: Path) -> Recording:
         )
     lines, comments = header_lines(header)
     part = (
-        _read_segments(header, lines) if "/" in lines[0].split()[0] else _read_part(header, lines)
+        _open_segments(header, lines) if "/" in lines[0].split()[0] else _open_part(header, lines)
     )
     if path.suffix and path.resolve() not in part.paths:
         raise ReadError(
@@ -138,30 +160,40 @@ def read(path: Path) -> Recording:
             hint="Open the header of the record that you want to see.",
             code="not_in_record",
         )
-    return complete(
-        Stored(
-            signal_mv=part.signal_mv,
-            fs=part.fs,
-            lead_names=part.lead_names,
-            report=ImportReport(
-                format_name=FORMAT_NAME,
-                rate_source="as stated in the header",
-                gain=", ".join(sorted(part.gains)),
-                gain_source="as stated in the file",
-                unit=", ".join(sorted(part.units)),
-                integrity=_integrity(part),
-                repairs=_repairs(part),
-            ),
-            metadata=RecordingMetadata(
-                acquired_at=part.acquired_at,
-                age=_age(comments),
-                sex=_sex(comments),
-                comments=comments,
-                simulated=any("simulated ecg" in line.lower() for line in comments),
-            ),
+    left_out = f"Left out as other signals or rates: {', '.join(part.left_out)}."
+
+    def read_samples(first: int, last: int, rows: Sequence[int]) -> Samples:
+        found = part.read(first, last, rows)
+        invalid = f"{found.n_invalid} samples are marked as invalid in the file: shown as gaps."
+        return Samples(
+            found.signal_mv,
+            repairs=(invalid,) if found.n_invalid else (),
+            integrity=_integrity(found) if last - first == part.n_samples else "",
+        )
+
+    return InFile(
+        read=read_samples,
+        seekable=part.seekable,
+        n_samples=part.n_samples,
+        fs=part.fs,
+        lead_names=part.lead_names,
+        report=ImportReport(
+            format_name=FORMAT_NAME,
+            rate_source="as stated in the header",
+            gain=", ".join(sorted(part.gains)),
+            gain_source="as stated in the file",
+            unit=", ".join(sorted(part.units)),
+            repairs=(left_out,) if part.left_out else (),
         ),
-        part.paths,
-        header,
+        metadata=RecordingMetadata(
+            acquired_at=part.acquired_at,
+            age=_age(comments),
+            sex=_sex(comments),
+            comments=comments,
+            simulated=any("simulated ecg" in line.lower() for line in comments),
+        ),
+        paths=part.paths,
+        source=header,
     )
 
 
@@ -171,7 +203,6 @@ def _data_paths(header: Path, signals: list[Signal], n_frames: int) -> tuple[Pat
     if len(groups) != len({signal.file_name for signal in signals}):
         raise bad_header(header, "the signals of one data file are not listed together")
     paths: list[Path] = []
-    total = 0
     for group in groups:
         first = group[0]
         path = (header.parent / first.file_name).resolve()
@@ -190,10 +221,8 @@ def _data_paths(header: Path, signals: list[Signal], n_frames: int) -> tuple[Pat
         size = path.stat().st_size
         if first.fmt in FLAC_FORMATS:
             _check_flac(path, first.byte_offset + n_values // len(group))
-            total += 4 * n_values
         else:
             expected = first.byte_offset + math.ceil(n_values * bytes_a_sample - 1e-6)
-            total += expected
             if not 0 <= size - expected < filled_up_to:
                 raise ReadError(
                     f"The data file {first.file_name} holds {size} bytes, but the header describes "
@@ -202,8 +231,6 @@ def _data_paths(header: Path, signals: list[Signal], n_frames: int) -> tuple[Pat
                     code="size_mismatch",
                 )
         paths.append(path)
-    if total > MAX_DATA_BYTES:
-        raise bad_header(header, "the record is larger than 500 MB", code="too_large")
     return tuple(paths)
 
 
@@ -221,8 +248,8 @@ def _check_flac(path: Path, n_samples: int) -> None:
         )
 
 
-def _read_part(header: Path, lines: list[str]) -> _Part:
-    """Read a record without segments."""
+def _open_part(header: Path, lines: list[str]) -> _Part:
+    """Open a record without segments."""
     n_signals, frame_rate, n_frames = record_line(header, lines[0])
     if len(lines) - 1 != n_signals:
         raise bad_header(header, f"it states {n_signals} signals and lists {len(lines) - 1}")
@@ -245,98 +272,127 @@ def _read_part(header: Path, lines: list[str]) -> _Part:
             code="bad_rate",
         )
     data_paths = _data_paths(header, signals, n_frames)
-    record = _decode(header, signals, data_paths)
+    record = _wfdb(header, "rdheader")
     if record.fs != frame_rate or list(record.adc_gain) != [signal.gain for signal in signals]:
         raise bad_header(header, "its numbers can be understood in two ways")
-
     names = [
         canonical_lead_name(name or f"Signal {n + 1}") for n, name in enumerate(record.sig_name)
     ]
-    digital: list[NDArray[np.int64]] = record.e_d_signal
+    kept = [number for number, is_chosen in enumerate(chosen) if is_chosen]
     # Zeros throughout: a writer that did not work them out.
     stated = any(record.checksum) or any(record.init_value)
-    rows: list[FloatArray] = []
-    n_invalid = 0
-    for number, (signal, values) in enumerate(zip(signals, digital, strict=True)):
-        checksum, first = record.checksum[number], record.init_value[number]
-        if stated and (
-            (checksum is not None and (int(values.sum(dtype=np.int64)) - checksum) % 65536)
-            or (first is not None and signal.fmt != "8" and values[0] != first)
-        ):
-            raise ReadError(
-                f"The samples of lead {names[number]} do not match the check numbers in "
-                f"the header {header.name}: the record was altered or damaged.",
-                hint="Copy the record again from its source.",
-                code="checksum_mismatch",
+
+    def read(first: int, last: int, rows: Sequence[int]) -> _Read:
+        numbers = [kept[row] for row in rows]
+        frames = first // per_frame, -(-last // per_frame)
+        digital = _digital(header, signals, data_paths, frames, numbers)
+        is_whole = frames == (0, n_frames)
+        signal_mv = np.empty((len(rows), last - first), dtype=np.float32)
+        n_invalid = 0
+        for row, (number, decoded) in enumerate(zip(numbers, digital, strict=True)):
+            signal = signals[number]
+            checksum = record.checksum[number] if is_whole else None
+            initial = record.init_value[number] if first == 0 and signal.fmt != "8" else None
+            values = decoded[first - frames[0] * per_frame :][: last - first]
+            if stated and (
+                (checksum is not None and (int(values.sum(dtype=np.int64)) - checksum) % 65536)
+                or (initial is not None and values[0] != initial)
+            ):
+                raise ReadError(
+                    f"The samples of lead {names[number]} do not match the check numbers in "
+                    f"the header {header.name}: the record was altered or damaged.",
+                    hint="Copy the record again from its source.",
+                    code="checksum_mismatch",
+                )
+            signal_mv[row] = (values - float(record.baseline[number])) * (
+                signal.mv_per_count or 0.0
             )
-        if not chosen[number]:
-            continue
-        row = (values - float(record.baseline[number])) * (signal.mv_per_count or 0.0)
-        row = row.astype(np.float32)
-        invalid = values == FORMATS[signal.fmt][2]
-        row[invalid] = np.nan
-        n_invalid += int(np.count_nonzero(invalid))
-        rows.append(row)
-    kept = [signal for signal, is_chosen in zip(signals, chosen, strict=True) if is_chosen]
+            invalid = values == FORMATS[signal.fmt][2]
+            signal_mv[row, invalid] = np.nan
+            n_invalid += int(np.count_nonzero(invalid))
+        verified = stated and all(record.checksum[number] is not None for number in numbers)
+        return _Read(signal_mv, n_invalid, verified)
+
     return _Part(
-        signal_mv=np.array(rows, dtype=np.float32),
+        read=read,
+        seekable=all(signal.fmt not in _FROM_THE_START for signal in signals),
+        n_frames=n_frames,
         frame_rate=frame_rate,
         per_frame=per_frame,
-        lead_names=tuple(name for name, use in zip(names, chosen, strict=True) if use),
+        lead_names=tuple(names[number] for number in kept),
         left_out=tuple(plain(name, 20) for name, use in zip(names, chosen, strict=True) if not use),
         paths=(header, *data_paths),
         gains=frozenset(
-            f"{signal.gain:g} per {signal.unit}"
-            if signal.unit
-            else f"{signal.gain:g} per mV (no unit stated: by the format's rule, mV)"
-            for signal in kept
+            f"{signals[number].gain:g} per {signals[number].unit}"
+            if signals[number].unit
+            else f"{signals[number].gain:g} per mV (no unit stated: by the format's rule, mV)"
+            for number in kept
         ),
-        units=frozenset(signal.unit or "mV" for signal in kept),
-        n_invalid=n_invalid,
-        verified=stated and all(value is not None for value in record.checksum),
+        units=frozenset(signals[number].unit or "mV" for number in kept),
         acquired_at=record.base_datetime.isoformat() if record.base_datetime else "",
     )
 
 
-def _decode(header: Path, signals: list[Signal], paths: tuple[Path, ...]) -> Any:  # noqa: ANN401 - wfdb has no types
-    """Digital samples and header fields, by the `wfdb` package."""
+def _wfdb(header: Path, function: str, **options: object) -> Any:  # noqa: ANN401 - wfdb has no types
+    """Call a function of the `wfdb` package on a record."""
     import wfdb  # pyright: ignore[reportMissingTypeStubs]
 
-    untyped = cast("Any", wfdb)
-
     try:
-        # An absolute path never looks like an address to wfdb; see also the check in `read`.
-        name = str(header.with_suffix(""))
-        if any(signal.fmt != "61" for signal in signals):
-            return untyped.rdrecord(name, physical=False, smooth_frames=False, return_res=32)
-        record = untyped.rdheader(name)
-        record.e_d_signal = _big_endian(signals, paths)
+        # An absolute path never looks like an address to wfdb; see also the check in `open_file`.
+        return getattr(cast("Any", wfdb), function)(str(header.with_suffix("")), **options)
     except Exception as error:  # wfdb leaks at least seven kinds on damaged files
         raise ReadError(
             f"The record {header.name} is damaged or not a WFDB record.",
             hint="Export or copy it again.",
             code="damaged",
         ) from error
-    return record
 
 
-def _big_endian(signals: list[Signal], paths: tuple[Path, ...]) -> list[NDArray[np.int64]]:
+def _digital(
+    header: Path,
+    signals: list[Signal],
+    paths: tuple[Path, ...],
+    frames: tuple[int, int],
+    numbers: list[int],
+) -> list[NDArray[np.int64]]:
+    """Take the samples of the signals with these numbers, from a frame to one before another."""
+    if all(signal.fmt == "61" for signal in signals):
+        found = _big_endian(signals, paths, *frames)
+        return [found[number] for number in numbers]
+    record = _wfdb(
+        header,
+        "rdrecord",
+        sampfrom=frames[0],
+        sampto=frames[1],
+        channels=numbers,
+        physical=False,
+        smooth_frames=False,
+        return_res=32,
+    )
+    return record.e_d_signal
+
+
+def _big_endian(
+    signals: list[Signal], paths: tuple[Path, ...], begin: int, end: int
+) -> list[NDArray[np.int64]]:
     """Take the samples of format 61, at which wfdb 4.3.1 fails, signal by signal."""
     found: list[NDArray[np.int64]] = []
     groups = itertools.groupby(signals, key=lambda signal: signal.file_name)
     for path, (_, group) in zip(paths, groups, strict=True):
         sizes = [signal.samples_per_frame for signal in group]
         offset = next(s.byte_offset for s in signals if s.file_name == path.name)
-        frames = np.fromfile(path, ">i2", offset=offset).astype(np.int64).reshape(-1, sum(sizes))
+        size = sum(sizes)
+        counts = np.fromfile(path, ">i2", (end - begin) * size, offset=offset + 2 * begin * size)
+        frames = counts.astype(np.int64).reshape(-1, size)
         ends = np.cumsum(sizes)
         found += [
-            frames[:, end - size : end].ravel() for end, size in zip(ends, sizes, strict=True)
+            frames[:, last - size : last].ravel() for last, size in zip(ends, sizes, strict=True)
         ]
     return found
 
 
-def _read_segments(header: Path, lines: list[str]) -> _Part:
-    """Read a record in segments and join them in time; a lead absent from a segment is NaN."""
+def _open_segments(header: Path, lines: list[str]) -> _Part:
+    """Open a record in segments, joined in time; a lead absent from a segment is NaN."""
     n_signals, frame_rate, n_frames = record_line(header, lines[0])
     segments: list[tuple[str, int]] = []
     for line in lines[1:]:
@@ -347,14 +403,13 @@ def _read_segments(header: Path, lines: list[str]) -> _Part:
             segments.append((match[1], int(match[2])))
     if sum(length for _, length in segments) != n_frames:
         raise bad_header(header, "the lengths of its segments do not add up")
-    if n_frames * n_signals * 2 > MAX_DATA_BYTES:
-        raise bad_header(header, "the record is larger than 500 MB", code="too_large")
+    check_kind(header, n_signals, n_frames, frame_rate)
 
     parts: list[tuple[int, _Part]] = []
     start = 0
     for name, length in segments:
         if name != "~":
-            parts.append((start, _read_segment(header, name, length, frame_rate)))
+            parts.append((start, _open_segment(header, name, length, frame_rate)))
         start += length
     names = tuple(dict.fromkeys(name for _, part in parts for name in part.lead_names))
     if not 1 <= len(names) <= n_signals:
@@ -362,13 +417,28 @@ def _read_segments(header: Path, lines: list[str]) -> _Part:
     per_frame = parts[0][1].per_frame
     if any(part.per_frame != per_frame for _, part in parts):
         raise bad_header(header, "its segments have different sampling rates", code="mixed_rates")
-    signal_mv = np.full((len(names), n_frames * per_frame), np.nan, dtype=np.float32)
-    for start, part in parts:
-        rows = [names.index(name) for name in part.lead_names]
-        first = start * per_frame
-        signal_mv[rows, first : first + part.signal_mv.shape[1]] = part.signal_mv
+
+    def read(first: int, last: int, rows: Sequence[int]) -> _Read:
+        wanted = [names[row] for row in rows]
+        signal_mv = np.full((len(rows), last - first), np.nan, dtype=np.float32)
+        n_invalid, verified = 0, True
+        for start, part in ((start * per_frame, part) for start, part in parts):
+            low, high = max(first - start, 0), min(last - start, part.n_samples)
+            shared = [name for name in wanted if name in part.lead_names]
+            if low >= high or not shared:
+                continue
+            found = part.read(low, high, [part.lead_names.index(name) for name in shared])
+            inside = slice(start + low - first, start + high - first)
+            for name, row in zip(shared, found.signal_mv, strict=True):
+                signal_mv[wanted.index(name), inside] = row
+            n_invalid += found.n_invalid
+            verified = verified and found.verified
+        return _Read(signal_mv, n_invalid, verified)
+
     return _Part(
-        signal_mv=signal_mv,
+        read=read,
+        seekable=all(part.seekable for _, part in parts),
+        n_frames=n_frames,
         frame_rate=frame_rate,
         per_frame=per_frame,
         lead_names=names,
@@ -376,13 +446,11 @@ def _read_segments(header: Path, lines: list[str]) -> _Part:
         paths=(header, *dict.fromkeys(path for _, part in parts for path in part.paths)),
         gains=frozenset[str]().union(*(part.gains for _, part in parts)),
         units=frozenset[str]().union(*(part.units for _, part in parts)),
-        n_invalid=sum(part.n_invalid for _, part in parts),
-        verified=all(part.verified for _, part in parts),
         acquired_at=parts[0][1].acquired_at,
     )
 
 
-def _read_segment(header: Path, name: str, length: int, frame_rate: float) -> _Part:
+def _open_segment(header: Path, name: str, length: int, frame_rate: float) -> _Part:
     path = (header.parent / f"{name}.hea").resolve()
     if path.parent != header.parent:
         raise bad_header(header, "a segment lies outside the folder", code="outside_folder")
@@ -395,27 +463,18 @@ def _read_segment(header: Path, name: str, length: int, frame_rate: float) -> _P
     lines, _ = header_lines(path)
     if "/" in lines[0].split()[0]:
         raise bad_header(header, "a segment is itself made of segments", code="nested_segments")
-    part = _read_part(path, lines)
-    if part.frame_rate != frame_rate or part.signal_mv.shape[1] != length * part.per_frame:
+    part = _open_part(path, lines)
+    if part.frame_rate != frame_rate or part.n_frames != length:
         raise bad_header(header, f"its segment {name} has another rate or length than stated")
     if len(set(part.lead_names)) != len(part.lead_names):
         raise bad_header(header, f"its segment {name} names a lead twice")
     return part
 
 
-def _integrity(part: _Part) -> str:
-    if part.verified:
+def _integrity(found: _Read) -> str:
+    if found.verified:
         return "The samples match the checksums in the file."
     return "The file holds no checksum for some leads: damage would not be noticed."
-
-
-def _repairs(part: _Part) -> tuple[str, ...]:
-    told: list[str] = []
-    if part.n_invalid:
-        told.append(f"{part.n_invalid} samples are marked as invalid in the file: shown as gaps.")
-    if part.left_out:
-        told.append(f"Left out as other signals or rates: {', '.join(part.left_out)}.")
-    return tuple(told)
 
 
 def _age(comments: tuple[str, ...]) -> Age | None:

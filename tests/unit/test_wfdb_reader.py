@@ -390,7 +390,7 @@ def test_segments_are_joined_by_name(tmp_path: Path, layout: str) -> None:
         ("rec/1 1 100 300\none 300\n", "bad_header"),
         ("rec/1 2 100 0\n", "bad_header"),
         ("rec/1 2 100 300\n~ 300\n", "bad_header"),
-        ("rec/1 60 100 99999999\n~ 99999999\n", "too_large"),
+        ("rec/1 60 100 999999999\n~ 999999999\n", "too_long"),
     ],
 )
 def test_segments_that_cannot_be_trusted(tmp_path: Path, master: str, code: str) -> None:
