@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import hashlib
 import json
 import logging
 import math
@@ -18,7 +19,8 @@ from typing import Any, TextIO
 from echoing_gui.resources import DISTRIBUTION, default_package_path, program_version
 from echoing_gui.table_options import add_table_options, stated_layout
 from model_core.errors import EchoingError, PackageError
-from model_core.io import TableLayout, read_recording
+from model_core.io import TableLayout, open_recording, read_part
+from model_core.long_recording import LongRecording
 from model_core.measures import FINDINGS, MEASURES
 from model_core.runtime.package import ModelPackage, load_package
 from model_core.runtime.predictor import Predictor
@@ -178,6 +180,7 @@ def _report(
         "program": {"name": DISTRIBUTION, "version": program_version()},
         "file": str(path),
         "sha256": None,
+        "window_sha256": None,
         "recording": None,
         "state": "error",
         "error": None,
@@ -190,9 +193,13 @@ def _report(
         "package": _package_report(predictor.package),
     }
     try:
-        recording = read_recording(path, layout)
-        report["sha256"] = recording.recording_id
+        recording = open_recording(path, layout)
         report["recording"] = _recording_report(recording)
+        if isinstance(recording, LongRecording):
+            part = read_part(recording, start_s, predictor.package.manifest.input.duration_s)
+            report["window_sha256"] = hashlib.sha256(part.signal_mv.tobytes()).hexdigest()
+            return report | _prediction_report(predictor.predict(part))
+        report["sha256"] = recording.recording_id
         return report | _prediction_report(predictor.predict(recording, start_s=start_s))
     except EchoingError as error:
         found = {"code": error.code, "message": str(error), "hint": error.hint}
@@ -214,7 +221,7 @@ def _package_report(package: ModelPackage) -> _Report:
     }
 
 
-def _import_report(recording: Recording) -> _Report | None:
+def _import_report(recording: Recording | LongRecording) -> _Report | None:
     report = recording.metadata.report
     if report is None:
         return None
@@ -224,7 +231,7 @@ def _import_report(recording: Recording) -> _Report | None:
     return {**values, "leads_extra": report.leads_extra}
 
 
-def _recording_report(recording: Recording) -> _Report:
+def _recording_report(recording: Recording | LongRecording) -> _Report:
     return {
         "format": recording.metadata.format_name,
         "fs_hz": _number(recording.fs),
@@ -251,7 +258,7 @@ def _prediction_report(prediction: Prediction) -> _Report:
             }
             for reason in prediction.reasons
         ],
-        "window_s": [_number(second) for second in prediction.window_s],
+        "window_s": [_second(second) for second in prediction.window_s],
         "measures": [
             {
                 "key": estimate.key,
@@ -288,7 +295,7 @@ def _variance_report(cells: SegmentVariance | None) -> _Report | None:
         return None
     return {
         "lead_names": list(cells.lead_names),
-        "edges_s": [_number(edge) for edge in cells.edges_s],
+        "edges_s": [_second(edge) for edge in cells.edges_s],
         "variance": [[_number(value) for value in row] for row in cells.variance],
         "unit": "1",
     }
@@ -297,6 +304,11 @@ def _variance_report(cells: SegmentVariance | None) -> _Report | None:
 def _number(value: float) -> float | None:
     """Six digits, which is more than the network has; None for NaN, which JSON does not know."""
     return float(f"{value:.6g}") if math.isfinite(value) else None
+
+
+def _second(value: float) -> float:
+    """To a tenth of a millisecond, late in a long recording too."""
+    return round(float(value), 4)
 
 
 def _text(report: _Report) -> str:

@@ -61,8 +61,9 @@ def assess(
     first = round(start_s * recording.fs)
     last = first + int(np.ceil(duration_s * recording.fs - 1e-6))
     if first < 0 or last > recording.n_samples:
-        message = f"The recording lasts {recording.duration_s:.1f} s; {duration_s:g} s are needed"
-        message += f" from second {start_s:g} on." if start_s else "."
+        end_s, from_s = recording.start_s + recording.duration_s, recording.start_s + start_s
+        message = f"The recording lasts {end_s:.1f} s; {duration_s:g} s are needed"
+        message += f" from second {from_s:g} on." if from_s else "."
         return QualityReport((_refuse("too_short", message),))
     low, high = FS_RANGE_HZ
     if not low <= recording.fs <= high:

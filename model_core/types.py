@@ -15,9 +15,11 @@ from model_core.measures import FINDINGS, MEASURES
 FloatArray = NDArray[np.float32]
 
 
-def _own(values: NDArray[Any], n_dims: int, what: str) -> FloatArray:
-    """Copy to float32 and lock: a view could still be changed through its base."""
-    array = np.array(values, dtype=np.float32, order="C", copy=True)
+def _own(
+    values: NDArray[Any], n_dims: int, what: str, kind: type[np.floating[Any]] = np.float32
+) -> NDArray[Any]:
+    """Copy and lock: a view could still be changed through its base."""
+    array = np.array(values, dtype=kind, order="C", copy=True)
     if array.ndim != n_dims:
         raise ValueError(f"{what} needs {n_dims} dimensions, got shape {array.shape}")
     array.setflags(write=False)
@@ -383,7 +385,8 @@ class SegmentVariance:
     lead_names
         One name a row; a single row named ``all`` where the student does not tell leads apart.
     edges_s
-        Segment borders in seconds of the recording, one more than there are segments.
+        Segment borders in seconds of the recording, one more than there are segments; float64,
+        because a day has 86,400 of them.
     scale
         Lowest and highest variance of the fixed colour scale of this model package.
 
@@ -396,12 +399,12 @@ class SegmentVariance:
 
     variance: FloatArray
     lead_names: tuple[str, ...]
-    edges_s: FloatArray
+    edges_s: NDArray[np.float64]
     scale: tuple[float, float]
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "variance", _own(self.variance, 2, "variance"))
-        object.__setattr__(self, "edges_s", _own(self.edges_s, 1, "edges_s"))
+        object.__setattr__(self, "edges_s", _own(self.edges_s, 1, "edges_s", np.float64))
         object.__setattr__(self, "lead_names", tuple(self.lead_names))
         n_rows, n_segments = self.variance.shape
         if len(self.lead_names) != n_rows or len(self.edges_s) != n_segments + 1:

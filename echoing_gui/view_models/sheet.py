@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from echoing_gui.state import AppState, DisplayOptions, Layout
 from model_core.leads import STANDARD_LEADS, canonical_lead_name
@@ -95,7 +96,7 @@ class StripPiece:
     """
 
     lead: str
-    edges_s: FloatArray
+    edges_s: NDArray[np.float64]
     variance: FloatArray
     x_mm: float
     y_mm: float
@@ -379,7 +380,7 @@ def _strip(
         edges.append(high)
     return StripPiece(
         lead=lead,
-        edges_s=np.asarray(edges, dtype=np.float32),
+        edges_s=np.asarray(edges, dtype=np.float64),
         variance=np.asarray(values, dtype=np.float32),
         x_mm=x_mm,
         y_mm=y_mm,

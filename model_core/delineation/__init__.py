@@ -21,7 +21,7 @@ from model_core.delineation.pacing import bridge, pace, spikes_of
 from model_core.delineation.signals import fill_gaps, filtered, resample_mask
 from model_core.delineation.waves import mark_beats
 
-__all__ = ["MARKS", "BeatClass", "Delineation", "delineate", "fill_gaps"]
+__all__ = ["MARKS", "BeatClass", "Delineation", "beat_times_s", "delineate", "fill_gaps"]
 
 _WINDOW_S = 60.0
 _OVERLAP_S = 4.0
@@ -69,6 +69,33 @@ def delineate(signal_mv: NDArray[Any], fs: float, lead_names: Sequence[str]) -> 
     return Delineation(
         float(fs), tuple(lead_names), *columns[:-1], beat_class=columns[-1].astype(np.int8)
     )
+
+
+def beat_times_s(signal_mv: NDArray[Any], fs: float) -> FloatArray:
+    """Find where beats probably are, without marking their waves: for a trend of the heart rate.
+
+    Parameters
+    ----------
+    signal_mv
+        (leads, samples) of a minute or less, mV; NaN where there is no sample.
+    fs
+        Sampling frequency, Hz.
+
+    Returns
+    -------
+    ndarray
+        Seconds from the first sample; empty if the signal is under a second, flat or missing.
+    """
+    signal = np.asarray(signal_mv, dtype=np.float64)
+    if signal.shape[1] < _SHORTEST_S * fs:
+        return np.empty(0)
+    filled, missing = fill_gaps(signal)
+    alive = (missing.mean(axis=1) < 0.5) & (np.ptp(filled, axis=1) > 1e-3)
+    if not alive.any():
+        return np.empty(0)
+    _, slope, rate = filtered(filled[alive], fs)
+    _, activity = activity_of(slope, resample_mask(missing[alive], slope.shape[1]))
+    return find_beats(activity) / rate
 
 
 def _delineate_window(signal_mv: FloatArray, fs: float) -> FloatArray:

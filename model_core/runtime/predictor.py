@@ -160,7 +160,7 @@ class Predictor:
         cancel
             Stops a run under way.
         start_s
-            First second that the model sees.
+            First second that the model sees, from the beginning of `recording`.
 
         Returns
         -------
@@ -177,8 +177,9 @@ class Predictor:
         cancel = cancel or CancelToken()
         manifest = self.package.manifest
         # The grid of samples decides where the window truly starts.
-        first_s = round(start_s * recording.fs) / recording.fs
-        window_s = (first_s, min(first_s + manifest.input.duration_s, recording.duration_s))
+        first_s = recording.start_s + round(start_s * recording.fs) / recording.fs
+        end_s = recording.start_s + recording.duration_s
+        window_s = (first_s, min(first_s + manifest.input.duration_s, end_s))
 
         def refused(*reasons: Reason) -> Prediction:
             return Prediction(
@@ -337,9 +338,9 @@ def _findings(outputs: _Outputs, manifest: Manifest) -> tuple[FindingProbability
     )
 
 
-def _edges_s(first_s: float, manifest: Manifest) -> FloatArray:
+def _edges_s(first_s: float, manifest: Manifest) -> NDArray[np.float64]:
     equal = np.linspace(0, manifest.input.duration_s, manifest.segments.n_segments + 1)
-    return (first_s + np.array(manifest.segments.edges_s or equal)).astype(np.float32)
+    return first_s + np.array(manifest.segments.edges_s or equal, dtype=np.float64)
 
 
 def _withheld(manifest: Manifest) -> tuple[Reason, ...]:

@@ -195,8 +195,8 @@ def test_not_even_an_unexpected_fault_stops_the_others(
     def fail(*_: Any) -> Recording:
         raise ZeroDivisionError
 
-    real = cli.read_recording
-    monkeypatch.setattr(cli, "read_recording", lambda p, _: fail() if p == flat else real(p))
+    real = cli.open_recording
+    monkeypatch.setattr(cli, "open_recording", lambda p, _: fail() if p == flat else real(p))
     code, out = run(flat, good, "--json")
     assert code == 4
     first, second = (json.loads(line) for line in out.splitlines())
@@ -245,6 +245,25 @@ def test_start(run: Run, tmp_path: Path) -> None:
     path = write_record(tmp_path / "long.hea", synthetic_ecg(duration_s=15.0).signal_mv)
     assert json.loads(run(path, "--json", "--start", "4.5")[1])["window_s"] == [4.5, 14.5]
     assert json.loads(run(path, "--json", "--start", "6")[1])["state"] == "not_reportable"
+
+
+def test_any_ten_seconds_of_a_long_recording(run: Run, tmp_path: Path) -> None:
+    signal = synthetic_ecg(duration_s=75.0).signal_mv
+    long = write_record(tmp_path / "long.hea", signal)
+    found = json.loads(run(long, "--json", "--start", "50.5")[1])
+    assert found["window_s"] == [50.5, 60.5]
+    assert found["recording"]["duration_s"] == 75
+    assert found["sha256"] is None
+    assert len(found["window_sha256"]) == 64
+    first = round(50.5 * 500)
+    short = write_record(tmp_path / "short.hea", signal[:, first : first + 5000])
+    alone = json.loads(run(short, "--json")[1])
+    assert found["measures"] == alone["measures"]
+    assert found["segment_variance"]["variance"] == alone["segment_variance"]["variance"]
+    assert found["segment_variance"]["edges_s"][0] == 50.5
+    late = json.loads(run(long, "--json", "--start", "66")[1])
+    assert late["reasons"][0]["code"] == "too_short"
+    assert "lasts 75.0 s; 10 s are needed from second 66" in late["reasons"][0]["message"]
 
 
 @pytest.mark.parametrize(
@@ -309,7 +328,7 @@ def test_an_interrupted_run_keeps_the_old_output(
     def interrupt(*_: Any) -> Recording:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "read_recording", interrupt)
+    monkeypatch.setattr(cli, "open_recording", interrupt)
     with pytest.raises(KeyboardInterrupt):
         run(good, "--json", "-o", target)
     assert target.read_text() == "old"
