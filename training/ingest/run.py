@@ -41,6 +41,7 @@ from training.ingest.tables import Fault
 from training.ingest.waveform import MISSING, Waveform
 from training.progress import Progress
 
+_LARGE_BLOCK_BYTES = 2**24
 _NEEDED = ("path", "array_row", "start_s")
 
 
@@ -250,6 +251,9 @@ def _make(config: IngestConfig, shard: int, rows: pa.Table) -> bool:
     part_path(config.out, shard).unlink(missing_ok=True)
     adapter = adapter_of(config)
     n_leads, n_samples = _row_shape(config)
+    # Freeing one large block raises the limits of glibc under which freed memory goes back to the
+    # kernel: a recording's arrays would be faulted in anew each time.
+    np.empty(_LARGE_BLOCK_BYTES, np.uint8)
     kept: list[int] = []
     stored: dict[str, list[Any]] = {name: [] for name in STORED_FIELDS}
     faults: list[Fault] = []
@@ -277,7 +281,8 @@ def _make(config: IngestConfig, shard: int, rows: pa.Table) -> bool:
                     None if waveform.lead_names == STANDARD_LEADS else list(waveform.lead_names)
                 ),
                 "synthesised": waveform.synthesised,
-                "n_missing": _n_missing(waveform),
+                # A sound recording lacks none.
+                "n_missing": 0 if codes == [] else np.count_nonzero(waveform.counts == MISSING),
                 "quality": codes,
                 "sha256": writer.append(counts),
             }
@@ -308,7 +313,3 @@ def _fit(waveform: Waveform, n_samples: int, path: str) -> NDArray[np.int16]:
     row = np.full((len(waveform.counts), n_samples), MISSING, np.int16)
     row[:, :length] = waveform.counts
     return row
-
-
-def _n_missing(waveform: Waveform) -> int:
-    return int(np.count_nonzero(waveform.counts == MISSING))

@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from model_core.errors import EchoingError
 
 INPUT_KEY = b"input_sha256"
+_WRITE_BYTES = 2**20
 # Columns that follow those of the listing.
 STORED_FIELDS: dict[str, pa.DataType] = {
     "shard": pa.int32(),
@@ -75,7 +76,8 @@ def atomic(path: Path, *, tidy: bool = True) -> Iterator[IO[bytes]]:
         if tidy:
             for left in path.parent.glob(f"{path.name}.*.tmp"):
                 left.unlink(missing_ok=True)
-        with temporary.open("wb") as file:
+        # Large writes: the kernel then works with large pages.
+        with temporary.open("wb", buffering=_WRITE_BYTES) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -101,10 +102,10 @@ def read_waveform(
         return Waveform(*quantise(signal_mv), fs=fs, lead_names=lead_names)
     rows = _rows(path, stored.lead_names, lead_names)
     values = stored.values
-    if rows != list(range(len(stored.lead_names))):
+    if lead_names != stored.lead_names:
         values = values[rows]
-    gain = np.array([stored.gain[row] for row in rows], np.float32)
-    baseline = np.array([stored.baseline[row] for row in rows], np.int32)
+    gain = np.array(stored.gain, np.float32)[rows]
+    baseline = np.array(stored.baseline, np.int32)[rows]
     if baseline.any():
         missing = values == MISSING
         shifted = values.astype(np.int32) - baseline[:, None]
@@ -140,8 +141,16 @@ def read_mv(
 
 
 def _rows(path: Path, present: tuple[str, ...], wanted: tuple[str, ...]) -> list[int]:
-    for name in wanted:
-        if present.count(name) != 1:
-            how = "lacks" if name not in present else "holds more than one"
-            raise ReadError(f"{path.name} {how} lead {name}.", code="bad_leads")
-    return [present.index(name) for name in wanted]
+    """Where each wanted lead stands among those that are there."""
+    rows, bad = _places(present, wanted)
+    if bad is not None:
+        how = "lacks" if bad not in present else "holds more than one"
+        raise ReadError(f"{path.name} {how} lead {bad}.", code="bad_leads")
+    return rows
+
+
+@functools.lru_cache(maxsize=256)
+def _places(present: tuple[str, ...], wanted: tuple[str, ...]) -> tuple[list[int], str | None]:
+    """Rows of the wanted leads, or the first of them that is not there just once."""
+    bad = next((name for name in wanted if present.count(name) != 1), None)
+    return ([] if bad is not None else [present.index(name) for name in wanted]), bad
