@@ -178,8 +178,8 @@ skipped when it is there for the same settings. An interrupted training goes on 
    (`docs/simulated-cohort.md`). No PTB-XL patient has a known echo: for records whose table row
    states findings, outcomes are drawn from distributions conditional on them, many draws for each
    patient, so that the chance of one draw does not count as knowledge. Training records without
-   statements have no outcome; they help in step 4. Every ECG passes `model_core.preprocess`, the
-   run time's own.
+   statements have no outcome; they help in step 4. Every ECG is also measured by delineation. Every
+   ECG passes `model_core.preprocess`, the run time's own.
 2. **Teacher.** Rendered apical clips and report sentences train a small image-text network by
    InfoNCE. As in EchoCLIP, a step sees one image of each clip; here the image is a snippet of four
    phases of one beat, because a single frame shows a volume and not how it changes. Then it is
@@ -192,9 +192,11 @@ skipped when it is there for the same settings. An interrupted training goes on 
    mixup and cutmix on a quarter of the ECGs, label smoothing 1e-4), at last with pseudo-positives
    (weight 0.1); the warm start's losses stay on with a small weight.
 4. **Fine-tuning** of student and heads together: quantiles of the measures, the finding, what is
-   stated about the ECG (through a layer that is thrown away), and the distillation's losses with a
-   small weight. A moving average of the weights is what comes out; it also answers for ECGs that
-   nobody stated anything about, and the student learns to give the same answer under noise.
+   stated about the ECG and what delineation measures on it (age, rates, intervals, axes, amplitudes
+   of every lead; both through layers that are thrown away), and the distillation's losses with a
+   small weight. Age and sex of PTB-XL records without statements are known and count too. A moving
+   average of the weights is what comes out; it also answers for ECGs that nobody stated anything
+   about, and the student learns to give the same answer under noise.
 5. **What variance means is taught, not hoped for.** Noise is added in training, and is known: the
    gate of each patch learns the error that it makes in the patch's features, and the total
    variance learns the clean ECG's variance plus the square of the distance that noise or lost

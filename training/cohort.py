@@ -61,6 +61,9 @@ class Cohort:
         (records,), names in the source's own files, to join tables by; empty for none.
     ecg_labels
         By name, (records,), 1 or 0: what is stated about ECG and patient; NaN where unknown.
+    ecg_values
+        By name, (records,), numbers known of ECG and patient, such as what delineation measures;
+        NaN where unknown.
     groups
         By name, (records,), the subgroup's label, for reports.
     reference
@@ -92,6 +95,7 @@ class Cohort:
     data_sha256: dict[str, str]
     record_ids: list[str] = field(default_factory=list)
     ecg_labels: dict[str, FloatArray] = field(default_factory=dict)
+    ecg_values: dict[str, FloatArray] = field(default_factory=dict)
     groups: dict[str, list[str]] = field(default_factory=dict)
     reference: dict[str, FloatArray] = field(default_factory=dict)
     clips: NDArray[np.uint8] | None = None
@@ -154,7 +158,7 @@ def assert_disjoint(cohort: Cohort) -> None:
 
 
 _ARRAYS = ("patient", "split", "source", "first_study", "n_studies", "clip_row")
-_TABLES = ("measures", "ecg_labels", "reference")
+_TABLES = ("measures", "ecg_labels", "ecg_values", "reference")
 _TEXTS = (
     "source_names",
     "record_ids",

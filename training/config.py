@@ -246,6 +246,8 @@ class FinetuneConfig:
         Of the pinball loss.
     label_weight
         Of the cross-entropy of what is stated about the ECG.
+    value_weight
+        Of the error in what is measured on the ECG (`Cohort.ecg_values`).
     keep_weight
         Of the distillation's losses.
     variance_weight
@@ -265,6 +267,7 @@ class FinetuneConfig:
     draws: int = 8
     measure_weight: float = 24.0
     label_weight: float = 9.0
+    value_weight: float = 10.0
     keep_weight: float = 0.1
     variance_weight: float = 0.2
     self_weight: float = 1.0

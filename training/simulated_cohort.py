@@ -38,6 +38,7 @@ from training.simulation import (
     sample_patients,
     simulate_ecg,
 )
+from training.tabular import feature_table
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -170,8 +171,11 @@ def build_cohort(data: Path, folder: Path, config: CohortConfig, seed: int, work
     held_out = np.arange(n_virtual) >= config.n_virtual
     findings = concatenate_findings([real, virtual])
     order = Layout(len(rows), n_unread, n_virtual)
+    ecg_mv = np.concatenate([real_ecg, virtual_ecg])
+    unread = _age_and_sex(table[len(rows) :])
+    labels, values = _labels(findings), _values(ecg_mv, workers)
     cohort = Cohort(
-        ecg_mv=np.concatenate([real_ecg, virtual_ecg]),
+        ecg_mv=ecg_mv,
         patient=np.concatenate([patient, len(names) + np.arange(n_virtual)]),
         split=np.concatenate([split, np.where(held_out, Split.HELD_OUT, Split.TRAIN)]),
         source=np.repeat([0, 1, 2], [len(rows), n_unread, n_virtual]),
@@ -184,7 +188,8 @@ def build_cohort(data: Path, folder: Path, config: CohortConfig, seed: int, work
         clips=clips,
         sentences=sentences,
         ecg_text=order.texts(ecg_sentence(findings), ""),
-        ecg_labels={k: order.records(v, np.nan) for k, v in _labels(findings).items()},
+        ecg_labels={k: order.records(v, unread.get(k, np.nan)) for k, v in labels.items()},
+        ecg_values=values | {"age_y": order.records(findings.age_y, unread["age_y"])},
         groups={k: order.texts(v, "unknown") for k, v in _groups(findings).items()},
         reference={
             k: order.spread(v, np.full(n_virtual, np.nan, np.float32), np.nan)
@@ -206,11 +211,13 @@ class Layout:
     n_unread: int
     n_virtual: int
 
-    def spread(self, stated: NDArray[Any], virtual: NDArray[Any], unread: float) -> NDArray[Any]:
+    def spread(
+        self, stated: NDArray[Any], virtual: NDArray[Any], unread: float | FloatArray
+    ) -> NDArray[Any]:
         """Put values in the order of the records."""
         return np.concatenate([stated, np.full(self.n_unread, unread, stated.dtype), virtual])
 
-    def records(self, values: NDArray[Any], unread: float) -> NDArray[Any]:
+    def records(self, values: NDArray[Any], unread: float | FloatArray) -> NDArray[Any]:
         """Put values of all but the unread ECGs in the order of the records."""
         return self.spread(values[: self.n_stated], values[self.n_stated :], unread)
 
@@ -231,6 +238,22 @@ def _labels(findings: EcgFindings) -> dict[str, FloatArray]:
     flags = findings.flags()
     flags["older_than_65"] = findings.age_y > 65
     return {name: values.astype(np.float32) for name, values in flags.items() if values.any()}
+
+
+def _age_and_sex(rows: Sequence[Mapping[str, str]]) -> dict[str, FloatArray]:
+    """Age in years, and the labels that follow from age and sex, of ECGs without statements."""
+    age = np.array([float(row["age"]) for row in rows], np.float32)
+    return {
+        "age_y": np.where(age > 89, np.float32(92), age),  # 300 stands for more than 89
+        "male": np.array([float(row["sex"]) == 0 for row in rows], np.float32),
+        "older_than_65": (age > 65).astype(np.float32),
+    }
+
+
+def _values(ecg_mv: NDArray[np.float16], workers: int) -> dict[str, FloatArray]:
+    """Rates, intervals, axes and amplitudes that delineation finds, by name, (records,) each."""
+    names, table = feature_table(ecg_mv, NEUTRAL_SPEC.fs, workers)
+    return dict(zip(names, table.T.astype(np.float32), strict=True))
 
 
 def _groups(findings: EcgFindings) -> dict[str, list[str]]:

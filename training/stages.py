@@ -277,6 +277,7 @@ def _baselines(run: Run, folder: Path) -> None:
         config.finetune,
         fit=dataclasses.replace(config.finetune.fit, steps=both),
         label_weight=0.0,
+        value_weight=0.0,
         keep_weight=0.0,
         variance_weight=0.0,
         self_weight=0.0,

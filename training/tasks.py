@@ -181,15 +181,29 @@ def create_heads(cohort: Cohort, embedding_dim: int, hidden: int) -> MeasureHead
     )
 
 
+def standard_values(cohort: Cohort) -> FloatArray:
+    """Centre, scale and clip what is measured on each ECG, (records, V); NaN for unknown.
+
+    Centre and scale are median and half the range of the middle 68 % of the training ECGs.
+    """
+    values = np.stack(list(cohort.ecg_values.values()), axis=1)
+    train = values[cohort.records(Split.TRAIN)]
+    known = ~np.isnan(train).all(axis=0)
+    values, train = values[:, known], train[:, known]
+    low, centre, high = np.nanpercentile(train, [16, 50, 84], axis=0)
+    scale = np.maximum((high - low) / 2, 1e-3)
+    return np.clip((values - centre) / scale, -4, 4).astype(np.float32)
+
+
 class FinetuneTask(Task):
     """Student and heads together, on measures; what distillation taught is kept up beside.
 
     Terms: pinball loss of the quantiles; cross-entropy of the findings; cross-entropy of what is
-    stated about the ECG, through a layer that is thrown away; the distillation's losses with a
-    small weight; and two that make the total variance mean something. One follows the law of
-    total variance: noise that moves the mean by d adds d squared to the variance that the clean
-    ECG has. The other is the negative log-likelihood of the LVEF error under a Laplace
-    distribution whose scale is a power of the total variance.
+    stated about the ECG, and Huber loss of what is measured on it, through layers that are thrown
+    away; the distillation's losses with a small weight; and two that make the total variance mean
+    something. One follows the law of total variance: noise that moves the mean by d adds d squared
+    to the variance that the clean ECG has. The other is the negative log-likelihood of the LVEF
+    error under a Laplace distribution whose scale is a power of the total variance.
 
     A moving average of the weights is what comes out (`averaged`). It also sees every ECG before
     noise is added, and answers for what nobody measured or stated (mean teacher; Tarvainen and
@@ -223,7 +237,10 @@ class FinetuneTask(Task):
         super().__init__()
         cohort = batches.cohort
         self._label_names = list(cohort.ecg_labels) if config.label_weight > 0 else []
-        self.model = Estimator(student, heads, len(self._label_names))
+        has_values = bool(cohort.ecg_values) and config.value_weight > 0
+        self._values = standard_values(cohort) if has_values else None
+        n_values = 0 if self._values is None else self._values.shape[1]
+        self.model = Estimator(student, heads, len(self._label_names), n_values)
         self.averaged = copy.deepcopy(self.model).requires_grad_(requires_grad=False)
         self.register_buffer("n_steps", torch.tensor(0))
         self.alignment = alignment
@@ -280,6 +297,10 @@ class FinetuneTask(Task):
             label_loss = masked_bce(stated_bk, stated)
             loss = loss + config.label_weight * label_loss
             figures["label_loss"] = float(label_loss.detach())
+        if self._values is not None:
+            value_loss = error_of_values(self.model.values(out), self._values[records])
+            loss = loss + config.value_weight * value_loss
+            figures["value_loss"] = float(value_loss.detach())
         if config.self_weight > 0:
             apart_bm = (quantiles_bm3 - taught.quantiles_bm3 / scale[:, None]).abs().mean(2)
             unknown_bm = target_kbm.isnan().all(0)
@@ -341,20 +362,33 @@ class FinetuneTask(Task):
         return torch.from_numpy(np.array(columns).mean(1).T.astype(np.float32))
 
 
-class Estimator(nn.Module):
-    """A student with its heads, and a layer for what is stated about the ECG."""
+def error_of_values(found_bv: Tensor, known: FloatArray) -> Tensor:
+    """Huber loss of standardised values, over those that are known."""
+    wanted_bv = on_device(torch.from_numpy(known))
+    known_bv = ~wanted_bv.isnan()
+    apart_bv = functional.smooth_l1_loss(found_bv, wanted_bv.nan_to_num(), reduction="none")
+    return (apart_bv * known_bv).sum() / known_bv.sum().clamp(min=1)
 
-    def __init__(self, student: Student, heads: MeasureHeads, n_labels: int) -> None:
+
+class Estimator(nn.Module):
+    """A student with its heads, and layers for what is stated about the ECG and measured on it."""
+
+    def __init__(self, student: Student, heads: MeasureHeads, n_labels: int, n_values: int) -> None:
         super().__init__()
         self.student = student
         self.heads = heads
         # torch warns of a layer that gives nothing.
         self.labels = nn.Linear(student.embedding_dim, max(n_labels, 1))
+        self.measured = nn.Linear(student.embedding_dim, max(n_values, 1))
 
     def read(self, out: StudentOutput) -> tuple[HeadOutput, Tensor]:
         """Estimates, and logits of the statements, (B, K)."""
         scaled = out.mean_bd * math.sqrt(out.mean_bd.shape[1])
         return self.heads(out.mean_bd, out.log_var_bd), self.labels(scaled)
+
+    def values(self, out: StudentOutput) -> Tensor:
+        """Standardised values measured on the ECG, (B, V)."""
+        return self.measured(out.mean_bd * math.sqrt(out.mean_bd.shape[1]))
 
 
 def displacement(out: StudentOutput, clean: StudentOutput) -> Tensor:

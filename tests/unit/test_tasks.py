@@ -27,7 +27,14 @@ from training.batches import (
 )
 from training.cohort import Cohort, Split, assert_disjoint, load_cohort, save_cohort
 from training.config import AugmentConfig, DistillConfig, FinetuneConfig, FitConfig
-from training.tasks import DistillTask, FinetuneTask, create_heads, displacement
+from training.tasks import (
+    DistillTask,
+    FinetuneTask,
+    create_heads,
+    displacement,
+    error_of_values,
+    standard_values,
+)
 
 N = 40
 DIM = 16
@@ -68,6 +75,10 @@ def cohort() -> Cohort:
         simulated_outcomes=False,
         data_sha256={"a": "00"},
         ecg_labels={"af": np.where(has_study, 1.0, np.nan).astype(np.float32)},
+        ecg_values={
+            "qrs_ms": np.where(np.arange(N) == 1, np.nan, 80.0 + np.arange(N)).astype(np.float32),
+            "pr_ms": np.full(N, np.nan, np.float32),
+        },
         groups={"sex": ["men"] * N},
     )
 
@@ -111,7 +122,7 @@ def test_a_cohort_is_read_as_it_was_written(cohort: Cohort, tmp_path: Path) -> N
         first, second = getattr(cohort, field.name), getattr(again, field.name)
         if isinstance(first, np.ndarray):
             assert np.array_equal(first, second, equal_nan=True), field.name
-        elif isinstance(first, dict) and field.name in ("measures", "ecg_labels", "reference"):
+        elif isinstance(first, dict) and field.name.startswith(("meas", "ecg_", "ref")):
             assert first.keys() == second.keys()
             assert all(np.array_equal(first[k], second[k], equal_nan=True) for k in first)
         else:
@@ -351,6 +362,32 @@ def test_finetuning_lowers_its_loss_on_what_it_has_seen(cohort: Cohort) -> None:
         optimiser.step()
         losses.append(float(loss.detach()))
     assert np.mean(losses[-3:]) < np.mean(losses[:3])
+
+
+def test_values_are_learnt_about_their_median_and_only_where_they_are_known(
+    cohort: Cohort,
+) -> None:
+    values = standard_values(cohort)
+    assert values.shape == (N, 1)  # nobody's PR interval is known
+    assert np.flatnonzero(np.isnan(values)).tolist() == [1]
+    assert np.nanmedian(values) == pytest.approx(0, abs=1e-6)
+    assert np.nanpercentile(values, 84) == pytest.approx(1, abs=0.05)
+    task = _finetune(cohort, value_weight=1.0)
+    _, figures = task.step_loss(np.random.default_rng(0), 8, 0.0)
+    assert 0 < figures["value_loss"] < 4
+    _, figures = _finetune(cohort, value_weight=0.0).step_loss(np.random.default_rng(0), 8, 0.0)
+    assert "value_loss" not in figures
+
+
+def test_a_large_error_in_a_value_counts_once_and_an_unknown_value_never() -> None:
+    found = torch.tensor([[0.0, 0.5], [3.0, 7.0]], requires_grad=True)
+    known = np.array([[0.0, 0.0], [0.0, np.nan]], np.float32)
+    loss = error_of_values(found, known)
+    assert float(loss.detach()) == pytest.approx((0.0 + 0.5**2 / 2 + 2.5) / 3)
+    loss.backward()
+    assert found.grad is not None
+    assert found.grad[1, 1] == 0
+    assert found.grad[1, 0] == pytest.approx(1 / 3)
 
 
 def test_the_error_teaches_the_variance_and_not_the_mean(cohort: Cohort) -> None:

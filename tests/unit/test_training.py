@@ -32,7 +32,7 @@ from training.dower import LEAD_VECTORS
 from training.evaluation.report_data import read_json
 from training.recipes import RECIPES, debug
 from training.run import STAGES, Run
-from training.simulated_cohort import PTBXL, UNREAD, build_cohort, read_ptbxl_table
+from training.simulated_cohort import PTBXL, UNREAD, VIRTUAL, build_cohort, read_ptbxl_table
 
 
 @pytest.fixture(scope="module")
@@ -214,6 +214,18 @@ def test_records_without_statements_have_no_outcome(cohort: Cohort) -> None:
     assert len(unread) == 1
     assert cohort.n_studies[unread[0]] == 0
     assert cohort.ecg_text[unread[0]] == ""
+
+
+def test_of_records_without_statements_age_and_sex_are_known_and_the_ecg_is_measured(
+    cohort: Cohort,
+) -> None:
+    row = cohort.records(Split.TRAIN, UNREAD)[0]
+    assert cohort.ecg_labels["male"][row] in (0, 1)
+    assert cohort.ecg_labels["older_than_65"][row] == (cohort.ecg_values["age_y"][row] > 65)
+    assert np.isnan(cohort.ecg_labels["af"][row])
+    virtual = cohort.records(Split.TRAIN, VIRTUAL)
+    assert 0.9 < np.isfinite(cohort.ecg_values["qrs_ms"][virtual]).mean() <= 1
+    assert 60 < np.nanmedian(cohort.ecg_values["qrs_ms"][virtual]) < 140
 
 
 def test_one_record_a_patient(cohort: Cohort) -> None:
