@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
@@ -17,6 +18,7 @@ from echoing_gui.settings import (
     load_settings,
     save_settings,
     with_calibration,
+    with_table,
 )
 from echoing_gui.state import (
     AppState,
@@ -31,8 +33,14 @@ from echoing_gui.state import (
 from model_core.errors import CancelToken, EchoingError
 from model_core.types import PackageIdentity, Prediction, Recording
 
+if TYPE_CHECKING:
+    from model_core.io import TableLayout, TableProposal
+
 _RECORDING = "recording"
 _PACKAGE = "package"
+_PROPOSAL = "proposal"
+_PREVIEW = "preview"
+_LAYOUT_NEEDED = "layout_needed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +63,31 @@ class Services:
         Loads and checks the model package; raises `PackageError`.
     demo_path
         The demonstration ECG.
+    propose
+        Says what a table of samples suggests about itself; raises `ReadError`.
+    read_table
+        Reads a table as stated, all of it or so many seconds; raises `ReadError`.
     """
 
     read: Callable[[Path], Recording]
     load_model: Callable[[], Model]
     demo_path: Path
+    propose: Callable[[Path], TableProposal]
+    read_table: Callable[[Path, TableLayout, float | None], Recording]
 
 
 class Controller(QObject):
-    """Owns the state; `state_changed` carries the one before and the one after."""
+    """Owns the state; `state_changed` carries the one before and the one after.
+
+    `table_found` asks for the layout of a table: path, what it suggests, and what was stated for
+    its make before, or None. `table_previewed` carries a layout and the recording that it gives,
+    or why it gives none.
+    """
 
     state_changed = Signal(object, object)
     unexpected = Signal(object)
+    table_found = Signal(object, object, object)
+    table_previewed = Signal(object, object)
 
     def __init__(
         self, services: Services, settings_path: Path, parent: QObject | None = None
@@ -79,6 +100,8 @@ class Controller(QObject):
         self._screen: ScreenFacts | None = None
         # What to go back to when the next file cannot be read.
         self._last_prediction: Prediction | None = None
+        self._path = Path()
+        self._previewed: TableLayout | None = None
         self._jobs = JobRunner(self)
         self._jobs.finished.connect(self._on_finished)
         self._state = AppState(options=self._settings.options)
@@ -96,12 +119,21 @@ class Controller(QObject):
     def open_file(self, path: Path) -> None:
         """Read a file and predict; what is under way for another one is cancelled."""
         read = self._services.read
-        self._set(
-            prediction=None,
-            job=JobStatus(Stage.READING, path.name),
-            message=None,
-        )
-        self._jobs.submit(_RECORDING, lambda _token: read(path))
+        self._start_reading(path, lambda: read(path))
+
+    def preview_table(self, path: Path, layout: TableLayout, seconds: float) -> None:
+        """Read the first seconds of a table; `table_previewed` carries what they are."""
+        read = self._services.read_table
+        self._previewed = layout
+        self._jobs.submit(_PREVIEW, lambda _token: read(path, layout, seconds))
+
+    def open_table(self, path: Path, layout: TableLayout, fingerprint: str) -> None:
+        """Read a table as stated, and remember that for tables of its make."""
+        from model_core.io import layout_to_dict
+
+        self._save(with_table(self._settings, fingerprint, layout_to_dict(layout)))
+        read = self._services.read_table
+        self._start_reading(path, lambda: read(path, layout, None))
 
     def open_demo(self) -> None:
         """Open the demonstration ECG."""
@@ -118,7 +150,8 @@ class Controller(QObject):
         if stage is Stage.IDLE:
             self._set(message=None)
             return
-        self._jobs.cancel(_RECORDING)
+        for lane in (_RECORDING, _PROPOSAL, _PREVIEW):
+            self._jobs.cancel(lane)
         if stage is Stage.READING:
             self._go_back(None)
         else:
@@ -184,6 +217,13 @@ class Controller(QObject):
             text = "Your settings could not be saved; they hold until the program closes."
             self._set(message=UserMessage(text, "Free some disk space.", Level.ERROR))
 
+    def _start_reading(self, path: Path, read: Callable[[], Recording]) -> None:
+        self._path = path
+        for lane in (_PROPOSAL, _PREVIEW):
+            self._jobs.cancel(lane)
+        self._set(prediction=None, job=JobStatus(Stage.READING, path.name), message=None)
+        self._jobs.submit(_RECORDING, lambda _token: read())
+
     def _start_predicting(self) -> None:
         recording, model = self._state.recording, self._model
         if recording is None or model is None:
@@ -201,8 +241,12 @@ class Controller(QObject):
     def _on_finished(self, report: JobReport) -> None:
         if report.lane == _PACKAGE:
             self._on_package(report)
+        elif report.lane == _PREVIEW:
+            self._on_preview(report)
         elif report.error is not None:
             self._on_failure(report.error)
+        elif report.lane == _PROPOSAL:
+            self._on_proposal(report.value)
         elif isinstance(report.value, Recording):
             self._last_prediction = None
             self._set(recording=report.value, prediction=None)
@@ -210,6 +254,26 @@ class Controller(QObject):
         else:
             self._last_prediction = report.value
             self._set(prediction=report.value, job=JobStatus())
+
+    def _on_proposal(self, proposal: TableProposal) -> None:
+        from model_core.io import layout_from_dict
+
+        stated = self._settings.tables.get(proposal.fingerprint)
+        remembered: TableLayout | None = None
+        if stated is not None:
+            try:
+                remembered = layout_from_dict(stated)
+            except EchoingError as error:  # settings of another version, or edited by hand
+                log.warning("a remembered table layout is not used: %s", error)
+        self.table_found.emit(self._path, proposal, remembered)
+
+    def _on_preview(self, report: JobReport) -> None:
+        error = report.error
+        if error is not None and not isinstance(error, EchoingError):
+            self.unexpected.emit(error)
+        self.table_previewed.emit(
+            self._previewed, report.value if error is None else to_message(error).text
+        )
 
     def _on_package(self, report: JobReport) -> None:
         if report.error is not None:
@@ -227,6 +291,10 @@ class Controller(QObject):
     def _on_failure(self, error: Exception) -> None:
         if not isinstance(error, EchoingError):
             self.withdraw(error)
+            return
+        if error.code == _LAYOUT_NEEDED and self._state.job.stage is Stage.READING:
+            propose, path = self._services.propose, self._path
+            self._jobs.submit(_PROPOSAL, lambda _token: propose(path))
             return
         message = to_message(error)
         if self._state.job.stage is Stage.READING:

@@ -22,6 +22,7 @@ from echoing_gui.state import (
 )
 
 _T = TypeVar("_T")
+_MOST_TABLES = 100
 _LEAST_PX_PER_MM, _MOST_PX_PER_MM = 1.0, 40.0
 
 
@@ -51,10 +52,14 @@ class Settings:
         How to draw; the zoom is not remembered.
     calibrations
         By screen, as named by `screen_key`.
+    tables
+        What was stated about tables of samples, as `layout_to_dict` writes it, by the fingerprint
+        of their make; nothing of any content.
     """
 
     options: DisplayOptions = field(default_factory=DisplayOptions)
     calibrations: dict[str, Calibration] = field(default_factory=dict[str, Calibration])
+    tables: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
 
 
 def screen_key(
@@ -105,7 +110,12 @@ def load_settings(path: Path) -> Settings:
             calibration = _calibration(entry)
             if calibration is not None:
                 calibrations[key] = calibration
-    return Settings(options, calibrations)
+    stated: Any = values.get("tables")
+    tables: dict[str, dict[str, Any]] = {}
+    if isinstance(stated, dict):
+        entries = cast("dict[str, Any]", stated).items()
+        tables = {key: entry for key, entry in entries if isinstance(entry, dict)}
+    return Settings(options, calibrations, tables)
 
 
 def save_settings(path: Path, settings: Settings) -> None:
@@ -127,6 +137,8 @@ def save_settings(path: Path, settings: Settings) -> None:
             key: {"device_px_per_mm": entry.device_px_per_mm, "date": entry.date}
             for key, entry in settings.calibrations.items()
         }
+    if settings.tables:
+        values["tables"] = settings.tables
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
     try:
@@ -141,6 +153,13 @@ def save_settings(path: Path, settings: Settings) -> None:
 def with_calibration(settings: Settings, key: str, calibration: Calibration) -> Settings:
     """Add or replace one screen's calibration."""
     return replace(settings, calibrations={**settings.calibrations, key: calibration})
+
+
+def with_table(settings: Settings, fingerprint: str, layout: dict[str, Any]) -> Settings:
+    """Remember what was stated about tables of one make; the oldest of too many is forgotten."""
+    tables = {key: entry for key, entry in settings.tables.items() if key != fingerprint}
+    kept = list(tables.items())[1 - _MOST_TABLES :]
+    return replace(settings, tables={**dict(kept), fingerprint: layout})
 
 
 def _choice(value: object, choices: dict[Any, _T], default: _T) -> _T:

@@ -251,6 +251,7 @@ QPushButton {{ background: {raised}; border: 1px solid {line}; border-radius: 4p
 QPushButton:hover {{ border-color: {accent}; }}
 QPushButton:focus {{ border: 2px solid {accent}; padding: 4px 11px; }}
 QPushButton:default {{ background: {accent}; color: {on_accent}; }}
+QPushButton:disabled {{ background: {window}; color: {muted}; border-color: {line}; }}
 #side, #side QScrollArea, #sideContent {{ background: {base}; border: 0; }}
 #headline {{ font-size: {headline_pt}; font-weight: 600; }}
 #panelTitle {{ font-weight: 600; color: {muted}; }}

@@ -6,6 +6,7 @@ import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QCoreApplication, QSettings, QStandardPaths
 from PySide6.QtGui import QFont
@@ -18,6 +19,9 @@ from echoing_gui.main_window import TITLE, MainWindow
 from echoing_gui.state import AppState, Stage
 from model_core.errors import CancelToken
 from model_core.types import Prediction, Recording
+
+if TYPE_CHECKING:
+    from model_core.io import TableLayout, TableProposal
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,13 @@ def state_folder() -> Path:
 
 def default_services() -> Services:
     """Readers and the model package that come with the program; imported when first used."""
-    return Services(read_file, load_default_model, resources.demo_recording_path())
+    return Services(
+        read_file,
+        load_default_model,
+        resources.demo_recording_path(),
+        propose_table,
+        read_stated_table,
+    )
 
 
 def read_file(path: Path) -> Recording:
@@ -63,6 +73,20 @@ def read_file(path: Path) -> Recording:
     from model_core.io import read_recording
 
     return read_recording(path)
+
+
+def propose_table(path: Path) -> TableProposal:
+    """Say what a table suggests; see `model_core.io.propose_layout`."""
+    from model_core.io import propose_layout
+
+    return propose_layout(path)
+
+
+def read_stated_table(path: Path, layout: TableLayout, first_s: float | None) -> Recording:
+    """Read a table as stated; see `model_core.io.read_table`."""
+    from model_core.io import read_table
+
+    return read_table(path, layout, first_s)
 
 
 def load_default_model() -> Model:
@@ -110,8 +134,33 @@ def build(services: Services, folder: Path) -> Program:
     window.closing.connect(controller.close)
     controller.state_changed.connect(window.show_state)
     controller.unexpected.connect(window.show_error)
+    controller.table_found.connect(
+        lambda path, proposal, remembered: _ask_for_layout(
+            window, controller, path, proposal, remembered
+        )
+    )
     window.show_state(window.state, controller.state)
     return Program(window, controller)
+
+
+def _ask_for_layout(
+    window: MainWindow,
+    controller: Controller,
+    path: Path,
+    proposal: TableProposal,
+    remembered: TableLayout | None,
+) -> None:
+    """Ask what a table does not say; the dialog goes when it is answered."""
+    from echoing_gui.import_dialog import PREVIEW_S, ImportDialog
+
+    dialog = ImportDialog(path.name, proposal, remembered, window.state, window)
+    dialog.previewRequested.connect(
+        lambda layout: controller.preview_table(path, layout, PREVIEW_S)
+    )
+    controller.table_previewed.connect(dialog.show_preview)
+    dialog.stated.connect(lambda layout: controller.open_table(path, layout, proposal.fingerprint))
+    dialog.rejected.connect(controller.stop)
+    dialog.open()
 
 
 def run(path: Path | None, startup_report: Path | None) -> int:

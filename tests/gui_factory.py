@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from echoing_gui.controller import Model, Services
-from echoing_gui.wiring import Program, build
+from echoing_gui.wiring import Program, build, propose_table, read_file, read_stated_table
 from model_core.errors import CancelToken, ReadError
 from model_core.leads import STANDARD_LEADS
 from model_core.types import (
@@ -92,7 +92,7 @@ class FakeServices:
     Attributes
     ----------
     files
-        Recordings by file name; others cannot be read.
+        Recordings by file name; files that exist are read, others cannot be.
     reasons
         Reasons of the next predictions, by file name.
     hold
@@ -114,11 +114,13 @@ class FakeServices:
     cancelled: list[str] = field(default_factory=list)
 
     def services(self) -> Services:
-        return Services(self._read, self._load, Path("demo.hea"))
+        return Services(self._read, self._load, Path("demo.hea"), propose_table, read_stated_table)
 
     def _read(self, path: Path) -> Recording:
         if path.name in self.read_hold:
             self.read_hold[path.name].wait(10)
+        if path.is_file():
+            return read_file(path)
         if path.name not in self.files:
             raise ReadError("The file is damaged.", hint="Export it again.", code="damaged")
         return self.files[path.name]

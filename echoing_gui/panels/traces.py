@@ -306,7 +306,7 @@ class TracesPanel(QWidget):
         self._title.setObjectName("headline")
         self._title.setAlignment(Qt.AlignmentFlag.AlignCenter)
         text = QLabel(
-            "Drop a WFDB file (.hea or .dat) here, or choose one. The file is read from this "
+            "Drop an ECG file here, or choose one. The file is read from this "
             "computer and never leaves it.\n\nThe program draws the ECG and estimates what an "
             "echocardiogram would probably measure, with 90 % intervals.",
             wordWrap=True,
