@@ -92,7 +92,7 @@ class FakeServices:
     Attributes
     ----------
     files
-        Recordings by file name; files that exist are read, others cannot be.
+        Recordings by file name; other files are read if they exist.
     reasons
         Reasons of the next predictions, by file name.
     hold
@@ -119,7 +119,7 @@ class FakeServices:
     def _read(self, path: Path) -> Recording:
         if path.name in self.read_hold:
             self.read_hold[path.name].wait(10)
-        if path.is_file():
+        if path.name not in self.files and path.is_file():
             return read_file(path)
         if path.name not in self.files:
             raise ReadError("The file is damaged.", hint="Export it again.", code="damaged")
