@@ -41,7 +41,7 @@ from echoing_gui import theme
 from echoing_gui.actions import ACTIONS, MENUS, OTHER_KEYS, Action
 from echoing_gui.dialogs import AboutDialog, CalibrationDialog, KeysDialog
 from echoing_gui.errors import ErrorDialog
-from echoing_gui.panels import MeasuresPanel, RecordingPanel, TracesPanel
+from echoing_gui.panels import ImportReportPanel, MeasuresPanel, RecordingPanel, TracesPanel
 from echoing_gui.resources import asset, program_version
 from echoing_gui.settings import screen_key
 from echoing_gui.state import AppState, DisplayOptions, Level, ScreenFacts, Stage, UserMessage
@@ -136,7 +136,8 @@ class MainWindow(QMainWindow):
         self.traces = TracesPanel()
         self.measures = MeasuresPanel()
         self.recording = RecordingPanel()
-        self._panels = (self.traces, self.measures, self.recording)
+        self.report = ImportReportPanel()
+        self._panels = (self.traces, self.measures, self.recording, self.report)
         self._message = MessageBar()
         self._answers: dict[str, Callable[[], object]] = {
             "open": self._ask_for_file,
@@ -292,6 +293,8 @@ class MainWindow(QMainWindow):
         stacked.addWidget(self.measures)
         stacked.addSpacing(12)
         stacked.addWidget(self.recording)
+        stacked.addSpacing(12)
+        stacked.addWidget(self.report)
         stacked.addStretch()
         stacked.setContentsMargins(12, 0, 12, 12)
         scroll = QScrollArea()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from echoing_gui.panels.import_report import ImportReportPanel
 from echoing_gui.panels.measures import MeasuresPanel
 from echoing_gui.panels.recording import RecordingPanel
 from echoing_gui.panels.traces import TracesPanel
 from echoing_gui.state import AppState
 
-__all__ = ["PANELS", "MeasuresPanel", "Panel", "RecordingPanel", "TracesPanel"]
+__all__ = ["PANELS", "ImportReportPanel", "MeasuresPanel", "Panel", "RecordingPanel", "TracesPanel"]
 
 
 class Panel(Protocol):
@@ -20,4 +21,4 @@ class Panel(Protocol):
         ...
 
 
-PANELS: tuple[type[Panel], ...] = (TracesPanel, MeasuresPanel, RecordingPanel)
+PANELS: tuple[type[Panel], ...] = (TracesPanel, MeasuresPanel, RecordingPanel, ImportReportPanel)

@@ -1,4 +1,4 @@
-"""The recording: what the file says, what the reader noted, what the input gate found."""
+"""The recording: what the file says, and what the input gate found."""
 
 from __future__ import annotations
 
@@ -16,14 +16,11 @@ class RecordingPanel(QWidget):
         super().__init__(parent)
         self._facts = _label()
         self._quality = _label()
-        self._notes = _label()
-        self._notes.setObjectName("muted")
         self._titles = {
             part: _title(text)
             for part, text in (
                 (self._facts, "Recording"),
                 (self._quality, "Input check"),
-                (self._notes, "Notes of the reader"),
             )
         }
         layout = QVBoxLayout(self)
@@ -39,7 +36,6 @@ class RecordingPanel(QWidget):
         for part, lines in (
             (self._facts, [f"{label}: {text}" for label, text in view.facts]),
             (self._quality, list(view.quality)),
-            (self._notes, list(view.notes)),
         ):
             part.setText("\n".join(lines))
             part.setVisible(bool(lines))

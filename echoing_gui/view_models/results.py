@@ -12,6 +12,7 @@ from model_core.types import (
     FindingProbability,
     MeasureEstimate,
     Recording,
+    RecordingMetadata,
     ResultState,
 )
 
@@ -213,10 +214,9 @@ def result_view(state: AppState) -> ResultView:
 
 @dataclass(frozen=True, slots=True)
 class RecordingView:
-    """The recording panel: labelled facts, the reader's notes, what the input gate found."""
+    """The recording panel: labelled facts, and what the input gate found."""
 
     facts: tuple[tuple[str, str], ...] = ()
-    notes: tuple[str, ...] = ()
     quality: tuple[str, ...] = ()
 
 
@@ -231,7 +231,7 @@ def recording_view(state: AppState) -> RecordingView:
         # A missing calibration says nothing of the recording.
         found = [each.message for each in prediction.reasons if each.code != "not_calibrated"]
         quality = tuple(found) or ("No problem found.",)
-    return RecordingView(facts=_facts(recording), notes=recording.metadata.notes, quality=quality)
+    return RecordingView(facts=_facts(recording), quality=quality)
 
 
 def _facts(recording: Recording) -> tuple[tuple[str, str], ...]:
@@ -243,13 +243,20 @@ def _facts(recording: Recording) -> tuple[tuple[str, str], ...]:
         ("Duration", f"{recording.duration_s:.1f} s"),
         ("Sampling rate", f"{recording.fs:g} Hz"),
         ("Leads", f"{recording.n_leads}: {', '.join(recording.lead_names)}"),
-        ("Age", "" if metadata.age_y is None else f"{metadata.age_y:.0f} years"),
+        ("Age", _age(metadata)),
         ("Sex", metadata.sex),
         ("Origin", "Simulated, not a patient's ECG" if metadata.simulated else ""),
     ]
     return tuple(
         (label, text or "not in the file") for label, text in facts if text or label in _ALWAYS
     )
+
+
+def _age(metadata: RecordingMetadata) -> str:
+    """Age in the unit of the file: three months are not 0 years."""
+    if metadata.age is not None:
+        return str(metadata.age)
+    return "" if metadata.age_y is None else f"{metadata.age_y:.0f} years"
 
 
 _ALWAYS = ("Recorded", "Age", "Sex")

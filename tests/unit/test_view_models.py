@@ -25,7 +25,7 @@ from echoing_gui.view_models.results import (
 )
 from echoing_gui.view_models.sheet import STRIP_MM, build_sheet, hover_text, lay_out, number_text
 from model_core.leads import STANDARD_LEADS
-from model_core.types import Prediction, Reason, Severity
+from model_core.types import Age, Prediction, Reason, Severity
 from tests.gui_factory import (
     FLAT_LEAD,
     IDENTITY,
@@ -267,11 +267,13 @@ def test_a_prediction_cannot_stand_beside_another_recording():
 
 
 def test_the_recording_panel_names_no_patient():
-    of = recording(
-        comments=("Name: Jane Roe",), notes=("Gain 1000 per mV.",), age_y=61.4, sex="female"
-    )
+    of = recording(comments=("Name: Jane Roe",), age_y=61.4, sex="female")
     view = recording_view(AppState(recording=of))
-    shown = " ".join(f"{label} {text}" for label, text in view.facts) + " ".join(view.notes)
+    shown = " ".join(f"{label} {text}" for label, text in view.facts)
     assert "Jane" not in shown
     assert "61 years" in shown
-    assert "Gain 1000 per mV." in shown
+
+
+def test_ages_keep_their_unit():
+    of = recording(age=Age(3, "months"), age_y=0.25)
+    assert ("Age", "3 months") in recording_view(AppState(recording=of)).facts
