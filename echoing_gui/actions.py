@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -60,7 +61,7 @@ class Action:
     group: str = ""
 
 
-MENUS = ("&File", "&View", "&Window", "&Help")
+MENUS = ("&File", "&View", "&Go", "&Window", "&Help")
 
 
 def zoomed(options: DisplayOptions, step: int) -> DisplayOptions:
@@ -95,8 +96,26 @@ def _has_message_or_job(state: AppState) -> bool:
 
 def _can_predict(state: AppState) -> bool:
     return (
-        state.recording is not None and state.package is not None and state.job.stage is Stage.IDLE
+        state.recording is not None
+        and state.page_is_read
+        and state.package is not None
+        and state.job.stage is Stage.IDLE
     )
+
+
+def _has_pages(state: AppState) -> bool:
+    return state.has_pages
+
+
+# How far each of these goes, seconds; what is beyond the recording ends at its end.
+PAGE_STEPS_S = {
+    "next_page": 10.0,
+    "previous_page": -10.0,
+    "next_minute": 60.0,
+    "previous_minute": -60.0,
+    "first_page": -math.inf,
+    "last_page": math.inf,
+}
 
 
 ACTIONS: tuple[Action, ...] = (
@@ -106,8 +125,9 @@ ACTIONS: tuple[Action, ...] = (
         "Open a simulated ECG that comes with the program.",
     ),
     Action(
-        "predict", "&File", "&Predict again", ("Ctrl+R",),
-        "Run the model on the recording once more.", enabled=_can_predict,
+        "predict", "&File", "&Estimate from these 10 seconds", ("Ctrl+R",),
+        "Run the model on the ten seconds that are shown in the 3x4 layout.",
+        enabled=_can_predict,
     ),
     Action(
         "stop", "&File", "&Stop, or close the message", ("Esc",),
@@ -161,6 +181,17 @@ ACTIONS: tuple[Action, ...] = (
         change=lambda options: replace(options, show_variance=not options.show_variance),
         group="variance",
     ),
+    *(
+        Action(key, "&Go", text, (shortcut,), tip, enabled=_has_pages)
+        for key, text, shortcut, tip in (
+            ("next_page", "&Next ten seconds", "PgDown", "Show the ten seconds after these."),
+            ("previous_page", "&Previous ten seconds", "PgUp", "Show the ten before these."),
+            ("next_minute", "A &minute on", "Shift+PgDown", "Go on by a minute."),
+            ("previous_minute", "A minute &back", "Shift+PgUp", "Go back by a minute."),
+            ("first_page", "&Start of the recording", "Home", "Show the first ten seconds."),
+            ("last_page", "&End of the recording", "End", "Show the last ten seconds."),
+        )
+    ),
     Action(
         "calibrate", "&Window", "&Calibrate this screen…", ("Ctrl+K",),
         "Measure the screen once, so that the ECG is drawn true to scale.",
@@ -186,7 +217,8 @@ ACTIONS: tuple[Action, ...] = (
 OTHER_KEYS: tuple[tuple[str, str], ...] = (
     ("Hold U", "Hide the segment variance strips while the key is down"),
     ("Arrow keys", "Move the ECG"),
-    ("Page up, Page down", "Move the ECG up or down by a page"),
-    ("Home, End", "Go to the start or the end of the recording"),
+    ("Page up, Page down", "In a recording of ten seconds: move the ECG up or down by a page"),
+    ("Home, End", "In a recording of ten seconds: go to its start or its end"),
+    ("Left, Right", "In the overview: move the ten seconds by one second"),
     ("Tab", "Go to the next part of the window"),
 )

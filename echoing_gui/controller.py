@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +22,7 @@ from echoing_gui.settings import (
     with_table,
 )
 from echoing_gui.state import (
+    PAGE_S,
     AppState,
     DisplayOptions,
     JobStatus,
@@ -31,6 +33,7 @@ from echoing_gui.state import (
     UserMessage,
 )
 from model_core.errors import CancelToken, EchoingError
+from model_core.long_recording import LongRecording, Overview
 from model_core.types import PackageIdentity, Prediction, Recording
 
 if TYPE_CHECKING:
@@ -41,6 +44,9 @@ _PACKAGE = "package"
 _PROPOSAL = "proposal"
 _PREVIEW = "preview"
 _LAYOUT_NEEDED = "layout_needed"
+_PAGE = "page"
+_SURVEY = "survey"
+_SURVEY_SHOWN_EVERY_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,11 @@ class Services:
     Attributes
     ----------
     read
-        Reads a file; raises `ReadError`.
+        Reads a file, or says what a long recording is; raises `ReadError`.
+    read_part
+        Reads a part of a long recording, by first second and length, s; raises `ReadError`.
+    survey
+        Goes through a recording and gives the overview so far; raises `ReadError`.
     load_model
         Loads and checks the model package; raises `PackageError`.
     demo_path
@@ -69,11 +79,21 @@ class Services:
         Reads a table as stated, all of it or so many seconds; raises `ReadError`.
     """
 
-    read: Callable[[Path], Recording]
+    read: Callable[[Path], Recording | LongRecording]
+    read_part: Callable[[LongRecording, float, float], Recording]
+    survey: Callable[[Recording | LongRecording], Iterator[Overview]]
     load_model: Callable[[], Model]
     demo_path: Path
     propose: Callable[[Path], TableProposal]
     read_table: Callable[[Path, TableLayout, float | None], Recording]
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A long recording and its first part."""
+
+    long: LongRecording
+    page: Recording
 
 
 class Controller(QObject):
@@ -104,6 +124,7 @@ class Controller(QObject):
         self._previewed: TableLayout | None = None
         self._jobs = JobRunner(self)
         self._jobs.finished.connect(self._on_finished)
+        self._jobs.progressed.connect(lambda report: self._set(overview=report.value))
         self._state = AppState(options=self._settings.options)
 
     @property
@@ -118,8 +139,15 @@ class Controller(QObject):
 
     def open_file(self, path: Path) -> None:
         """Read a file and predict; what is under way for another one is cancelled."""
-        read = self._services.read
-        self._start_reading(path, lambda: read(path))
+        read, read_part = self._services.read, self._services.read_part
+
+        def read_or_outline() -> Recording | _Opened:
+            found = read(path)
+            if isinstance(found, LongRecording):
+                return _Opened(found, read_part(found, 0.0, PAGE_S))
+            return found
+
+        self._start_reading(path, read_or_outline)
 
     def preview_table(self, path: Path, layout: TableLayout, seconds: float) -> None:
         """Read the first seconds of a table; `table_previewed` carries what they are."""
@@ -139,10 +167,19 @@ class Controller(QObject):
         """Open the demonstration ECG."""
         self.open_file(self._services.demo_path)
 
-    def predict_again(self) -> None:
-        """Run the model on the recording on screen once more."""
-        self._last_prediction = None
-        self._start_predicting()
+    def go_to(self, start_s: float) -> None:
+        """Show the ten seconds from `start_s` on, as far as there are ten."""
+        start_s = min(max(start_s, 0.0), self._state.last_page_s)
+        self._set(page_start_s=start_s)
+        long, read_part = self._state.long, self._services.read_part
+        if long is not None and not self._state.page_is_read:
+            self._jobs.submit(_PAGE, lambda _token: read_part(long, start_s, PAGE_S))
+
+    def predict_here(self) -> None:
+        """Run the model on the ten seconds chosen."""
+        if self._state.page_is_read:
+            self._last_prediction = None
+            self._start_predicting()
 
     def stop(self) -> None:
         """Stop the job under way; without one, close the message."""
@@ -217,7 +254,7 @@ class Controller(QObject):
             text = "Your settings could not be saved; they hold until the program closes."
             self._set(message=UserMessage(text, "Free some disk space.", Level.ERROR))
 
-    def _start_reading(self, path: Path, read: Callable[[], Recording]) -> None:
+    def _start_reading(self, path: Path, read: Callable[[], Recording | _Opened]) -> None:
         self._path = path
         for lane in (_PROPOSAL, _PREVIEW):
             self._jobs.cancel(lane)
@@ -230,27 +267,39 @@ class Controller(QObject):
             self._set(job=JobStatus(), prediction=None)
             return
         self._set(job=JobStatus(Stage.PREDICTING, recording.source_name), prediction=None)
-        self._jobs.submit(_RECORDING, lambda token: model.predict(recording, token))
+        page = recording
+        if self._state.page_start_s != recording.start_s:
+            page = recording.part(self._state.page_start_s, recording.duration_s)
+        self._jobs.submit(_RECORDING, lambda token: model.predict(page, token))
+
+    def _predict_unasked(self) -> None:
+        """Predict, unless it is for the user to choose ten seconds of a long recording."""
+        if self._state.long is None:
+            self._start_predicting()
+        else:
+            self._set(job=JobStatus())
 
     def _go_back(self, message: UserMessage | None) -> None:
         """Return to the last good recording, with its own result."""
         self._set(job=JobStatus(), prediction=self._last_prediction, message=message)
         if self._last_prediction is None and self._state.recording is not None:
-            self._start_predicting()
+            self._predict_unasked()
 
     def _on_finished(self, report: JobReport) -> None:
         if report.lane == _PACKAGE:
             self._on_package(report)
         elif report.lane == _PREVIEW:
             self._on_preview(report)
+        elif report.lane in (_PAGE, _SURVEY):
+            self._on_page_or_survey(report)
         elif report.error is not None:
             self._on_failure(report.error)
         elif report.lane == _PROPOSAL:
             self._on_proposal(report.value)
         elif isinstance(report.value, Recording):
-            self._last_prediction = None
-            self._set(recording=report.value, prediction=None)
-            self._start_predicting()
+            self._show_opened(report.value, None)
+        elif isinstance(report.value, _Opened):
+            self._show_opened(report.value.page, report.value.long)
         else:
             self._last_prediction = report.value
             self._set(prediction=report.value, job=JobStatus())
@@ -275,6 +324,31 @@ class Controller(QObject):
             self._previewed, report.value if error is None else to_message(error).text
         )
 
+    def _show_opened(self, recording: Recording, long: LongRecording | None) -> None:
+        for lane in (_PAGE, _SURVEY):
+            self._jobs.cancel(lane)
+        self._last_prediction = None
+        self._set(recording=recording, long=long, page_start_s=0.0, overview=None, prediction=None)
+        if self._state.has_pages:
+            survey = self._services.survey
+            self._jobs.submit_steps(
+                _SURVEY, lambda _token: _now_and_then(survey(long or recording))
+            )
+        self._predict_unasked()
+
+    def _on_page_or_survey(self, report: JobReport) -> None:
+        if report.error is None:
+            if report.lane == _PAGE:
+                self._set(recording=report.value, page_start_s=report.value.start_s)
+            return
+        if not isinstance(report.error, EchoingError):
+            self.withdraw(report.error)
+            return
+        changes: dict[str, object] = {"message": to_message(report.error)}
+        if report.lane == _PAGE and self._state.recording is not None:
+            changes["page_start_s"] = self._state.recording.start_s
+        self._set(**changes)
+
     def _on_package(self, report: JobReport) -> None:
         if report.error is not None:
             message = to_message(report.error)
@@ -286,7 +360,7 @@ class Controller(QObject):
         self._model = model
         self._set(package=model.identity, package_failed=None)
         if self._state.job.stage is Stage.IDLE and self._state.recording is not None:
-            self._start_predicting()
+            self._predict_unasked()
 
     def _on_failure(self, error: Exception) -> None:
         if not isinstance(error, EchoingError):
@@ -302,3 +376,12 @@ class Controller(QObject):
             self._go_back(replace(message, text=f"{name} was not opened. {message.text}"))
         else:
             self._set(job=JobStatus(), message=message)
+
+
+def _now_and_then(overviews: Iterator[Overview]) -> Iterator[Overview]:
+    """Let an overview through a few times a second, and the last one."""
+    shown_s = 0.0
+    for overview in overviews:
+        if overview.complete or time.monotonic() - shown_s > _SURVEY_SHOWN_EVERY_S:
+            shown_s = time.monotonic()
+            yield overview

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
@@ -11,9 +11,11 @@ from PySide6.QtCore import QObject, Qt, Signal
 
 from model_core.errors import Cancelled, CancelToken
 
-N_WORKERS = 2
+# Reading or predicting, loading the package, surveying: none waits for another.
+N_WORKERS = 3
 
 Work = Callable[[CancelToken], Any]
+Steps = Callable[[CancelToken], Iterator[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +44,14 @@ class JobRunner(QObject):
     """Runs work on a thread pool and reports in the GUI thread.
 
     `finished` carries a `JobReport` for each job that ended and was neither cancelled nor
-    followed by another one in its lane.
+    followed by another one in its lane; `progressed` one for each step before.
     """
 
     finished = Signal(object)
+    progressed = Signal(object)
     # The only way from a worker into the GUI thread: Qt queues it.
     _ended = Signal(object)
+    _stepped = Signal(object)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -56,6 +60,7 @@ class JobRunner(QObject):
         self._number = 0
         self._closed = False
         self._ended.connect(self._on_ended, Qt.ConnectionType.QueuedConnection)
+        self._stepped.connect(self._on_stepped, Qt.ConnectionType.QueuedConnection)
 
     def submit(self, lane: str, work: Work) -> None:
         """Start work; what runs in the same lane is cancelled.
@@ -72,6 +77,27 @@ class JobRunner(QObject):
         token = CancelToken()
         future = self._pool.submit(self._run, lane, self._number, token, work)
         self._current[lane] = (self._number, token, future)
+
+    def submit_steps(self, lane: str, steps: Steps) -> None:
+        """Start work that gives a value at each step; the last one is the result.
+
+        Parameters
+        ----------
+        lane
+            Kind of work.
+        steps
+            Called in a worker with the token that tells it to stop, which is asked at each step.
+        """
+
+        def work(token: CancelToken) -> Any:  # noqa: ANN401 - whatever the steps give
+            value = None
+            for value in steps(token):
+                token.raise_if_cancelled()
+                self._stepped.emit(JobReport(lane, number, value=value))
+            return value
+
+        number = self._number + 1
+        self.submit(lane, work)
 
     def cancel(self, lane: str) -> None:
         """Cancel what runs in a lane; nothing is reported for it."""
@@ -100,6 +126,11 @@ class JobRunner(QObject):
             report = JobReport(lane, number, error=error)
         if not (self._closed or token.cancelled):
             self._ended.emit(report)
+
+    def _on_stepped(self, report: JobReport) -> None:
+        current = self._current.get(report.lane)
+        if current is not None and current[0] == report.number:
+            self.progressed.emit(report)
 
     def _on_ended(self, report: JobReport) -> None:
         current = self._current.get(report.lane)

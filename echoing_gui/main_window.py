@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QEvent, QSettings, Qt, QTimer, Signal
@@ -38,10 +39,16 @@ from PySide6.QtWidgets import (
 )
 
 from echoing_gui import theme
-from echoing_gui.actions import ACTIONS, MENUS, OTHER_KEYS, Action
+from echoing_gui.actions import ACTIONS, MENUS, OTHER_KEYS, PAGE_STEPS_S, Action
 from echoing_gui.dialogs import AboutDialog, CalibrationDialog, KeysDialog
 from echoing_gui.errors import ErrorDialog
-from echoing_gui.panels import ImportReportPanel, MeasuresPanel, RecordingPanel, TracesPanel
+from echoing_gui.panels import (
+    ImportReportPanel,
+    MeasuresPanel,
+    OverviewPanel,
+    RecordingPanel,
+    TracesPanel,
+)
 from echoing_gui.resources import asset, program_version
 from echoing_gui.settings import screen_key
 from echoing_gui.state import AppState, DisplayOptions, Level, ScreenFacts, Stage, UserMessage
@@ -114,6 +121,7 @@ class MainWindow(QMainWindow):
     openRequested = Signal(object)
     demoRequested = Signal()
     predictRequested = Signal()
+    pageRequested = Signal(float)
     stopRequested = Signal()
     messageCloseRequested = Signal()
     optionsRequested = Signal(object)
@@ -137,7 +145,8 @@ class MainWindow(QMainWindow):
         self.measures = MeasuresPanel()
         self.recording = RecordingPanel()
         self.report = ImportReportPanel()
-        self._panels = (self.traces, self.measures, self.recording, self.report)
+        self.overview = OverviewPanel()
+        self._panels = (self.traces, self.overview, self.measures, self.recording, self.report)
         self._message = MessageBar()
         self._answers: dict[str, Callable[[], object]] = {
             "open": self._ask_for_file,
@@ -149,6 +158,7 @@ class MainWindow(QMainWindow):
             "full_screen": self._toggle_full_screen,
             "shortcuts": self._show_keys,
             "about": self._show_about,
+            **{key: partial(self._go_by, step_s) for key, step_s in PAGE_STEPS_S.items()},
         }
         self._table: dict[str, Action] = {action.key: action for action in ACTIONS}
         self._qactions: dict[str, QAction] = {}
@@ -163,6 +173,8 @@ class MainWindow(QMainWindow):
         self.traces.openRequested.connect(self._ask_for_file)
         self.traces.demoRequested.connect(self.demoRequested)
         self.traces.view.hovered.connect(self.statusBar().showMessage)
+        self.overview.pageRequested.connect(self.pageRequested)
+        self.overview.predictRequested.connect(self.predictRequested)
         self._message.closeRequested.connect(self.messageCloseRequested)
         QGuiApplication.styleHints().colorSchemeChanged.connect(self._on_colour_scheme)
         self._show_all(AppState(), self._state)
@@ -313,8 +325,14 @@ class MainWindow(QMainWindow):
         column.addWidget(scroll, 1)
         side.setMinimumWidth(self.fontMetrics().averageCharWidth() * 44)
 
+        ecg = QWidget()
+        pages = QVBoxLayout(ecg)
+        pages.setContentsMargins(0, 0, 0, 0)
+        pages.setSpacing(0)
+        pages.addWidget(self.traces, 1)
+        pages.addWidget(self.overview)
         splitter = QSplitter()
-        splitter.addWidget(self.traces)
+        splitter.addWidget(ecg)
         splitter.addWidget(side)
         splitter.setStretchFactor(0, 1)
         splitter.setCollapsible(0, False)
@@ -353,6 +371,9 @@ class MainWindow(QMainWindow):
             qaction.setChecked(True)
             return
         self.optionsRequested.emit(options)
+
+    def _go_by(self, step_s: float) -> None:
+        self.pageRequested.emit(self._state.page_start_s + step_s)
 
     def _ask_for_file(self) -> None:
         from model_core.io import READERS

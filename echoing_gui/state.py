@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
+from model_core.long_recording import LongRecording, Overview
 from model_core.types import PackageIdentity, Prediction, Recording
 
+# What the 3x4 layout shows and the model sees
+PAGE_S = 10.0
 SPEEDS_MM_S = (12.5, 25.0, 50.0)
 GAINS_MM_MV = (5.0, 10.0, 20.0)
 ZOOMS = (0.5, 0.67, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0)
@@ -142,9 +145,16 @@ class AppState:
     Attributes
     ----------
     recording
-        The recording on screen.
+        The recording on screen, or the part of a long one that was read last.
+    long
+        What `recording` is a part of; None if it is a whole.
+    page_start_s
+        First of the ten seconds that are shown in 3x4 and that the model is asked about, seconds
+        of the recording.
+    overview
+        The whole recording in few columns, as far as it has been looked at; None if it is short.
     prediction
-        Result for `recording`, never for another one.
+        Result for `recording`, never for another one; for a part of it, which `window_s` names.
     package
         The model package in use; None before it is loaded, or if it cannot be.
     package_failed
@@ -167,6 +177,9 @@ class AppState:
     """
 
     recording: Recording | None = None
+    long: LongRecording | None = None
+    page_start_s: float = 0.0
+    overview: Overview | None = None
     prediction: Prediction | None = None
     package: PackageIdentity | None = None
     package_failed: UserMessage | None = None
@@ -181,3 +194,26 @@ class AppState:
             self.recording is None or self.recording.recording_id != self.prediction.recording_id
         ):
             raise ValueError("the prediction belongs to another recording")
+
+    @property
+    def whole_s(self) -> float:
+        """Length of what is open, s; 0 without a recording."""
+        of = self.long or self.recording
+        return of.duration_s if of is not None else 0.0
+
+    @property
+    def last_page_s(self) -> float:
+        """Where the last ten seconds begin, s; 0 if there are no more than ten."""
+        return max(0.0, self.whole_s - PAGE_S)
+
+    @property
+    def has_pages(self) -> bool:
+        """Whether there is a choice of ten seconds."""
+        return self.last_page_s > 0.05
+
+    @property
+    def page_is_read(self) -> bool:
+        """Whether the ten seconds chosen are in `recording`."""
+        if self.long is None or self.recording is None:
+            return True
+        return abs(self.recording.start_s - self.page_start_s) < 1 / self.recording.fs

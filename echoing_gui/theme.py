@@ -259,6 +259,7 @@ QPushButton:disabled {{ background: {window}; color: {muted}; border-color: {lin
 #fold {{ font-weight: 600; color: {muted}; border: 1px solid transparent; border-radius: 4px;
   padding: 2px; }}
 #fold:focus {{ border: 2px solid {accent}; padding: 1px; }}
+#stretch {{ font-weight: 600; }}
 #value {{ font-size: {value_pt}; font-weight: 600; }}
 #banner {{ background: {notice}; color: {notice_text}; border-radius: 4px; padding: 7px;
   font-weight: 600; }}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,8 @@ from echoing_gui.errors import Unexpected, start_log
 from echoing_gui.main_window import TITLE, MainWindow
 from echoing_gui.state import AppState, Stage
 from model_core.errors import CancelToken
+from model_core.leads import STANDARD_LEADS
+from model_core.long_recording import LongRecording, Overview, survey
 from model_core.types import Prediction, Recording
 
 if TYPE_CHECKING:
@@ -61,6 +64,8 @@ def default_services() -> Services:
     """Readers and the model package that come with the program; imported when first used."""
     return Services(
         read_file,
+        read_part,
+        survey_recording,
         load_default_model,
         resources.demo_recording_path(),
         propose_table,
@@ -68,11 +73,32 @@ def default_services() -> Services:
     )
 
 
-def read_file(path: Path) -> Recording:
-    """Read a recording; see `model_core.io.read_recording`."""
-    from model_core.io import read_recording
+def read_file(path: Path) -> Recording | LongRecording:
+    """Read a recording; see `model_core.io.open_recording`."""
+    from model_core.io import open_recording
 
-    return read_recording(path)
+    return open_recording(path)
+
+
+def read_part(of: LongRecording, start_s: float, duration_s: float) -> Recording:
+    """Read a part of a long recording; see `model_core.io.read_part`."""
+    from model_core import io
+
+    return io.read_part(of, start_s, duration_s)
+
+
+def survey_recording(of: Recording | LongRecording) -> Iterator[Overview]:
+    """Go through lead II, or another one, and give the overview so far."""
+    from model_core.io import open_lead
+
+    report = of.metadata.report
+    stored = report.leads_present if report else of.lead_names
+    lead = next((name for name in ("II", *STANDARD_LEADS) if name in stored), stored[0])
+    if isinstance(of, LongRecording):
+        yield from survey(open_lead(of, lead), of.n_samples, of.fs, lead)
+    else:
+        row = of.signal_mv[of.lead_names.index(lead)]
+        yield from survey(lambda first, last: row[first:last], of.n_samples, of.fs, lead)
 
 
 def propose_table(path: Path) -> TableProposal:
@@ -124,7 +150,8 @@ def build(services: Services, folder: Path) -> Program:
     window = MainWindow(geometry)
     window.openRequested.connect(controller.open_file)
     window.demoRequested.connect(controller.open_demo)
-    window.predictRequested.connect(controller.predict_again)
+    window.predictRequested.connect(controller.predict_here)
+    window.pageRequested.connect(controller.go_to)
     window.stopRequested.connect(controller.stop)
     window.messageCloseRequested.connect(controller.close_message)
     window.optionsRequested.connect(controller.set_options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,17 @@ from typing import Any
 import numpy as np
 
 from echoing_gui.controller import Model, Services
-from echoing_gui.wiring import Program, build, propose_table, read_file, read_stated_table
+from echoing_gui.wiring import (
+    Program,
+    build,
+    propose_table,
+    read_file,
+    read_stated_table,
+    survey_recording,
+)
 from model_core.errors import CancelToken, ReadError
 from model_core.leads import STANDARD_LEADS
+from model_core.long_recording import LongRecording, Overview
 from model_core.types import (
     FindingProbability,
     MeasureEstimate,
@@ -27,6 +36,7 @@ from model_core.types import (
 )
 
 FS = 500.0
+WHOLE_AT_MOST_S = 60.0
 IDENTITY = PackageIdentity(
     "ab" * 32, "Test package", "3.1.4", "Demonstration model: trained on simulated echo outcomes."
 )
@@ -57,10 +67,18 @@ def recording(
     return Recording(name, signal, fs, leads, name, RecordingMetadata(**metadata))
 
 
+def left_in_file(of: Recording) -> LongRecording:
+    """Say of a recording what is said of one that stays in its file."""
+    return LongRecording(
+        of.recording_id, Path(of.source_name), of.fs, of.n_samples, of.lead_names, of.source_name,
+        of.metadata,
+    )  # fmt: skip
+
+
 def variance(start_s: float = 0.0, leads: tuple[str, ...] = STANDARD_LEADS) -> SegmentVariance:
     """Ten seconds of segments of 0.2 s, each lead and segment with a value of its own."""
     values = np.linspace(0.1, 2.0, len(leads) * 50).reshape(len(leads), 50).astype(np.float32)
-    edges_s = np.linspace(start_s, start_s + 10, 51, dtype=np.float32)
+    edges_s = np.linspace(start_s, start_s + 10, 51)
     return SegmentVariance(values, leads, edges_s, (0.1, 2.0))
 
 
@@ -92,7 +110,8 @@ class FakeServices:
     Attributes
     ----------
     files
-        Recordings by file name; other files are read if they exist.
+        Recordings by file name, those above a minute left in their file; other files are read if
+        they exist.
     reasons
         Reasons of the next predictions, by file name.
     hold
@@ -114,16 +133,33 @@ class FakeServices:
     cancelled: list[str] = field(default_factory=list)
 
     def services(self) -> Services:
-        return Services(self._read, self._load, Path("demo.hea"), propose_table, read_stated_table)
+        return Services(
+            self._read,
+            self._read_part,
+            self._survey,
+            self._load,
+            Path("demo.hea"),
+            propose_table,
+            read_stated_table,
+        )
 
-    def _read(self, path: Path) -> Recording:
+    def _read_part(self, of: LongRecording, start_s: float, duration_s: float) -> Recording:
+        if of.source_name not in self.files:
+            raise ReadError("The file is gone.", hint="Connect the drive.", code="not_found")
+        return self.files[of.source_name].part(start_s, duration_s)
+
+    def _survey(self, of: Recording | LongRecording) -> Iterator[Overview]:
+        return survey_recording(self.files[of.source_name])
+
+    def _read(self, path: Path) -> Recording | LongRecording:
         if path.name in self.read_hold:
             self.read_hold[path.name].wait(10)
         if path.name not in self.files and path.is_file():
             return read_file(path)
         if path.name not in self.files:
             raise ReadError("The file is damaged.", hint="Export it again.", code="damaged")
-        return self.files[path.name]
+        found = self.files[path.name]
+        return found if found.duration_s <= WHOLE_AT_MOST_S else left_in_file(found)
 
     def _load(self) -> Model:
         if self.package_error is not None:
@@ -140,7 +176,7 @@ class FakeServices:
             if token.cancelled:
                 self.cancelled.append(of.source_name)
             token.raise_if_cancelled()
-        return prediction(of, *self.reasons.get(of.source_name, ()))
+        return prediction(of, *self.reasons.get(of.source_name, ()), start_s=of.start_s)
 
 
 def make_program(fake: FakeServices, folder: Path) -> Program:

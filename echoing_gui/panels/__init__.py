@@ -6,11 +6,20 @@ from typing import Protocol
 
 from echoing_gui.panels.import_report import ImportReportPanel
 from echoing_gui.panels.measures import MeasuresPanel
+from echoing_gui.panels.overview import OverviewPanel
 from echoing_gui.panels.recording import RecordingPanel
 from echoing_gui.panels.traces import TracesPanel
 from echoing_gui.state import AppState
 
-__all__ = ["PANELS", "ImportReportPanel", "MeasuresPanel", "Panel", "RecordingPanel", "TracesPanel"]
+__all__ = [
+    "PANELS",
+    "ImportReportPanel",
+    "MeasuresPanel",
+    "OverviewPanel",
+    "Panel",
+    "RecordingPanel",
+    "TracesPanel",
+]
 
 
 class Panel(Protocol):
@@ -21,4 +30,10 @@ class Panel(Protocol):
         ...
 
 
-PANELS: tuple[type[Panel], ...] = (TracesPanel, MeasuresPanel, RecordingPanel, ImportReportPanel)
+PANELS: tuple[type[Panel], ...] = (
+    TracesPanel,
+    OverviewPanel,
+    MeasuresPanel,
+    RecordingPanel,
+    ImportReportPanel,
+)

@@ -161,6 +161,8 @@ class MeasuresPanel(QWidget):
         super().__init__(parent)
         self._source = _label("muted")
         self._source.setAccessibleName("Recording of this result")
+        self._window = _label("stretch")
+        self._window.setAccessibleName("Part of the recording that the model saw")
         self._headline = _label("headline")
         self._detail = _label("muted")
         self._caution = _label("caution")
@@ -172,7 +174,7 @@ class MeasuresPanel(QWidget):
         self._findings = {key: FindingWidget(key) for key in FINDINGS}
         self.header = QWidget()
         top = QVBoxLayout(self.header)
-        for label in (self._banner, self._headline, self._source):
+        for label in (self._banner, self._headline, self._source, self._window):
             top.addWidget(label)
         layout = QVBoxLayout(self)
         rows = (*self._measures.values(), *self._findings.values())
@@ -190,6 +192,7 @@ class MeasuresPanel(QWidget):
         reasons = "\n".join(view.reasons)
         for label, text in (
             (self._source, view.source),
+            (self._window, view.window),
             (self._headline, view.headline),
             (self._detail, view.detail),
             (self._refusal, reasons if view.refused else ""),

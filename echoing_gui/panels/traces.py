@@ -94,15 +94,19 @@ class EcgView(QWidget):
     def show_state(self, old: AppState, new: AppState) -> None:
         """Draw what a state asks for; a new recording starts at its beginning."""
         self._state = new
-        drawn = ("recording", "prediction", "options", "variance_held", "screen")
+        drawn = (
+            "recording", "page_start_s", "prediction", "options", "variance_held", "screen",
+        )  # fmt: skip
         if any(getattr(old, name) is not getattr(new, name) for name in drawn):
             self._sheet = build_sheet(new)
             self._canvas.sheet_item.set_sheet(self._sheet)
             self._canvas.set_texts(self.band_texts())
             self._update_range()
-            if old.recording is not new.recording:
+            if _other_file(old, new):
                 for bar in self._bars:
                     bar.setValue(0)
+            elif old.page_start_s != new.page_start_s:
+                self._bars[0].setValue(self._place_of(new.page_start_s))
         summary = texts.picture_summary(new)
         if summary != self.accessibleDescription():
             self.setAccessibleDescription(summary)
@@ -133,9 +137,9 @@ class EcgView(QWidget):
         recording, sheet = self._state.recording, self._sheet
         window = ""
         if recording is not None and sheet is not None:
-            parts = (texts.window_text(sheet, recording), sheet.note)
+            parts = (texts.window_text(sheet, self._state), sheet.note)
             window = "   ".join(part for part in parts if part)
-            if texts.window_text(sheet, recording):
+            if parts[0] and self._state.long is None:
                 window += f"   {texts.WHOLE_RECORDING_HINT}"
         legend, legend_short = texts.legend_texts(sheet)
         return bands.BandTexts(
@@ -242,6 +246,14 @@ class EcgView(QWidget):
             (y_px - camera.y_px) / camera.px_per_mm,
         )
 
+    def _place_of(self, second: float) -> int:
+        """Where the horizontal scroll bar has to stand to show a moment at the left."""
+        if self._sheet is None:
+            return 0
+        ratio = self.viewport().devicePixelRatioF()
+        px_per_mm = self._state.screen.device_px_per_mm * self._state.options.zoom / ratio
+        return round((second - self._sheet.window_s[0]) * self._sheet.speed_mm_s * px_per_mm)
+
     def _gutter(self, ratio: float) -> int:
         """Room for the lead names that stay in sight in rows, device pixels."""
         if self._sheet is None:
@@ -272,6 +284,13 @@ class EcgView(QWidget):
             bar.setPageStep(max(1, round(page[axis])))
             bar.setSingleStep(round(_ARROW_MM * px_per_mm))
         self._place()
+
+
+def _other_file(old: AppState, new: AppState) -> bool:
+    """Whether another file was opened, or the same one anew: a page is of the same file."""
+    if old.recording is None or new.recording is None or new.long is None:
+        return old.recording is not new.recording
+    return old.long is not new.long
 
 
 class TracesPanel(QWidget):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from echoing_gui.state import AppState, Stage
+from echoing_gui.state import PAGE_S, AppState, Stage
 from echoing_gui.view_models.sheet import number_text
-from echoing_gui.view_models.texts import acquired_text, source_line
+from echoing_gui.view_models.texts import acquired_text, duration_text, source_line, span_text
 from model_core.measures import FINDINGS, MEASURES
 from model_core.types import (
     FindingProbability,
     MeasureEstimate,
-    Recording,
+    Prediction,
     RecordingMetadata,
     ResultState,
 )
@@ -67,6 +67,8 @@ class ResultView:
         What it means, in a sentence; may be empty.
     source
         The recording that the result belongs to; may be empty.
+    window
+        Which part of it the model saw, where there is a choice; empty else.
     measures, findings
         Rows; empty when there is no result or it is not reportable.
     reasons
@@ -84,6 +86,7 @@ class ResultView:
     headline: str
     detail: str = ""
     source: str = ""
+    window: str = ""
     measures: tuple[MeasureRow, ...] = ()
     findings: tuple[FindingRow, ...] = ()
     reasons: tuple[str, ...] = ()
@@ -189,7 +192,7 @@ def result_view(state: AppState) -> ResultView:
             )
         if package is None:
             return replace(base, headline="Loading the model package")
-        return replace(base, detail="Choose Predict again to run the model.")
+        return replace(base, detail=_ASK_LONG if state.long else _ASK)
     reasons = tuple(reason.message for reason in prediction.reasons)
     if prediction.embedding_variance is not None:
         base = replace(base, variance_line=variance_line(prediction.embedding_variance))
@@ -201,6 +204,7 @@ def result_view(state: AppState) -> ResultView:
             reasons=reasons,
             refused=True,
         )
+    base = replace(base, window=_window_text(state, prediction))
     cautious = prediction.state is ResultState.REPORTED_WITH_CAUTION
     return replace(
         base,
@@ -210,6 +214,27 @@ def result_view(state: AppState) -> ResultView:
         findings=tuple(finding_row(finding) for finding in prediction.findings),
         reasons=reasons,
     )
+
+
+_ASK = "Choose Estimate from these 10 seconds to run the model."
+_ASK_LONG = (
+    "This is a long recording. Go to ten seconds without disturbance, then choose Estimate from "
+    "these 10 seconds. The model was made for resting ECGs, not for Holter recordings."
+)
+
+
+def _window_text(state: AppState, prediction: Prediction) -> str:
+    """Which part the estimate is of, and whether it is the one on screen."""
+    if not state.has_pages:
+        return ""
+    text = f"Estimate of {span_text(state, *prediction.window_s)}"
+    if abs(prediction.window_s[0] - state.page_start_s) > _SAME_S:
+        shown = span_text(state, state.page_start_s, state.page_start_s + PAGE_S)
+        return f"{text}, not of the ten seconds chosen now ({shown})."
+    return f"{text}."
+
+
+_SAME_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,16 +256,19 @@ def recording_view(state: AppState) -> RecordingView:
         # A missing calibration says nothing of the recording.
         found = [each.message for each in prediction.reasons if each.code != "not_calibrated"]
         quality = tuple(found) or ("No problem found.",)
-    return RecordingView(facts=_facts(recording), quality=quality)
+    return RecordingView(facts=_facts(state), quality=quality)
 
 
-def _facts(recording: Recording) -> tuple[tuple[str, str], ...]:
+def _facts(state: AppState) -> tuple[tuple[str, str], ...]:
+    recording = state.recording
+    if recording is None:
+        return ()
     metadata = recording.metadata
     facts = [
         ("File", recording.source_name),
         ("Format", metadata.format_name),
         ("Recorded", acquired_text(recording)),
-        ("Duration", f"{recording.duration_s:.1f} s"),
+        ("Duration", duration_text(state.whole_s)),
         ("Sampling rate", f"{recording.fs:g} Hz"),
         ("Leads", f"{recording.n_leads}: {', '.join(recording.lead_names)}"),
         ("Age", _age(metadata)),

@@ -151,7 +151,7 @@ def build_sheet(state: AppState) -> Sheet | None:
     return lay_out(
         state.recording,
         state.options,
-        window_start_s=prediction.window_s[0] if prediction else 0.0,
+        window_start_s=state.page_start_s,
         variance=prediction.segment_variance if prediction and show else None,
     )
 
@@ -171,7 +171,7 @@ def lay_out(
     options
         Layout, speed and gain; the zoom is not the sheet's business.
     window_start_s
-        First second of the ten that the 3x4 layout shows.
+        First second of the ten that the 3x4 layout shows, of the recording.
     variance
         Segment variance to draw under the leads.
 
@@ -185,10 +185,10 @@ def lay_out(
     names = tuple(canonical_lead_name(name) for name in recording.lead_names)
     if layout is Layout.GRID and not set(names) & set(STANDARD_LEADS):
         layout = Layout.ROWS
-    whole_s = recording.duration_s
+    first_s, end_s = recording.start_s, recording.start_s + recording.duration_s
     if layout is Layout.GRID:
-        start_s = min(window_start_s, max(0.0, whole_s - GRID_WINDOW_S))
-        window_s = (start_s, min(whole_s, start_s + GRID_WINDOW_S))
+        start_s = max(first_s, min(window_start_s, end_s - GRID_WINDOW_S))
+        window_s = (start_s, min(end_s, start_s + GRID_WINDOW_S))
         quarter_s = (window_s[1] - window_s[0]) / 4
         rows = [
             [
@@ -199,7 +199,7 @@ def lay_out(
         ]
         rows.append([(RHYTHM_LEAD, *window_s)])
     else:
-        window_s = (0.0, whole_s)
+        window_s = (first_s, end_s)
         in_order = [name for name in STANDARD_LEADS if name in names]
         in_order += [name for name in names if name not in STANDARD_LEADS]
         rows = [[(lead, *window_s)] for lead in in_order]
@@ -347,7 +347,9 @@ def _cut(
     """Take the samples of one lead between two times; empty if the recording lacks the lead."""
     if lead not in names:
         return centred[0, :0]
-    first, last = (round(second * recording.fs) for second in (start_s, end_s))
+    first, last = (
+        round((second - recording.start_s) * recording.fs) for second in (start_s, end_s)
+    )
     return centred[names.index(lead), first:last]
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from echoing_gui.state import AppState, Stage
+from datetime import datetime, timedelta
+
+from echoing_gui.state import PAGE_S, AppState, Stage
 from echoing_gui.view_models.sheet import WHOLE_ROW, Sheet
 from model_core.types import Recording, ResultState
 
@@ -80,12 +82,61 @@ def legend_texts(sheet: Sheet | None) -> tuple[str, str]:
     return LEGEND, LEGEND_SHORT
 
 
-def window_text(sheet: Sheet, recording: Recording) -> str:
+def window_text(sheet: Sheet, state: AppState) -> str:
     """Which seconds are on the sheet, if it does not hold the whole recording."""
     start, end = sheet.window_s
-    if end - start > recording.duration_s - 1e-3:
+    if end - start > state.whole_s - 1e-3:
         return ""
-    return f"seconds {start:.1f} to {end:.1f} of {recording.duration_s:.1f}"
+    if state.long is not None:
+        return f"{span_text(state, start, end)}, of {duration_text(state.whole_s)}"
+    return f"seconds {start:.1f} to {end:.1f} of {state.whole_s:.1f}"
+
+
+def duration_text(duration_s: float) -> str:
+    """Write a duration.
+
+    Examples
+    --------
+    >>> duration_text(10.0), duration_text(754.0), duration_text(86_399.6)
+    ('10.0 s', '12 min 34 s', '24 h 0 min')
+    """
+    if duration_s <= 60:
+        return f"{duration_s:.1f} s"
+    if duration_s < 3600:
+        return f"{int(duration_s) // 60} min {int(duration_s) % 60} s"
+    minutes = round(duration_s / 60)
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def start_of(state: AppState) -> datetime | None:
+    """When the recording on screen began, as its file says."""
+    if state.recording is None:
+        return None
+    try:
+        return datetime.fromisoformat(state.recording.metadata.acquired_at)
+    except ValueError:
+        return None
+
+
+def moment_text(state: AppState, second: float) -> str:
+    """Write a moment of a recording: the time of day in a long one, seconds in a short one."""
+    if state.whole_s <= 60:
+        return f"{second:.1f} s"
+    started = start_of(state)
+    if started is None:
+        whole = int(second + 1e-6)
+        return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+    moment = started + timedelta(seconds=second + 1e-6)
+    days = (moment.date() - started.date()).days
+    return f"{moment:%H:%M:%S}" + (f" (day {days + 1})" if days else "")
+
+
+def span_text(state: AppState, start_s: float, end_s: float) -> str:
+    """Write a stretch of a recording; the day once, if it is the same."""
+    start, end = moment_text(state, start_s), moment_text(state, end_s)
+    if start.partition(" (")[2] == end.partition(" (")[2]:
+        start = start.partition(" (")[0]
+    return f"{start.removesuffix(' s')} to {end}"
 
 
 def picture_summary(state: AppState) -> str:
@@ -95,11 +146,14 @@ def picture_summary(state: AppState) -> str:
         return "No recording is open."
     options = state.options
     parts = [
-        f"ECG of {recording.source_name}, {recording.duration_s:.1f} seconds, "
+        f"ECG of {recording.source_name}, {state.whole_s:.1f} seconds, "
         f"{recording.n_leads} leads, layout {options.layout.value}, "
         f"{options.speed_mm_s:g} millimetres per second, "
         f"{options.gain_mm_mv:g} millimetres per millivolt."
     ]
+    if state.has_pages:
+        span = span_text(state, state.page_start_s, state.page_start_s + PAGE_S)
+        parts.append(f"Ten seconds chosen: {span}.")
     if recording.metadata.simulated:
         parts.append("This is a simulated ECG.")
     if not_to_scale(state):

@@ -77,14 +77,16 @@ def test_pieces_hold_the_signal_of_their_lead_less_its_median():
         )
 
 
-def test_the_window_of_the_model_is_the_one_in_the_grid():
+def test_the_ten_seconds_chosen_are_the_ones_in_the_grid():
     of = recording(signal_mv=noisy(30.0))
-    state = AppState(recording=of, prediction=prediction(of, start_s=12.0), options=GRID)
+    state = AppState(
+        recording=of, page_start_s=12.0, prediction=prediction(of, start_s=12.0), options=GRID
+    )
     sheet = build_sheet(state)
     assert sheet is not None
     assert sheet.window_s == (12.0, 22.0)
     assert sheet.pieces[0].start_s == 12.0
-    assert texts.window_text(sheet, of) == "seconds 12.0 to 22.0 of 30.0"
+    assert texts.window_text(sheet, state) == "seconds 12.0 to 22.0 of 30.0"
 
 
 def test_absent_leads_leave_their_place_empty_and_others_are_named():

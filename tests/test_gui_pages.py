@@ -1,0 +1,161 @@
+"""Recordings of more than ten seconds: move in them, ask the model about any ten seconds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QPoint, QRectF, Qt
+
+from echoing_gui.graphics.overview import curve_area
+from echoing_gui.state import Layout, Stage
+from tests.gui_factory import FLAT_LEAD, recording, spike_signal
+from tests.test_gui_window import has_result, label_texts
+
+HOUR_S = 3600.0
+
+
+@pytest.fixture
+def hour(qtbot, program, fake):
+    """An hour at 100 Hz, a beat a second, that began at ten to midnight."""
+    signal = np.tile(spike_signal(1.0, 100.0, at_s=(0.5,)), 3600)
+    fake.files["hour.ecg"] = recording(
+        "hour.ecg", signal, fs=100.0, acquired_at="2026-02-01T23:50:00"
+    )
+    program.controller.open_file(Path("hour.ecg"))
+    qtbot.waitUntil(lambda: program.controller.state.long is not None)
+    return program
+
+
+def page_is(program, start_s):
+    state = program.controller.state
+    return state.page_start_s == pytest.approx(start_s, abs=0.01) and state.page_is_read
+
+
+def press(qtbot, program, key, modifier=Qt.KeyboardModifier.NoModifier):
+    qtbot.keyClick(program.window.overview.bar, key, modifier)
+
+
+def test_a_long_recording_waits_for_the_user_to_choose(qtbot, hour):
+    state = hour.controller.state
+    assert state.prediction is None
+    assert state.job.stage is Stage.IDLE
+    assert hour.window.overview.isVisible()
+    assert any("This is a long recording." in text for text in label_texts(hour))
+    assert "Duration: 1 h 0 min" in " ".join(label_texts(hour))
+    hour.controller.predict_here()
+    qtbot.waitUntil(lambda: has_result(hour, "hour.ecg"))
+    assert "Estimate of 23:50:00 to 23:50:10." in label_texts(hour)
+
+
+def test_keys_move_by_seconds_pages_minutes_and_to_the_ends(qtbot, hour):
+    hour.window.overview.bar.setFocus()
+    shift = Qt.KeyboardModifier.ShiftModifier
+    for key, modifier, start_s in (
+        (Qt.Key.Key_PageDown, None, 10), (Qt.Key.Key_PageDown, shift, 70),
+        (Qt.Key.Key_PageUp, None, 60), (Qt.Key.Key_Right, None, 61), (Qt.Key.Key_Left, None, 60),
+        (Qt.Key.Key_PageUp, shift, 0), (Qt.Key.Key_PageUp, None, 0),
+        (Qt.Key.Key_End, None, HOUR_S - 10), (Qt.Key.Key_PageDown, None, HOUR_S - 10),
+        (Qt.Key.Key_Home, None, 0),
+    ):  # fmt: skip
+        press(qtbot, hour, key, modifier or Qt.KeyboardModifier.NoModifier)
+        qtbot.waitUntil(lambda start_s=start_s: page_is(hour, start_s))
+    sheet = hour.window.traces.view.sheet
+    assert sheet.window_s == (0, 10)
+
+
+def test_a_click_and_a_drag_choose_a_place(qtbot, hour):
+    bar = hour.window.overview.bar
+    area = curve_area(QRectF(bar.rect()), bar._font())
+    middle = QPoint(round(area.left() + area.width() / 2), round(area.center().y()))
+    qtbot.mouseClick(bar, Qt.MouseButton.LeftButton, pos=middle)
+    second_a_pixel = HOUR_S / area.width()
+    state = hour.controller.state
+    assert state.page_start_s == pytest.approx(HOUR_S / 2 - 5, abs=second_a_pixel)
+    qtbot.waitUntil(lambda: hour.controller.state.page_is_read)
+    start_s, end_s = hour.window.traces.view.sheet.window_s
+    assert (start_s, end_s - start_s) == (pytest.approx(state.page_start_s, abs=0.01), 10)
+    qtbot.mousePress(bar, Qt.MouseButton.LeftButton, pos=middle)
+    qtbot.mouseMove(bar, QPoint(bar.width() + 50, 5))
+    qtbot.mouseRelease(bar, Qt.MouseButton.LeftButton)
+
+
+def test_the_estimate_names_its_part_and_says_when_another_is_on_screen(qtbot, hour):
+    hour.controller.go_to(1200)
+    qtbot.waitUntil(lambda: page_is(hour, 1200))
+    hour.window.overview._button.click()
+    qtbot.waitUntil(lambda: has_result(hour, "hour.ecg"))
+    assert hour.controller.state.prediction.window_s == (1200, 1210)
+    assert hour.window.traces.view.sheet.strips
+    assert "Estimate of 00:10:00 to 00:10:10 (day 2)." in label_texts(hour)
+    hour.controller.go_to(0)
+    qtbot.waitUntil(lambda: page_is(hour, 0))
+    assert (
+        "Estimate of 00:10:00 to 00:10:10 (day 2), not of the ten seconds chosen now "
+        "(23:50:00 to 23:50:10)."
+    ) in label_texts(hour)
+    known = [np.isfinite(strip.variance) for strip in hour.window.traces.view.sheet.strips]
+    assert not np.concatenate(known).any()
+    assert "The model saw 00:10:00" in hour.window.overview.bar.accessibleDescription()
+
+
+def test_the_overview_is_completed_and_holds_the_heart_rate(qtbot, hour):
+    qtbot.waitUntil(lambda: hour.controller.state.overview is not None)
+    qtbot.waitUntil(lambda: hour.controller.state.overview.complete, timeout=20_000)
+    overview = hour.controller.state.overview
+    np.testing.assert_allclose(overview.rate_per_min, 60, atol=1)
+    np.testing.assert_allclose(overview.high_mv, 1, atol=0.01)
+
+
+def test_a_page_that_cannot_be_read_keeps_the_one_on_screen(qtbot, hour, fake):
+    qtbot.waitUntil(lambda: hour.controller.state.overview is not None)
+    del fake.files["hour.ecg"]
+    hour.controller.go_to(600)
+    qtbot.waitUntil(lambda: hour.controller.state.message is not None)
+    assert hour.controller.state.message.text == "The file is gone."
+    assert page_is(hour, 0)
+
+
+def test_closing_while_it_is_surveyed_leaves_nothing_running(hour):
+    assert hour.controller.state.overview is None or not hour.controller.state.overview.complete
+    hour.window.close()
+
+
+def test_half_a_minute_is_estimated_at_once_and_again_elsewhere(qtbot, program, fake):
+    fake.files["half.hea"] = recording("half.hea", spike_signal(30.0, at_s=(1.0, 15.0)))
+    program.controller.open_file(Path("half.hea"))
+    qtbot.waitUntil(lambda: has_result(program, "half.hea"))
+    assert program.controller.state.prediction.window_s == (0, 10)
+    assert "Estimate of 0.0 to 10.0 s." in label_texts(program)
+    program.controller.go_to(12.5)
+    assert program.window.traces.view.sheet.window_s == (12.5, 22.5)
+    program.controller.predict_here()
+    qtbot.waitUntil(lambda: has_result(program, "half.hea"))
+    assert program.controller.state.prediction.window_s == (12.5, 22.5)
+    fake.reasons["half.hea"] = (FLAT_LEAD,)
+    program.controller.predict_here()
+    qtbot.waitUntil(lambda: has_result(program, "half.hea"))
+    assert not [text for text in label_texts(program) if text.startswith("Estimate of")]
+
+
+def test_rows_scroll_to_the_ten_seconds_chosen(qtbot, program, fake):
+    fake.files["half.hea"] = recording("half.hea", spike_signal(30.0))
+    program.controller.open_file(Path("half.hea"))
+    qtbot.waitUntil(lambda: has_result(program, "half.hea"))
+    program.window.optionsRequested.emit(
+        program.controller.state.options.__class__(layout=Layout.ROWS)
+    )
+    program.controller.go_to(10)
+    view = program.window.traces.view
+    assert view.sheet.window_s == (0, 30)
+    # The fixture's screen has 4 pixels a millimetre: 10 s of 25 mm.
+    assert view.horizontalScrollBar().value() == 1000
+
+
+def test_ten_seconds_have_no_overview(qtbot, program):
+    program.controller.open_file(Path("a.hea"))
+    qtbot.waitUntil(lambda: has_result(program, "a.hea"))
+    assert not program.window.overview.isVisible()
+    assert program.controller.state.overview is None
+    assert not [text for text in label_texts(program) if text.startswith("Estimate of")]
