@@ -25,7 +25,7 @@ def cohort() -> Patients:
 
 
 def pick(cohort: Patients, mask: np.ndarray, n: int = 24) -> Patients:
-    plain = ~cohort.af & (cohort.pvc_fraction == 0)
+    plain = ~cohort.af & (cohort.pvc_fraction == 0) & (cohort.pac_fraction == 0)
     index = np.flatnonzero(mask & plain)[:n]
     assert len(index) == n
     return cohort.take(index)
@@ -33,7 +33,13 @@ def pick(cohort: Patients, mask: np.ndarray, n: int = 24) -> Patients:
 
 def with_conduction(patients: Patients, name: str) -> Patients:
     code = np.full(len(patients), CONDUCTION.index(name))
-    return replace(patients, conduction=code)
+    n = len(patients)
+    return replace(
+        patients,
+        conduction=code,
+        right_delay=np.full(n, float(name == "rbbb"), np.float32),
+        left_delay=np.full(n, float(name == "lbbb"), np.float32),
+    )
 
 
 def clean(patients: Patients, seed: int = 2) -> np.ndarray:
@@ -114,7 +120,7 @@ def test_normal_amplitudes_lie_in_the_normal_range(cohort: Patients) -> None:
     assert 0.6 < np.median(-ecg[:, V2].min(axis=1)) < 1.7
     assert 0.35 < np.median(ecg[:, 0].max(axis=1)) < 0.9
     assert 0.6 < np.median(ecg[:, 1].max(axis=1)) < 1.2
-    assert all(net_qrs(beat, V1) < 0 for beat in ecg[:30])
+    assert np.mean([net_qrs(beat, V1) < 0 for beat in ecg]) > 0.9
     widths = [qrs_ms(beat) for beat in ecg[:30]]
     assert 70 < np.median(widths) < 110
 
@@ -146,10 +152,13 @@ def test_blocks_have_their_shape(cohort: Patients) -> None:
 def test_scar_removes_r_waves_over_its_wall(cohort: Patients, territory: str, lead: int) -> None:
     healthy = pick(cohort, findings_of_patients(cohort).normal)
     n = len(healthy)
+    healthy = replace(healthy, electrode_shift_cm=np.zeros((n, 6, 3), np.float32))
     infarct = replace(
         healthy,
         scar_territory=np.full(n, TERRITORY.index(territory)),
         scar_fraction=np.full(n, 0.25, np.float32),
+        scar_depth=np.full(n, 0.9, np.float32),
+        scar_shift_deg=np.zeros((n, 2), np.float32),
     )
     change = [
         net_qrs(b, lead) - net_qrs(a, lead)
@@ -172,7 +181,8 @@ def test_mass_raises_voltage_and_lowers_lateral_t_waves(cohort: Patients) -> Non
 
 def test_atrial_fibrillation_is_irregular_and_has_no_p_wave(cohort: Patients) -> None:
     sinus = pick(cohort, findings_of_patients(cohort).normal)
-    fibrillating = replace(sinus, af=np.ones(len(sinus), bool))
+    n = len(sinus)
+    fibrillating = replace(sinus, af=np.ones(n, bool), rr_spread=np.full(n, 0.2, np.float32))
 
     def irregularity(ecg: np.ndarray) -> float:
         rr = np.diff(r_peaks(ecg))

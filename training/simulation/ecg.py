@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.simulation import heart
-from training.simulation.noise import LEADS_FROM_ELECTRODES, electrode_noise
+from training.simulation.noise import LEADS_FROM_ELECTRODES, device_filtered, electrode_noise
 from training.simulation.patients import CONDUCTION, Patients
 
 FloatArray = NDArray[np.float32]
@@ -60,7 +60,8 @@ def simulate_ecg(
     # Most tracings are fair, a few clean, a few bad.
     levels = np.clip(rng.lognormal(np.log(0.12), 0.8, len(patients)), 0, 1)
     noise_mv = electrode_noise(rng, levels, heart_mv.shape[-1], fs)
-    return (LEADS_FROM_ELECTRODES @ (heart_mv + noise_mv)).astype(np.float32, copy=False)
+    recorded = device_filtered(heart_mv + noise_mv, rng, fs)
+    return (LEADS_FROM_ELECTRODES @ recorded).astype(np.float32, copy=False)
 
 
 def simulate_clean_ecg(
@@ -109,7 +110,7 @@ def simulate_electrodes(
                 out[i, :, start - 1] += heart.PACING_SPIKE_MV
     out = out[:, :, margin : margin + samples]
     fibrillating = np.flatnonzero(patients.af)
-    out[fibrillating] += _fibrillation(len(fibrillating), rng, samples, fs)
+    out[fibrillating] += _fibrillation(patients.take(fibrillating), rng, samples, fs)
     return out
 
 
@@ -137,14 +138,14 @@ def beat_template(
 def _p_wave(patients: Patients, fs: float) -> FloatArray:
     """P wave of each patient, (n, 9, samples): right atrium first, then left."""
     t = (np.arange(round(P_START_S * fs), round(P_END_S * fs)) / fs).astype(np.float32)
-    late = np.clip(patients.left_atrial_gain - 1, -0.2, 1.0)[:, None]
-    right = 0.075 * np.exp(-0.5 * ((t + 0.018) / 0.017) ** 2)[None]
-    left = (0.055 + 0.05 * late) * np.exp(-0.5 * ((t - 0.022 - 0.012 * late) / 0.019) ** 2)
-    gain = (patients.p_gain * np.sqrt(patients.voltage_gain))[:, None, None]
-    wave = heart.ATRIAL_FIELD[:, 0, None] * right[:, None] + (
-        heart.ATRIAL_FIELD[:, 1, None] * left[:, None]
-    )
-    return (gain * wave).astype(np.float32)
+    t = t / patients.p_width_gain[:, None]
+    left_gain = patients.left_atrial_gain[:, None]
+    late = 0.012 * np.clip(left_gain - 1, -0.5, 1.5)
+    right = 0.165 * np.exp(-0.5 * ((t + 0.018) / 0.017) ** 2)
+    left = 0.115 * left_gain * np.exp(-0.5 * ((t - 0.022 - late) / 0.019) ** 2)
+    gain = patients.p_gain * np.sqrt(patients.voltage_gain)
+    waves = np.stack([right, left], axis=1) * gain[:, None, None]
+    return (heart.atrial_field(patients) @ waves).astype(np.float32)
 
 
 def _atrial_activity(
@@ -163,37 +164,68 @@ def _beat_times(
     """QRS onsets (s, from before the start to after the end) and which are ectopic."""
     mean_rr = 60 / float(patients.heart_rate_bpm[i])
     count = int((duration_s + 2) / mean_rr * 1.6) + 4
-    if patients.af[i]:
-        # Irregularly irregular: independent intervals, SD 22 % of the mean.
-        rr = np.maximum(mean_rr * rng.gamma(1 / 0.22**2, 0.22**2, count), 0.30)
+    spread = float(patients.rr_spread[i])
+    if patients.conduction[i] == CONDUCTION.index("paced"):
+        rr = np.full(count, mean_rr)
+    elif patients.flutter[i]:
+        # One beat a few flutter waves, a constant or a changing number.
+        wave_s = 1 / _flutter_hz(patients.fibrillation_hz[i])
+        every = max(round(mean_rr / wave_s), 2)
+        changes = rng.integers(-1, 2, count) * (spread > 0.2)
+        rr = wave_s * np.maximum(every + changes, 2)
+    elif patients.af[i]:
+        # Irregularly irregular: independent intervals.
+        rr = np.maximum(mean_rr * rng.gamma(1 / spread**2, spread**2, count), 0.30)
     else:
         beat = np.arange(count) * mean_rr
-        # Respiratory and 0.1 Hz variation (McSharry 2003), smaller with age.
-        depth = float(patients.rr_spread[i])
+        # Respiratory and 0.1 Hz variation (McSharry 2003).
         phase = rng.uniform(0, 2 * np.pi, 2)
         rr = mean_rr * (
             1
-            + depth * np.sin(2 * np.pi * respiration_hz * beat + phase[0])
-            + 0.6 * depth * np.sin(2 * np.pi * 0.1 * beat + phase[1])
+            + 1.2 * spread * np.sin(2 * np.pi * respiration_hz * beat + phase[0])
+            + 0.7 * spread * np.sin(2 * np.pi * 0.1 * beat + phase[1])
             + 0.004 * rng.standard_normal(count)
         )
+        # Premature atrial beats reset the sinus node: no full pause after them.
+        early = rng.random(count) < float(patients.pac_fraction[i])
+        rr[early] *= rng.uniform(0.5, 0.85, early.sum())
+        rr[1:][early[:-1]] *= 1.1
     onsets = np.cumsum(rr) - mean_rr * (1 + rng.random())
     ectopic = rng.random(count) < float(patients.pvc_fraction[i])
+    if patients.bigeminy[i]:
+        ectopic = np.arange(count) % 2 == 1
     ectopic[1:] &= ~ectopic[:-1]
     # Premature, followed by a compensatory pause because the next onset stays in place.
-    onsets[ectopic] -= rr[ectopic] * rng.uniform(0.28, 0.40)
+    onsets[ectopic] -= rr[ectopic] * rng.uniform(0.22, 0.42)
     keep = onsets < duration_s + 0.3
     return onsets[keep], ectopic[keep]
 
 
-def _fibrillation(n: int, rng: np.random.Generator, samples: int, fs: float) -> FloatArray:
-    """Fibrillatory waves of 4-9 Hz with drifting rate and size, (n, 9, samples), mV."""
+def _flutter_hz(fibrillation_hz: float | FloatArray) -> float | FloatArray:
+    """Rate of flutter waves, 4-5.5 Hz, from the range of fibrillation."""
+    return 4.0 + 0.375 * (fibrillation_hz - 4.5)
+
+
+def _fibrillation(
+    patients: Patients, rng: np.random.Generator, samples: int, fs: float
+) -> FloatArray:
+    """Atrial waves of fibrillation and flutter, (n, 9, samples), mV.
+
+    Two atria of their own, drifting rates and sizes; flutter is a regular sawtooth.
+    """
+    n = len(patients)
     t = np.arange(samples) / fs
-    rate = rng.uniform(5, 7.5, (n, 1))
-    slow = rng.uniform(0.2, 1.0, (n, 2, 1))
-    start = rng.uniform(0, 2 * np.pi, (n, 4, 1))
-    wobble = 0.9 * np.sin(2 * np.pi * slow[:, 0] * t + start[:, 0])
-    angle = 2 * np.pi * np.cumsum(rate + wobble, axis=1) / fs + start[:, 1]
-    size = rng.uniform(0.012, 0.05, (n, 1)) * (1 + 0.4 * np.sin(slow[:, 1] * 5 * t + start[:, 2]))
-    wave = size * (np.sin(angle) + 0.35 * np.sin(2 * angle + start[:, 3]))
-    return heart.FIBRILLATION_FIELD[None, :, None] * wave[:, None].astype(np.float32)
+    flutter = patients.flutter[:, None, None]
+    fibrillation_hz = patients.fibrillation_hz[:, None, None].astype(np.float64)
+    rate = np.where(flutter, _flutter_hz(fibrillation_hz), fibrillation_hz)
+    rate = rate + ~flutter * rng.uniform(-0.6, 0.6, (n, 2, 1))
+    slow = rng.uniform(0.2, 1.2, (n, 2, 2, 1))
+    start = rng.uniform(0, 2 * np.pi, (n, 2, 4, 1))
+    wobble = ~flutter * 1.1 * np.sin(2 * np.pi * slow[:, :, 0] * t + start[:, :, 0])
+    angle = 2 * np.pi * np.cumsum(rate + wobble, axis=2) / fs + start[:, :, 1]
+    swell = 1 + ~flutter * 0.6 * np.sin(2 * np.pi * slow[:, :, 1] * t + start[:, :, 2])
+    harmonic = np.where(flutter, np.pi / 2, start[:, :, 3])
+    wave = swell * (np.sin(angle) + 0.4 * np.sin(2 * angle + harmonic))
+    wave *= patients.fibrillation_mv[:, None, None] * np.where(flutter, 1.6, 1.0)
+    field = heart.FIBRILLATION_FIELD * rng.lognormal(0, 0.3, (n, 9, 2))
+    return (field @ wave).astype(np.float32)

@@ -186,11 +186,11 @@ def sample_electrical(
         np.stack(
             [
                 np.full(n, 3.6),
-                -0.5 + 0.25 * decades + 0.9 * dilated + 2.7 * severity,
+                -0.3 + 0.25 * decades + 1.0 * dilated + 3.0 * severity,
                 0.3 + 0.35 * decades + 0.25 * male,
                 0.2 + 0.10 * decades + 1.8 * severity,
                 1.1 + 0.30 * decades + 0.54 * severity,
-                -0.8 + 0.50 * decades + 1.44 * severity,
+                -0.6 + 0.50 * decades + 1.44 * severity,
             ],
             axis=1,
         )
@@ -200,30 +200,30 @@ def sample_electrical(
     )
     # Incomplete blocks: the right one is common and harmless, the left one counts as a delay.
     right_delay = np.where(happens(0.10), rng.uniform(0.2, 0.55, n), rng.beta(1, 8, n) * 0.3)
-    right_delay = np.where(rbbb, rng.uniform(0.7, 1.2, n), right_delay)
+    right_delay = np.where(rbbb, rng.uniform(0.9, 1.6, n), right_delay)
     left_delay = np.where(lbbb, rng.uniform(0.8, 1.0, n), 0.0)
     left_delay = np.where(ivcd & happens(0.3), rng.uniform(0.3, 0.6, n), left_delay)
 
     af = happens(
         1 / (1 + np.exp(2.9 - 0.6 * decades - 0.8 * preserved_hf - 0.54 * severity - 0.25 * male))
     )
-    heart_rate = np.where(af, normal(84, 20), np.exp(normal(np.log(69), 0.18))) + 11 * severity
+    heart_rate = np.where(af, normal(84, 20), np.exp(normal(np.log(69), 0.20))) + 14 * severity
     heart_rate = np.where(paced, np.maximum(heart_rate, 60), heart_rate)
     sinus_arrhythmia = 0.030 * np.exp(normal(0, 0.7) - 0.18 * decades)
     ectopy = happens(0.05 + 0.18 * severity)
     bigeminy = ectopy & happens(0.12)
     pvc = np.clip(rng.gamma(1.3, 0.07, n), 0.02, 0.35)
-    premature_atrial = happens(0.05 + 0.015 * np.clip(decades, 0, 3)) & ~af & ~paced
-    axis = normal(-6, 22) - 7 * decades - 0.6 * (bmi - 27)
+    premature_atrial = happens(0.07 + 0.02 * np.clip(decades, 0, 3)) & ~af & ~paced
+    axis = normal(-2, 10) - 7 * decades - 0.6 * (bmi - 27) - 6 * (phenotype > 0)
     # Infarcts: some acute or recent, most old; few outside known ischaemic disease.
     infarcted = happens(np.where(ischaemic, 0.90, 0.02))
     territory = np.where(infarcted, 1 + choose(np.tile(np.log([0.46, 0.38, 0.16]), (n, 1))), 0)
-    stage = choose(np.tile(np.log([0.07, 0.20, 0.73]), (n, 1)))
-    scar_fraction = 0.01 + rng.beta(1.3, 3.8, n) * np.array([0.0, 0.60, 0.45, 0.40])[territory]
+    stage = choose(np.tile(np.log([0.07, 0.15, 0.78]), (n, 1)))
+    scar_fraction = 0.02 + rng.beta(1.4, 3.2, n) * np.array([0.0, 0.70, 0.45, 0.40])[territory]
     aneurysm = happens(0.12) * rng.uniform(0.05, 0.15, n)
     scar_st = np.choose(stage, [rng.uniform(0.08, 0.40, n), rng.uniform(0, 0.10, n), aneurysm])
     scar_t_loss = np.choose(
-        stage, [rng.uniform(-0.5, 0.6, n), rng.uniform(0.7, 2.2, n), rng.uniform(0.0, 1.5, n)]
+        stage, [rng.uniform(-0.5, 0.6, n), rng.uniform(0.6, 1.8, n), rng.uniform(-0.2, 1.1, n)]
     )
     mass = np.exp(
         normal(0, 0.16)
@@ -232,24 +232,25 @@ def sample_electrical(
         + 0.15 * severity
         + 0.02 * decades
     )
-    shift = normal(0, 0.7, 6, 3) * np.array([1.0, 0.8, 0.3])
-    shift += normal(0, 1, 1, 3) * np.array([0.7, 1.3, 0.3])  # the whole row too high or low
-    st_t_centre = np.array([0.8, 0.2, 0.1]) + normal(0, 0.8, 3)
+    shift = normal(0, 0.9, 6, 3) * np.array([1.0, 0.8, 0.3])
+    shift += normal(0, 1, 1, 3) * np.array([0.8, 1.6, 0.3])  # the whole row too high or low
+    # Drugs, electrolytes, load and ischaemia flatten T waves, mostly of the lateral wall.
+    st_t = happens(np.where(phenotype > 0, 0.34, 0.07)) * rng.uniform(0.2, 1.0, n)
+    st_t += af * happens(0.6) * rng.uniform(0.2, 0.9, n)
+    st_t_centre = np.array([1.0, 0.25, 0.0]) + normal(0, 0.5, 3)
     floats: dict[str, NDArray[np.float64]] = {
         "scar_fraction": np.where(infarcted, scar_fraction, 0),
-        "scar_depth": np.where(infarcted, rng.beta(3.0, 1.3, n), 0),
+        "scar_depth": np.where(infarcted, rng.beta(3.5, 1.0, n), 0),
         "scar_shift_deg": normal(0, 1, 2) * np.array([12.0, 18.0]),
         "scar_st_mv": np.where(infarcted, scar_st, 0),
         "scar_t_loss": np.where(infarcted, scar_t_loss, 0),
-        "ischaemia": np.where(ischaemic, rng.beta(1.2, 2.5, n), rng.beta(1, 14, n)),
-        "st_t_severity": np.clip(
-            0.55 * severity + happens(0.15) * rng.random(n) + normal(0, 0.1), 0, 1.5
-        ),
+        "ischaemia": np.where(ischaemic, rng.beta(1.2, 2.0, n), rng.beta(1, 14, n)),
+        "st_t_severity": np.clip(st_t + 0.7 * severity + normal(0, 0.04), 0, 1.5),
         "st_t_centre": st_t_centre / np.linalg.norm(st_t_centre, axis=1, keepdims=True),
         "mass_gain": np.clip(mass, 0.6, 2.5),
         "strain": rng.gamma(1.5, 0.55, n).clip(0, 2),
         "conduction_time_gain": np.clip(
-            np.exp(normal(0, 0.09) + 0.18 * severity + 0.03 * male)
+            np.exp(normal(-0.11, 0.09) + 0.36 * severity + 0.03 * male)
             * np.where(ivcd & (left_delay == 0), np.exp(normal(0.30, 0.08)), 1),
             0.75,
             1.8,
@@ -258,7 +259,7 @@ def sample_electrical(
         "left_delay": left_delay,
         "segment_area_gain": np.exp(normal(0, 0.25, N_SEGMENTS)),
         "segment_delay_ms": normal(0, 3.5, N_SEGMENTS),
-        "segment_gradient_gain": 1 + normal(0, 0.12, N_SEGMENTS),
+        "segment_gradient_gain": 1 + normal(0, 0.2, N_SEGMENTS),
         "voltage_gain": np.clip(
             np.exp(normal(0.10, 0.24) - 0.02 * (bmi - 27) - 0.04 * decades - 0.27 * severity)
             * np.where(happens(0.02), 0.6, 1),
@@ -266,14 +267,18 @@ def sample_electrical(
             2.4,
         ),
         "axis_frontal_deg": axis,
-        "axis_horizontal_deg": normal(0, 14),
-        "axis_roll_deg": normal(0, 11),
+        "axis_horizontal_deg": normal(0, 18),
+        "axis_roll_deg": normal(0, 9),
         "electrode_shift_cm": shift,
         "chest_depth_gain": np.exp(normal(0, 0.07) + 0.006 * (bmi - 27)),
         "heart_rate_bpm": np.clip(heart_rate, 40, 170),
-        "pr_ms": np.clip(normal(158, 22) + 6 * decades + 12 * lbbb + 13 * severity, 105, 340),
-        "qtc_ms": np.clip(normal(412, 18) + 9 * ~male + 18 * severity, 340, 540),
-        "t_gain": np.exp(normal(0, 0.22) - 0.04 * decades),
+        "pr_ms": np.clip(
+            normal(151, 23) + 6 * decades + 12 * lbbb + 13 * severity + 35 * happens(0.025),
+            105,
+            340,
+        ),
+        "qtc_ms": np.clip(normal(376, 17) + 9 * ~male + 32 * severity, 310, 520),
+        "t_gain": np.exp(normal(-0.05, 0.22) - 0.04 * decades),
         "t_width_gain": np.exp(normal(0, 0.12)),
         "early_repolarisation_mv": np.clip(
             0.02 * male + np.abs(normal(0, 0.015)) + happens(0.05) * rng.uniform(0.02, 0.15, n),
@@ -281,15 +286,15 @@ def sample_electrical(
             1,
         )
         * np.clip(1 - 0.12 * decades, 0.2, 1.6),
-        "rr_spread": np.where(af, rng.uniform(0.10, 0.32, n), np.clip(sinus_arrhythmia, 0, 0.18)),
-        "fibrillation_mv": np.exp(normal(np.log(0.045), 0.75)).clip(0.004, 0.25),
+        "rr_spread": np.where(af, rng.uniform(0.07, 0.30, n), np.clip(sinus_arrhythmia, 0, 0.18)),
+        "fibrillation_mv": np.exp(normal(np.log(0.035), 0.85)).clip(0.002, 0.2),
         "fibrillation_hz": rng.uniform(4.5, 8.5, n),
-        "p_gain": np.exp(normal(0, 0.32)),
+        "p_gain": np.exp(normal(0, 0.38)) * np.where(happens(0.05), 0.3, 1),
         "p_width_gain": np.exp(normal(0, 0.12) + 0.02 * decades),
         "left_atrial_gain": np.exp(
             normal(0, 0.3) + 0.2 * preserved_hf + 0.1 * hypertensive + 0.3 * severity
         ),
-        "p_axis_deg": normal(0, 18),
+        "p_axis_deg": normal(-22, 13),
         "pvc_fraction": np.where(bigeminy, 0.5, np.where(ectopy, pvc, 0)),
         "pac_fraction": np.where(premature_atrial, rng.beta(1.2, 6, n).clip(0.03, 0.4), 0),
     }
