@@ -23,7 +23,7 @@ MOVES_HZ = (4.0, 30.0)
 MOVES_RMS_MV = 0.5
 
 
-def write_demo_recording(folder: Path, seed: int = 7) -> Path:
+def write_demo_recording(folder: Path, seed: int = 9) -> Path:
     """Write one simulated 12-lead recording and return the path of its header.
 
     The patient has a mildly reduced LVEF; the electrode of V3 is loose, so that one lead is
@@ -69,7 +69,8 @@ def _mildly_reduced(patients: Patients, rng: np.random.Generator) -> tuple[Patie
     suits = (echo.lvef_pct > 42) & (echo.lvef_pct < 48)
     suits &= ~patients.af & (patients.conduction == CONDUCTION.index("normal"))
     suits &= (patients.scar_fraction > 0.08) & (patients.pvc_fraction == 0)
-    suits &= (patients.voltage_gain > 0.9) & (patients.mass_gain < 1.4)
+    suits &= (patients.voltage_gain > 0.9) & (patients.voltage_gain < 1.3)
+    suits &= (patients.mass_gain < 1.2) & ~patients.bigeminy & (patients.right_delay < 0.2)
     first = np.flatnonzero(suits)[:1]
     return patients.take(first), echo.take(first)
 
