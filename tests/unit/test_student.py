@@ -131,6 +131,15 @@ def test_a_patch_says_nothing_of_distant_segments(
     assert not (moved & ~allowed).any()
 
 
+def test_the_size_of_large_waves_can_be_told(student: LeadTokenStudent) -> None:
+    wave = torch.zeros(1, 1, 1000)
+    wave[..., 25::50] = 50.0
+    with torch.no_grad():
+        change = student.stem(2 * wave) - student.stem(wave)
+    # Layer normalisation, which brings each patch to a size of 1, would leave next to nothing.
+    assert change.square().mean().sqrt() > 0.15
+
+
 def test_quantiles_never_cross() -> None:
     torch.manual_seed(2)
     heads = MeasureHeads(16, [60.0, 4.6], [10.0, 0.4], 1)
