@@ -88,20 +88,21 @@ def electrode_noise(
 
 
 def device_filtered(electrodes_mv: FloatArray, rng: np.random.Generator, fs: float) -> FloatArray:
-    """Return the potentials as an electrocardiograph with filters of its own would store them.
+    """Return the potentials as electrocardiographs store them, half of them with filters of theirs.
 
     A one-pole high-pass of 0.05-0.5 Hz and a low-pass of 35-150 Hz, one of each a recording.
     """
-    n, _, samples = electrodes_mv.shape
+    samples = electrodes_mv.shape[-1]
+    which = np.flatnonzero(rng.random(len(electrodes_mv)) < 0.5)
     f = np.fft.rfftfreq(samples, 1 / fs).astype(np.float32)
-    low_hz = rng.choice(
-        np.array([0.05, 0.15, 0.3, 0.5], np.float32), (n, 1), p=[0.5, 0.2, 0.2, 0.1]
-    )
-    high_hz = rng.choice(np.array([35, 40, 100, 150], np.float32), (n, 1), p=[0.1, 0.2, 0.3, 0.4])
+    low_hz = rng.choice(np.array([0.05, 0.15, 0.3, 0.5], np.float32), (len(which), 1))
+    high_hz = rng.choice(np.array([35, 40, 100, 150], np.float32), (len(which), 1))
     gain = f / (f - 1j * low_hz) / np.sqrt(1 + (f / high_hz) ** 6)
-    spectrum = np.fft.rfft(electrodes_mv, axis=-1)
+    spectrum = np.fft.rfft(electrodes_mv[which], axis=-1)
     spectrum *= gain.astype(np.complex64)[:, None]
-    return np.fft.irfft(spectrum, samples, axis=-1).astype(np.float32, copy=False)
+    out = electrodes_mv.copy()
+    out[which] = np.fft.irfft(spectrum, samples, axis=-1)
+    return out
 
 
 def _shaped(
