@@ -60,6 +60,7 @@ from training.external import (
     read_ludb,
 )
 from training.report import markdown, write_html
+from training.report.text import target_value
 from training.run import (
     Run,
     load_model,
@@ -119,9 +120,9 @@ def _targets(report: Report) -> str:
     """Markdown table of what was wanted and what was found."""
     words = {True: "met", False: "not met", None: "no verdict"}
     rows = ["", "### Targets", "", "| | found | wanted | |", "|---|---|---|---|"]
-    for t in report.targets:
-        interval = "" if np.isnan(t.low) else f" ({t.low:.3g} to {t.high:.3g})"
-        rows.append(f"| {t.name} | {t.value:.3g}{interval} | {t.wanted} | {words[t.met]} |")
+    rows += [
+        f"| {t.name} | {target_value(t)} | {t.wanted} | {words[t.met]} |" for t in report.targets
+    ]
     return "\n".join(rows) + "\n\n"
 
 

@@ -90,7 +90,7 @@ def test_limits_count_as_met_and_nothing_is_no_verdict() -> None:
 def test_few_cases_of_another_source_are_told_without_verdict() -> None:
     few = ranking_target("LUDB, LBBB", 1.0, 1.0, 1.0, (4, 28))
     assert few.met is None
-    assert "4 ECGs are too few" in few.wanted
+    assert "n = 4 is too few" in few.wanted
     assert ranking_target("LUDB, infarction", 0.7, 0.6, 0.8, (23, 28)).met
     assert ranking_target("LUDB, infarction", 0.4, 0.3, 0.5, (23, 28)).met is False
 

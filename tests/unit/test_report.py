@@ -116,10 +116,24 @@ def test_every_colour_of_the_plots_is_defined(page: str) -> None:
     assert all(page.count(f"--{c}:") == 3 for c in classes), "light, dark, print"
 
 
+def test_every_section_is_linked_to(page: str) -> None:
+    anchors = re.findall(r'<section id="([^"]+)">', page)
+    assert len(set(anchors)) == len(anchors) == 2
+    assert re.findall(r'<a href="#([^"]+)">', page) == anchors
+
+
+def test_ten_lines_are_told_apart_by_colour_or_dashes() -> None:
+    looks = re.findall(
+        r'class="line (c\d)" points="[^"]+"([^/]*)', svg.key([(i, "") for i in range(16)])
+    )
+    assert len(set(looks)) == len(looks) == 16
+
+
 def test_figures_and_prevalence_are_printed(report: Report, page: str) -> None:
     figure = report.find("R&D", "lvef", "mae")
     assert figure is not None
-    assert f"<td>{with_interval(figure)}</td>" in page
+    value, interval = with_interval(figure).rstrip(")").split(" (", 1)
+    assert re.search(f"<td>{value}[^<]*<small>{interval.partition(')')[0]}</small></td>", page)
     assert "prevalence" in page
     assert "<td>rhythm: paced</td><td>8</td><td>too few for a verdict</td>" in page
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -141,14 +142,37 @@ def check(subjects: Subjects, estimates: list[Estimates]) -> None:
             raise EchoingError(f"The {name} has missing values.", code="bad_estimates")
 
 
+# Label and unit of measures that are evaluated but not predicted by the program.
+_FURTHER = {
+    "wall": ("Wall thickness", "mm"),
+    "la_volume": ("Left atrial volume", "ml"),
+}
+
+
 def label_of(measure: str) -> str:
-    """Abbreviation of a measure as shown; its key if the program does not know it."""
-    return MEASURES[measure].label if measure in MEASURES else measure
+    """Name of a measure as shown; made from its key if the program does not know it."""
+    if measure in MEASURES:
+        return MEASURES[measure].label
+    return _FURTHER[measure][0] if measure in _FURTHER else measure.replace("_", " ").capitalize()
 
 
 def unit_of(measure: str) -> str:
-    """Return the unit of a measure; empty if the program does not know it."""
-    return MEASURES[measure].unit if measure in MEASURES else ""
+    """Return the unit of a measure; empty if it is not known."""
+    if measure in MEASURES:
+        return MEASURES[measure].unit
+    return _FURTHER.get(measure, ("", ""))[1]
+
+
+def in_order(label: str) -> tuple[bool, float, str]:
+    """Key that sorts names of bands by their edges, and other names by letter.
+
+    Examples
+    --------
+    >>> sorted(["80 and more", "none", "below 50", "50 to 79"], key=in_order)
+    ['below 50', 'none', '50 to 79', '80 and more']
+    """
+    number = re.match(r"\d+", label)
+    return not label.startswith("below "), float(number[0]) if number else 0.0, label
 
 
 def band_label(edges: Sequence[float], number: int, unit: str) -> str:

@@ -16,6 +16,7 @@ from training.evaluation.arrays import (
     Subjects,
     band_label,
     check,
+    in_order,
     known_findings,
     label_of,
     unit_of,
@@ -74,7 +75,7 @@ def parts_of(subjects: Subjects, measure: str) -> Iterator[Part]:
 
     yield part(EVERYONE, np.ones_like(known))
     for name, labels in subjects.groups.items():
-        for label in sorted(set(map(str, labels)) - {""}):
+        for label in sorted(set(map(str, labels)) - {""}, key=in_order):
             yield part(f"{name}: {label}", (labels.astype(str) == label)[:, None])
     for name, (key, edges) in subjects.bands.items():
         values = subjects.outcomes[key]

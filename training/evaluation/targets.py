@@ -111,7 +111,7 @@ def ranking_target(
     what: str, auroc: float, low: float, high: float, sizes: tuple[int, int]
 ) -> Target:
     """Whether cases of another source rank below normal ECGs, by AUROC of the estimated LVEF."""
-    few = f"; {min(sizes)} ECGs are too few for a verdict" if min(sizes) < LEAST_GROUP else ""
+    few = f"; n = {min(sizes)} is too few for a verdict" if min(sizes) < LEAST_GROUP else ""
     found = target(
         f"{what}: estimated LVEF below normal ECGs, AUROC ({sizes[0]} against {sizes[1]})",
         auroc,
@@ -219,7 +219,7 @@ def _covered(report: Report, figure: Figure) -> Target:
     low, high = (nominal - 2, nominal + 2) if figure.group == EVERYONE else (nominal - 5, math.inf)
     wanted = f"{low:g} to {high:g}" if figure.group == EVERYONE else f"at least {low:g}"
     if not math.isfinite(figure.value):
-        wanted += f"; {figure.n} ECGs are too few for a verdict"
+        wanted += f"; n = {figure.n} is too few for a verdict"
     return target(
         name,
         100 * figure.value,

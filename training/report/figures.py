@@ -85,19 +85,25 @@ def few_shot_curves(report: Report, target: str, quantity: str) -> list[Curve]:
 
 
 def few_shot(report: Report, target: str, quantity: str) -> str:
-    """Figure over the number of labelled ECGs of each class, on a scale of powers of two."""
+    """Figure over the number of labelled ECGs of each class; band for the first features alone."""
     found = few_shot_curves(report, target, quantity)
     series = [
         svg.Series(
-            c.estimator, [math.log2(k) for k in c.x], c.y, c.low, c.high, band=True, marks=True
+            c.estimator,
+            [math.log2(k) for k in c.x],
+            c.y,
+            c.low if c is found[0] else [],
+            c.high if c is found[0] else [],
+            band=True,
+            marks=True,
         )
         for c in found
     ]
-    values = [v for c in found for v in (*c.low, *c.high)]
+    values = [v for c in found for v in c.y] + [*found[0].low, *found[0].high]
     largest = max(x for one in series for x in one.x)
     return svg.lines(
         series,
-        svg.Axis("Labelled ECGs of each class, log2", -0.2, largest + 0.2),
+        svg.Axis("Labelled ECGs of each class", -0.2, largest + 0.2, powers_of_two=True),
         svg.axis_over(NAMES[quantity], values),
         describe=f"Few shots for {report.labels[target]}: {', '.join(c.estimator for c in found)}",
         colours=[
@@ -129,8 +135,8 @@ def group_figures(report: Report, target: str, quantity: str) -> list[Figure]:
 
 
 def groups(report: Report, target: str, quantity: str) -> str:
-    """Forest plot of a figure of the model over all groups."""
-    figures = group_figures(report, target, quantity)
+    """Forest plot of a figure of the model over all groups that are large enough for it."""
+    figures = [f for f in group_figures(report, target, quantity) if math.isfinite(f.value)]
     factor = 100.0 if quantity in SHARES else 1.0
     bars = [
         svg.Bar(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -26,6 +27,9 @@ from training.report.text import (
 # Okabe and Ito's colours, told apart by the colour-blind; the yellow is replaced.
 LIGHT = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#8a6d00", "#444444", "#7b3294"]
 DARK = ["#56b4e9", "#ff8c42", "#2fd0a0", "#e8a0c8", "#8fd3ff", "#e0c030", "#bbbbbb", "#c49be0"]
+_HEADING = re.compile(r'<section id="([^"]+)"><h2>(.*?)(?: <small|</h2>)')
+# As `with_interval` writes it: value, interval, unit and what follows.
+_INTERVAL = re.compile(r"(\S+) \(([^()]+ to [^()]+)\)(.*)")
 HOW_TO_READ = (
     "AUPRC is to be read against the prevalence, which a score without knowledge reaches.",
     "Thresholds for balanced accuracy, sensitivity and specificity were chosen on calibration "
@@ -63,7 +67,10 @@ def html(report: Report, extra: Sequence[tuple[str, str]] = ()) -> str:
     sections = [_finding(report, f) for f in report.findings]
     sections += [_measure(report, m) for m in report.measures]
     sections += [_damage(report), _targets(report)]
-    sections += [f"<section><h2>{escape(title)}</h2>{body}</section>" for title, body in extra]
+    sections += [_section(escape(title), body) for title, body in extra]
+    links = "".join(
+        f'<a href="#{name}">{title}</a>' for name, title in _HEADING.findall("".join(sections))
+    )
     reading = "".join(f"<li>{escape(line)}</li>" for line in HOW_TO_READ)
     notes = "".join(f"<li>{escape(line)}</li>" for line in report.notes)
     return (
@@ -71,7 +78,7 @@ def html(report: Report, extra: Sequence[tuple[str, str]] = ()) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(report.title)}</title><style>{style()}</style></head><body><main>"
         f"<h1>{escape(report.title)}</h1>{dataset}<p>{escape(about(report))}</p>"
-        f'<p class="keys">{key}</p>{"".join(sections)}'
+        f'<nav>{links}</nav><p class="keys">{key}</p>{"".join(sections)}'
         f"<section><h2>How to read this</h2><ul>{reading}{notes}</ul></section>"
         "</main></body></html>\n"
     )
@@ -98,7 +105,12 @@ def style() -> str:
         ".scroll{overflow-x:auto}table{border-collapse:collapse;margin:.8rem 0;font-size:13px}"
         "th,td{padding:.25rem .7rem;text-align:right;border-bottom:1px solid var(--grid);"
         "font-variant-numeric:tabular-nums;white-space:nowrap}"
-        "th:first-child,td:first-child{text-align:left}thead th{white-space:normal}"
+        "thead th{white-space:normal;vertical-align:bottom}td small{display:block;"
+        "color:var(--soft)}"
+        # The names stay in sight when a table is wider than the window.
+        "th:first-child,td:first-child{text-align:left;white-space:normal;min-width:8rem;"
+        "position:sticky;left:0;background:var(--paper);background-clip:padding-box}"
+        "nav{display:flex;flex-wrap:wrap;gap:.3rem 1.2rem}a{color:var(--c0)}"
         ".figures{display:flex;flex-wrap:wrap;gap:1rem}figure{margin:0;max-width:100%}"
         "figcaption{font-size:13px;font-weight:600}svg{max-width:100%;height:auto}"
         "svg text{font:11px system-ui,sans-serif;fill:var(--ink)}"
@@ -112,13 +124,17 @@ def style() -> str:
 # --- sections ---
 
 
+def _section(title: str, body: str, beside: str = "") -> str:
+    """Section with a heading to link to; `title` escaped, `beside` and `body` HTML."""
+    anchor = re.sub(r"\W+", "-", title).strip("-").lower()
+    return f'<section id="{anchor}"><h2>{title}{beside}</h2>{body}</section>'
+
+
 def _damage(report: Report) -> str:
     """Return the section of total variance over levels of damage."""
     found = [c for c in report.curves if c.kind == "response"]
     plots = [(f"Mean total variance over {c.target}", figures.response(c)) for c in found]
-    return (
-        f"<section><h2>Total variance under damage</h2>{_figures(plots)}</section>" if found else ""
-    )
+    return _section("Total variance under damage", _figures(plots)) if found else ""
 
 
 def _targets(report: Report) -> str:
@@ -131,12 +147,11 @@ def _targets(report: Report) -> str:
         for t in report.targets
     ]
     table = _table(["What", "Value", "Wanted", "", "n"], rows)
-    return f"<section><h2>Targets</h2>{table}</section>"
+    return _section("Targets", table)
 
 
 def _finding(report: Report, key: str) -> str:
     label, cases = escape(report.labels[key]), escape(prevalence(report, key))
-    title = f'{label} <small class="soft">{cases}</small>'
     plots = [("ROC", figures.roc(report, key))] if figures.curves_of(report, key, "roc") else []
     if any(number == 0 for number, _ in figures.curves_of(report, key, "calibration")):
         plots.append(("Calibration of the model", figures.calibration(report, key)))
@@ -149,7 +164,7 @@ def _finding(report: Report, key: str) -> str:
     body = _estimators(report, key, FINDING_COLUMNS, "auroc")
     body += _figures(plots) + _uncertainty(report, key, ("auroc", "balanced_accuracy"))
     body += _groups(report, key, ("auroc", "auprc", "balanced_accuracy"), "auroc")
-    return f"<section><h2>{title}</h2>{body}</section>"
+    return _section(label, body, f' <small class="soft">{cases}</small>')
 
 
 def _measure(report: Report, key: str) -> str:
@@ -162,7 +177,7 @@ def _measure(report: Report, key: str) -> str:
     body += _figures(plots) + _uncertainty(report, key, ("mae",))
     by = "coverage" if report.find(report.estimators[0], key, "coverage") else "mae"
     body += _groups(report, key, ("mae", "coverage", "width"), by)
-    return f"<section><h2>{escape(report.labels[key])}</h2>{body}</section>"
+    return _section(escape(report.labels[key]), body)
 
 
 def _estimators(report: Report, key: str, columns: Sequence[str], compared: str) -> str:
@@ -225,8 +240,9 @@ def _groups(report: Report, key: str, columns: Sequence[str], drawn: str) -> str
         if not math.isfinite(f.value):
             cells[0] = "too few for a verdict" if f.group else cells[0]
         rows.append([f.group or "everyone", *sizes, *cells])
-    plot = _figures([(f"{NAMES[drawn]} by group", figures.groups(report, key, drawn))])
-    return _table(header, rows) + plot
+    plots = [(f"{NAMES[drawn]} by group", figures.groups(report, key, drawn))]
+    drawable = sum(math.isfinite(f.value) for f in found) > 1
+    return _table(header, rows) + (_figures(plots) if drawable else "")
 
 
 def _figures(plots: Sequence[tuple[str, str]]) -> str:
@@ -236,10 +252,19 @@ def _figures(plots: Sequence[tuple[str, str]]) -> str:
     return f'<div class="figures">{inner}</div>' if plots else ""
 
 
+def _cell(text: str) -> str:
+    """Content of a cell; an interval goes below its value, so that tables stay narrow."""
+    found = _INTERVAL.fullmatch(text)
+    if not found:
+        return escape(text)
+    value, interval, rest = map(escape, found.groups())
+    return f"{value}{rest}<small>{interval}</small>"
+
+
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
     body = "".join(
-        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
+        "<tr>" + "".join(f"<td>{_cell(cell)}</td>" for cell in row) + "</tr>" for row in rows
     )
     return (
         f'<div class="scroll"><table><thead><tr>{head}</tr></thead>'

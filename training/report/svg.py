@@ -15,6 +15,7 @@ LEFT, RIGHT, TOP, BOTTOM = 52, 12, 12, 42
 ROW = 20
 # Colours are told apart by dashes too.
 DASHES = ("", "6 3", "2 3", "8 3 2 3", "1 4", "10 4", "4 2 1 2", "3 6")
+_N_INKS = 8
 
 
 @dataclass(frozen=True)
@@ -46,11 +47,12 @@ class Series:
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis: what it shows, from where to where."""
+    """One axis: what it shows, from where to where; values may stand for powers of two."""
 
     label: str
     low: float
     high: float
+    powers_of_two: bool = False
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ def lines(
     parts = [_frame(WIDTH, HEIGHT, describe)]
     for tick in ticks(x.low, x.high):
         parts.append(_line(px(tick), TOP, px(tick), HEIGHT - BOTTOM, "grid"))
-        parts.append(_text(px(tick), HEIGHT - BOTTOM + 15, f"{tick:g}", "middle"))
+        parts.append(_text(px(tick), HEIGHT - BOTTOM + 15, _number(tick, x), "middle"))
     for tick in ticks(y.low, y.high):
         parts.append(_line(LEFT, py(tick), WIDTH - RIGHT, py(tick), "grid"))
         parts.append(_text(LEFT - 6, py(tick) + 4, f"{tick:g}", "end"))
@@ -141,7 +143,8 @@ def lines(
 
 
 def _series(one: Series, number: int, px: _Scale, py: _Scale) -> list[str]:
-    ink, parts = f"c{number % 8}", []
+    ink, dash = _look(number)
+    parts = []
     if len(one.low) and one.band:
         known = [i for i, v in enumerate(one.low) if math.isfinite(v)]
         there = [(one.x[i], one.high[i]) for i in known]
@@ -156,9 +159,7 @@ def _series(one: Series, number: int, px: _Scale, py: _Scale) -> list[str]:
         ]
     known = [(a, b) for a, b in zip(one.x, one.y, strict=True) if math.isfinite(b)]
     points = " ".join(f"{px(a):.1f},{py(b):.1f}" for a, b in known)
-    dash = DASHES[number % 8]
-    style = f' stroke-dasharray="{dash}"' if dash else ""
-    parts.append(f'<polyline class="line {ink}" points="{points}"{style}/>')
+    parts.append(f'<polyline class="line {ink}" points="{points}"{dash}/>')
     if one.marks:
         parts += [
             f'<circle class="mark {ink}" cx="{px(a):.1f}" cy="{py(b):.1f}" r="3"/>'
@@ -214,14 +215,23 @@ def key(labels: Sequence[tuple[int, str]]) -> str:
     """Key of a plot: colour, dashes and name of each numbered line."""
     parts = []
     for number, label in labels:
-        dash = DASHES[number % 8]
-        style = f' stroke-dasharray="{dash}"' if dash else ""
+        ink, dash = _look(number)
         parts.append(
             f'<span class="key"><svg width="28" height="10" aria-hidden="true">'
-            f'<polyline class="line c{number % 8}" points="0,5 28,5"{style}/></svg>'
+            f'<polyline class="line {ink}" points="0,5 28,5"{dash}/></svg>'
             f"{escape(label)}</span>"
         )
     return "".join(parts)
+
+
+def _look(number: int) -> tuple[str, str]:
+    """Colour class and dashes of a numbered line; where colours come again, dashes differ."""
+    dash = DASHES[(number + number // _N_INKS) % len(DASHES)]
+    return f"c{number % _N_INKS}", f' stroke-dasharray="{dash}"' if dash else ""
+
+
+def _number(tick: float, axis: Axis) -> str:
+    return f"{2**tick if axis.powers_of_two else tick:g}"
 
 
 def _frame(width: int, height: int, describe: str) -> str:

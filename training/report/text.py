@@ -98,7 +98,7 @@ def about(report: Report) -> str:
         else ""
     )
     return (
-        f"{report.n_rows:,} ECGs of {report.n_patients:,} patients.{draws} In parentheses 95 % "
+        f"{report.n_rows:,} ECGs of {report.n_patients:,} patients.{draws} Intervals are 95 % "
         f"confidence intervals from {report.n_bootstrap:,} resamples of patients (seed "
         f"{report.seed}); differences are paired."
     )
