@@ -29,6 +29,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     except EchoingError as error:
         print(f"{error} {error.hint}".strip(), file=sys.stderr)
+    except KeyboardInterrupt:
+        print(
+            "Stopped. What was finished is kept; the same command goes on from there.",
+            file=sys.stderr,
+        )
+        return 130
     return 1
 
 

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 import torch
 
 from model_core.errors import EchoingError
+from training.disk import remedy
 
 _KEPT = 2
 _MB = 1e6
@@ -60,7 +61,7 @@ def _not_written(path: Path, error: OSError) -> EchoingError:
     return EchoingError(
         f"{path} could not be written: {reason[:1].lower()}{reason[1:]}. "
         "What was written before is kept.",
-        hint="Make room on that disk, then start the same command again: it goes on from there.",
+        hint=remedy(error),
         code="not_written",
     )
 

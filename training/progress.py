@@ -9,7 +9,8 @@ import time
 class Progress:
     """Progress of one piece of work.
 
-    On a terminal the line is rewritten; in a log file it is repeated at most every half minute.
+    On a terminal the line is rewritten; in a log file it is repeated at most every half minute, and
+    comes first when there is something to judge the time by.
 
     Parameters
     ----------
@@ -25,8 +26,7 @@ class Progress:
 
     def __init__(self, what: str, total: int, done: int = 0, *, shown: bool = True) -> None:
         self._what, self._total, self._first, self._done = what, total, done, done
-        self._started = time.monotonic()
-        self._shown = -1e9
+        self._started = self._shown = time.monotonic()
         self._shows = shown
         self._live = sys.stderr.isatty()
 

@@ -74,17 +74,22 @@ def register(commands: Commands) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     from training import engine, stages
+    from training.disk import check_writable
     from training.recipes import RECIPES
     from training.run import STAGES as NAMES
     from training.run import Run
 
     folder = options.runs or Path("runs") / options.recipe
+    out, page = options.out or folder / "package", options.page or _default_page(options.command)
+    for target in (folder, out.parent, page.parent if page else None):
+        if target:
+            check_writable(target)
     run = Run(
         config=RECIPES[options.recipe](),
         data=options.data,
         folder=folder,
-        out=options.out or folder / "package",
-        page=options.page or _default_page(options.command),
+        out=out,
+        page=page,
         workers=options.workers,
         embeddings=_embeddings(options.embeddings),
     )
@@ -100,6 +105,8 @@ def _run(options: argparse.Namespace) -> int:
 
 def _embeddings(pairs: list[str]) -> dict[str, Path]:
     """Files by name; a wrong one is told before anything is trained."""
+    from training.evaluation.embeddings import check_embeddings_parquet
+
     found: dict[str, Path] = {}
     for pair in pairs:
         name, _, file = pair.partition("=")
@@ -110,6 +117,7 @@ def _embeddings(pairs: list[str]) -> dict[str, Path]:
                 code="missing_data",
             )
         found[name] = Path(file)
+        check_embeddings_parquet(found[name])
     return found
 
 

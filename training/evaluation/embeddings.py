@@ -39,19 +39,12 @@ def read_embeddings_parquet(path: Path, record_ids: Sequence[str]) -> NDArray[np
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    if not path.is_file():
-        raise EchoingError(f"There is no file {path}.", code="missing_data")
+    check_embeddings_parquet(path)
     try:
         table = pq.read_table(path)
     except (pa.ArrowException, OSError) as error:
-        raise EchoingError(f"{path.name} is not a Parquet file.", code="bad_embeddings") from error
+        raise EchoingError(f"{path.name} cannot be read.", code="bad_embeddings") from error
     names = table.column_names
-    if "record_id" not in names:
-        raise EchoingError(
-            f"{path.name} has no column record_id.",
-            hint=f"Its columns are: {', '.join(names[:8])}.",
-            code="bad_embeddings",
-        )
     ids = [str(value) for value in table["record_id"].to_pylist()]
     place = {name: number for number, name in enumerate(ids)}
     if len(place) < len(ids):
@@ -70,6 +63,33 @@ def read_embeddings_parquet(path: Path, record_ids: Sequence[str]) -> NDArray[np
     return values
 
 
+def check_embeddings_parquet(path: Path) -> None:
+    """Refuse a file without the columns that `read_embeddings_parquet` needs; reads no row.
+
+    Raises
+    ------
+    EchoingError
+        If the file is missing, is no Parquet file or lacks a column.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if not path.is_file():
+        raise EchoingError(f"There is no file {path}.", code="missing_data")
+    try:
+        names = pq.read_schema(path).names
+    except (pa.ArrowException, OSError) as error:
+        raise EchoingError(f"{path.name} is not a Parquet file.", code="bad_embeddings") from error
+    if "record_id" not in names:
+        raise EchoingError(
+            f"{path.name} has no column record_id.",
+            hint=f"Its columns are: {', '.join(names[:8])}.",
+            code="bad_embeddings",
+        )
+    if "embedding" not in names:
+        _numbered(path, names)
+
+
 def _values(path: Path, table: pa.Table, names: list[str]) -> NDArray[np.float64]:
     if "embedding" in names:
         lists = table["embedding"].to_pylist()
@@ -78,6 +98,12 @@ def _values(path: Path, table: pa.Table, names: list[str]) -> NDArray[np.float64
                 f"The embeddings in {path.name} differ in length.", code="bad_embeddings"
             )
         return np.array(lists, dtype=np.float64)
+    columns = [table[name].to_numpy() for name in _numbered(path, names)]
+    return np.stack(columns, axis=1).astype(np.float64)
+
+
+def _numbered(path: Path, names: list[str]) -> list[str]:
+    """Columns e0, e1 ... in order."""
     numbered = sorted(
         (int(name[1:]), name) for name in names if name[0] == "e" and name[1:].isdigit()
     )
@@ -86,5 +112,4 @@ def _values(path: Path, table: pa.Table, names: list[str]) -> NDArray[np.float64
             f"{path.name} has neither a column embedding nor columns e0, e1 ...",
             code="bad_embeddings",
         )
-    columns = [table[name].to_numpy() for _, name in numbered]
-    return np.stack(columns, axis=1).astype(np.float64)
+    return [name for _, name in numbered]

@@ -28,6 +28,7 @@ import pyarrow.parquet
 from numpy.typing import NDArray
 
 from model_core.errors import EchoingError
+from training.disk import remedy
 
 INPUT_KEY = b"input_sha256"
 _WRITE_BYTES = 2**20
@@ -87,7 +88,7 @@ def atomic(path: Path, *, tidy: bool = True) -> Iterator[IO[bytes]]:
             temporary.unlink(missing_ok=True)
         raise EchoingError(
             f"{path} cannot be written: {error.strerror or error}.",
-            hint="What was finished before is kept; make room and start the same command again.",
+            hint=f"What was finished before is kept. {remedy(error)}",
             code="not_written",
         ) from error
     except BaseException:
