@@ -31,7 +31,7 @@ N_DRAWS = 400
 
 
 def ptbxl_findings(folder: Path) -> EcgFindings:
-    """Findings of all records of PTB-XL with statements, intervals measured."""
+    """Return the findings of all records with statements, intervals measured."""
     rows = [row for row in read_ptbxl_table(folder) if row["scp_codes"].strip()]
     measured = []
     for row in rows:
