@@ -207,7 +207,7 @@ def sample_electrical(
     af = happens(
         1 / (1 + np.exp(2.9 - 0.6 * decades - 0.8 * preserved_hf - 0.54 * severity - 0.25 * male))
     )
-    heart_rate = np.where(af, normal(84, 20), np.exp(normal(np.log(69), 0.20))) + 14 * severity
+    heart_rate = np.where(af, normal(84, 20), np.exp(normal(np.log(74), 0.19))) + 14 * severity
     heart_rate = np.where(paced, np.maximum(heart_rate, 60), heart_rate)
     sinus_arrhythmia = 0.030 * np.exp(normal(0, 0.7) - 0.18 * decades)
     ectopy = happens(0.05 + 0.18 * severity)

@@ -161,7 +161,7 @@ class Effect:
 # on each line; within myocardial disease the regressions on MUSIC add to them.
 EFFECTS: dict[str, Effect] = {
     # CASS, 4,034 normal ECGs: LVEF <= 35 in 0.6 %; 586 referred: LVEF <= 35 in 3.6 %.
-    "normal": Effect(-0.85, 0.8, 0.0, -0.08, -0.04),
+    "normal": Effect(-0.70, 0.8, 0.0, -0.08, -0.04),
     # MUSIC LBBB 31.6 v 40.3; 300 LBBB: LVEF 36 +- 16 below QRS 170 ms, 24 +- 10 above.
     "lbbb": Effect(1.9, -4.0, 0.06, 0.0, 0.06),
     # Z-Alizadeh 44.4 v 47.7; heart failure with preserved LVEF: RBBB in 6-16 %.
@@ -193,7 +193,7 @@ EFFECTS: dict[str, Effect] = {
     # UK and US echo registries: low LVEF about twice as frequent in men.
     "male": Effect(0.6, -2.0),
 }
-BASE_LOGIT = -2.75  # woman of 60 y without any statement, rate 70, QRS 90 ms, QTc 420 ms
+BASE_LOGIT = -2.92  # woman of 60 y without any statement, rate 70, QRS 90 ms, QTc 420 ms
 LOGIT_PER_DECADE = 0.18
 # Oregon and Los Angeles (PMC6264892): rate, QRS and QTc are raised together at LVEF <= 35 %;
 # MUSIC LVEF -0.12 points a bpm and a ms of QRS.
@@ -211,7 +211,7 @@ LOST_BELOW_PCT = 58.0
 LOG_LVEDV_PER_DECADE = -0.035
 # Echo laboratories (PanEcho): septum 10.7, posterior wall 10.3 mm, any hypertrophy in 48 %.
 WALL_MM = {"male": 10.8, "female": 9.9}
-LOG_WALL_SD = 0.19
+LOG_WALL_SD = 0.20
 LOG_WALL_PER_DECADE = 0.02
 LA_ML = {"male": 52.0, "female": 45.0}
 LOG_LA_SD = 0.25
