@@ -24,7 +24,7 @@ from model_core.io import (
 )
 from model_core.io._in_file import InFile, lead_reader, outline, part
 from model_core.io._table_layout import DELIMITERS, UNITS, layout_from_dict, layout_to_dict
-from model_core.io._unread import unread_format
+from model_core.io._unread import unread_content, unread_format
 from model_core.io.table_reader import TableLayout, TableProposal, propose_layout, read_table
 from model_core.long_recording import LongRecording
 from model_core.types import FloatArray, Recording
@@ -218,7 +218,9 @@ def _reader_of(path: Path) -> Reader:
     """Find who reads the file; raises `ReadError` if nobody does."""
     try:
         head = _head(path)
-        for reader in READERS:
+        # A picture stays one under any name; DICOM may begin with any 128 bytes.
+        named = None if head[128:132] == b"DICM" else unread_content(path, head)
+        for reader in READERS if named is None else ():
             if path.name and reader.recognises(path, head):
                 return reader
         exists = path.exists()
@@ -233,11 +235,11 @@ def _reader_of(path: Path) -> Reader:
     supported = ", ".join(
         f"{reader.FORMAT_NAME} ({' '.join(reader.SUFFIXES)})" for reader in READERS
     )
-    named = unread_format(path, head)
+    named = named or unread_format(path, head)
     if named:
         raise ReadError(
-            f"{path.name} cannot be read: {named} is not supported.",
-            hint=f"Export it in another format. This program reads: {supported}.",
+            f"{path.name} cannot be read: {named.name} is not supported.",
+            hint=f"{named.advice} This program reads: {supported}.",
             code="unsupported_format",
         )
     raise ReadError(

@@ -196,20 +196,48 @@ def test_large_files_are_not_read(tmp_path: Path) -> None:
     assert refusal(path).code == "too_large"
 
 
-def test_formats_that_are_not_read_are_named(tmp_path: Path) -> None:
-    for name, content, told in (
-        ("a.xml", b"<EliEcg></EliEcg>", "EliEcg"),
-        ("a.pdf", b"%PDF-1.4", "PDF"),
-        ("scan", b"\x89PNG\r\n\x1a\n", "PNG"),
-        ("a.rdt", b"\1\2\3\4", "Norav"),
-        ("a.zip", b"PK\x03\x04", "ZIP"),
-    ):
-        (tmp_path / name).write_bytes(content)
-        error = refusal(tmp_path / name)
-        assert error.code == "unsupported_format"
-        assert told in str(error)
-        assert "not supported" in str(error)
-    (tmp_path / "b.xml").write_bytes(b"<html></html>")
+@pytest.mark.parametrize(
+    ("name", "content", "told", "advice"),
+    [
+        ("a.xml", b"<?xml version='1.0'?><EliEcg></EliEcg>", "EliEcg", "DICOM"),
+        ("a.xml", "<BTL_x/>".encode("utf-16"), "BTL", "DICOM"),
+        ("a.json", b'{"recordedAt": "2020"}', "AliveCor", "DICOM"),
+        ("a.json", b'{"resourceType": "Observation"}', "FHIR", "DICOM"),
+        ("a.pdf", b"%PDF-1.4", "PDF", "export the recording as data"),
+        ("scan", b"\x89PNG\r\n\x1a\n", "PNG", "export the recording as data"),
+        # What a file is counts before what it is called.
+        ("a.csv", b"%PDF-1.4", "PDF", "export the recording as data"),
+        ("a.dcm", b"\xff\xd8\xff\xe0" + bytes(200), "JPEG", "export the recording as data"),
+        ("a.edf", b"GDF 2.51" + bytes(300), "GDF", "EDF"),
+        ("a.ecg", b"\1\2" * 400, "Contec .ECG", "DICOM"),
+        ("a.rdt", b"\1\2\3\4", "Norav", "DICOM"),
+        ("a.SAP", b"\1\2\3\4", "GE MAC .SAP", "DICOM"),
+        ("a.acq", b"\1\2\3\4", "BIOPAC", "EDF"),
+        ("a.lay", b"[FileInfo]\nFile=a.dat", "Persyst", "EDF"),
+        ("a.m00", b"\1\2", "Nihon Kohden", "DICOM"),
+        ("a.upk", b"\1\2", "Philips PageWriter", "DICOM"),
+        ("a.ecx", b"\1\2", "Welch Allyn", "DICOM"),
+        ("a.zip", b"PK\x03\x04", "ZIP", "Unpack"),
+        ("a.xlsx", b"PK\x03\x04", "Excel", "CSV"),
+        ("a.npz", b"PK\x03\x04", ".npz", "NPY"),
+        ("a.h5", b"\x89HDF\r\n\x1a\n", "HDF5", "NPY"),
+        ("a.atr", b"\1\2", "annotation", "header"),
+        ("a.ann", b"ANN  1.0", "ISHNE annotation", ".ecg"),
+    ],
+)
+def test_formats_that_are_not_read_are_named(
+    tmp_path: Path, name: str, content: bytes, told: str, advice: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    error = refusal(tmp_path / name)
+    assert error.code == "unsupported_format"
+    assert told in str(error)
+    assert str(error).endswith("is not supported.")
+    assert advice in error.hint.partition("This program reads")[0]
+
+
+def test_what_nobody_knows_is_unknown(tmp_path: Path) -> None:
+    (tmp_path / "b.xml").write_bytes(b"<letter></letter>")
     assert refusal(tmp_path / "b.xml").code == "unknown_format"
 
 
