@@ -17,8 +17,10 @@ import numpy as np
 
 from model_core.errors import ReadError
 from model_core.io._complete import (
+    FS_RANGE_HZ,
     NO_CHECKSUM,
     Stored,
+    check_shape,
     checked_size,
     complete,
     labelled,
@@ -119,20 +121,25 @@ def recording_of(
             hint="Export it with one rate.",
             code="several_rates",
         )
-    n_samples = max((len(lead.samples) for lead in leads), default=0)
+    # Leads recorded one after another state where they begin, counted from 1.
+    starts = [int(lead.annotations.get("start_sample", 1)) - 1 for lead in leads]
+    ends = [start + len(lead.samples) for start, lead in zip(starts, leads, strict=True)]
+    n_samples = max(ends, default=0)
+    check_shape(path, max(1, len(leads)), max(2, n_samples), max(fs, FS_RANGE_HZ[0]))
     told = [text for text in warned if not (_MISMATCH.search(text) or _PERSONAL.search(text))]
     notes = [f"The decoder says: {text}." for text in told]
     others = [lead for lead in leads if _unit(lead) and mv_per_unit(_unit(lead)) is None]
     for lead in others:
         notes.append(f"{plain(lead.label, 20)} is in {plain(_unit(lead), 20)}, no ECG: left out.")
+        del starts[leads.index(lead)]
         leads.remove(lead)
     if any(_MISMATCH.search(text) for text in warned):
         integrity = "The samples do not match the checksum in the file: they may be damaged."
     signal = np.full((len(leads), n_samples), np.nan, dtype=np.float32)
-    for row, lead in enumerate(leads):
-        signal[row, : len(lead.samples)] = _mv(path, lead)
+    for row, (start, lead) in enumerate(zip(starts, leads, strict=True)):
+        signal[row, start : start + len(lead.samples)] = _mv(path, lead)
         if len(lead.samples) < n_samples:
-            notes.append(f"Lead {plain(lead.label, 20)} is shorter than the others: ends in a gap.")
+            notes.append(f"Lead {plain(lead.label, 20)} is shorter than the others: has a gap.")
     if cut_s is not None:
         signal = signal[:, : round(cut_s * fs)]
     version = plain(record.file_format.version, 40)
@@ -213,6 +220,13 @@ def _mv(path: Path, lead: Any) -> Any:  # noqa: ANN401 - see recording_of
     return (lead.samples * lead.resolution + lead.offset) * factor
 
 
+def _qtc_ms(annotations: Mapping[str, str]) -> float | None:
+    """QTc whose formula the file does not name, or names otherwise than Bazett and Fridericia."""
+    stated = annotations.get("qtc") or annotations.get("MDC_ECG_TIME_PD_QTc") or ""
+    match = re.match(r"(\d+(?:\.\d+)?) ms\b", str(stated))
+    return float(match[1]) if match else None
+
+
 def _filters(filters: Any) -> tuple[str, ...]:  # noqa: ANN401 - see recording_of
     named = (
         ("high-pass", filters.highpass),
@@ -232,11 +246,17 @@ def _metadata(
     values: dict[str, Any] = {
         key: getattr(record.measurements, field) for field, (key, _) in _MEASUREMENTS.items()
     }
+    values["qtc"] = _qtc_ms(record.annotations)
     values.update(replaced)
     units = dict(_MEASUREMENTS.values())
     statements = [
         Statement(plain(f"{left} {right}"), plain(record.interpretation.source, 20))
         for left, right in record.interpretation.statements
+    ]
+    statements += [
+        Statement(plain(record.annotations[key]))
+        for key in ("rhythm",)
+        if record.annotations.get(key)
     ]
     machine = str(record.annotations.get("machine_interpretation", "")).splitlines()
     if record.interpretation.source != "machine":

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import tempfile
+from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 from xml.parsers import expat
@@ -108,13 +111,54 @@ def _text(data: bytes) -> str:
     """Decode by byte order mark, declaration, UTF-8, and Latin-1, which fits any bytes."""
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return data.decode("utf-16", errors="replace")
-    declared = _ENCODING.match(data.removeprefix(b"\xef\xbb\xbf"))
-    for encoding in (declared[1].decode() if declared else "utf-8", "utf-8"):
+    if data[:2] in (b"<\0", b"\0<"):
+        return data.decode("utf-16-le" if data[:1] == b"<" else "utf-16-be", errors="replace")
+    for encoding in (_declared(data), "utf-8"):
         try:
             return data.decode(encoding)
         except (UnicodeDecodeError, LookupError):
             continue
     return data.decode("latin-1")
+
+
+def _declared(data: bytes) -> str:
+    """Take the encoding that is stated in plain letters; UTF-16 cannot be stated so."""
+    found = _ENCODING.match(data.removeprefix(b"\xef\xbb\xbf"))
+    stated = found[1].decode().lower() if found else "utf-8"
+    return (
+        "utf-8" if stated.startswith(("utf-16", "utf16", "utf-32", "ucs", "iso-10646")) else stated
+    )
+
+
+def _plain_to_expat(data: bytes) -> bool:
+    """Whether a parser that knows UTF-8, marked UTF-16 and one byte a letter reads the bytes."""
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return True
+    found = _ENCODING.match(data.removeprefix(b"\xef\xbb\xbf"))
+    stated = found[1].decode().lower() if found else "utf-8"
+    try:
+        return (
+            stated in ("utf-8", "utf8") or len(bytes(range(256)).decode(stated, "replace")) == 256
+        )
+    except LookupError:
+        return False
+
+
+@contextlib.contextmanager
+def in_plain_encoding(path: Path) -> Generator[Path, None, None]:
+    """Path of the file, or of a copy in UTF-8 that is gone afterwards, for decoders that need it.
+
+    Files of East Asian carts, and files that state UTF-16 and are not, cannot be read by every
+    parser. Such a copy lies in a folder that only this user can open.
+    """
+    data = path.read_bytes()
+    if _plain_to_expat(data) and data[:2] not in (b"<\0", b"\0<"):
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / path.name
+        copy.write_text(_DECLARATION.sub("", _text(data), count=1), encoding="utf-8")
+        yield copy
 
 
 def integers_of(text: str) -> list[int] | None:

@@ -11,7 +11,6 @@ import re
 import warnings
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any, cast
@@ -30,22 +29,19 @@ from model_core.io._complete import (
     mv_per_unit,
     plain,
 )
+from model_core.io._dicom_notes import Group, noted
 from model_core.leads import STANDARD_LEADS, canonical_lead_name
 from model_core.types import (
     Age,
-    Annotation,
     ImportReport,
-    MachineMeasurement,
     Recording,
     RecordingMetadata,
-    Statement,
 )
 
 FORMAT_NAME: str = "DICOM"
 SUFFIXES: tuple[str, ...] = (".dcm",)
 
 MAX_BYTES = 256_000_000
-MAX_ANNOTATIONS = 20_000
 
 _DEFLATED = b"1.2.840.10008.1.2.1.99"
 _BIG_ENDIAN = "1.2.840.10008.1.2.2"
@@ -57,34 +53,8 @@ _LEAD_NUMBERS = {
     **dict(enumerate(("III", "aVR", "aVL", "aVF", "-aVR", "V8", "V9", "V8R", "V9R"), start=61)),
     **{70: "Nehb D", 71: "Nehb A", 72: "Nehb J"},
 }
-_MEASUREMENTS = (
-    (r"(ventricular )?heart rate|ventricular rate", "heart_rate", "/min"),
-    (r"rr interval", "rr_interval", "ms"),
-    (r"pr interval", "pr_interval", "ms"),
-    (r"qrs duration", "qrs_duration", "ms"),
-    (r"qt interval", "qt_interval", "ms"),
-    (r"qtc interval", "qtc", "ms"),
-    (r"p axis", "p_axis", "degrees"),
-    (r"qrs axis", "qrs_axis", "degrees"),
-    (r"t axis", "t_axis", "degrees"),
-)
 _AGE = re.compile(r"(\d{3})([DWMY])")
 _AGE_UNITS = {"D": "days", "W": "weeks", "M": "months", "Y": "years"}
-
-
-@dataclass(frozen=True, slots=True)
-class _Group:
-    """A multiplex group: leads recorded together, in mV, from `start_s` on."""
-
-    number: int
-    fs: float
-    start_s: float
-    lead_names: tuple[str, ...]
-    signal_mv: NDArray[np.float32]
-
-    @property
-    def n_samples(self) -> int:
-        return self.signal_mv.shape[1]
 
 
 def recognises(path: Path, head: bytes) -> bool:
@@ -233,7 +203,7 @@ def _rhythm_groups(path: Path, sequence: list[Any], repairs: list[str]) -> list[
     return original
 
 
-def _group(path: Path, number: int, item: Any, order: str, repairs: list[str]) -> _Group:  # noqa: ANN401
+def _group(path: Path, number: int, item: Any, order: str, repairs: list[str]) -> Group:  # noqa: ANN401
     """Decode one multiplex group to mV."""
     n_channels, n_samples = int(item.NumberOfWaveformChannels), int(item.NumberOfWaveformSamples)
     fs = float(item.SamplingFrequency)
@@ -283,7 +253,7 @@ def _group(path: Path, number: int, item: Any, order: str, repairs: list[str]) -
         rows.append(row)
     signal = np.array(rows, dtype=np.float32).reshape(len(rows), n_samples)
     start_s = float(item.get("MultiplexGroupTimeOffset") or 0) / 1000.0
-    return _Group(number, fs, start_s, tuple(names), signal)
+    return Group(number, fs, start_s, tuple(names), signal)
 
 
 def _padding(item: Any, dtype: np.dtype[Any], repairs: list[str]) -> int | None:  # noqa: ANN401
@@ -341,7 +311,7 @@ def _lead_name(path: Path, channel: Any) -> str:  # noqa: ANN401 - see _parse
     return by_code or by_name or meaning or label
 
 
-def _of_one_rate(groups: list[_Group], repairs: list[str]) -> list[_Group]:
+def _of_one_rate(groups: list[Group], repairs: list[str]) -> list[Group]:
     """Only the groups at the rate of the longest."""
     if not groups:
         return groups
@@ -353,7 +323,7 @@ def _of_one_rate(groups: list[_Group], repairs: list[str]) -> list[_Group]:
 
 
 def _merge(
-    path: Path, groups: list[_Group], repairs: list[str]
+    path: Path, groups: list[Group], repairs: list[str]
 ) -> tuple[NDArray[np.float32], tuple[str, ...]]:
     """Put groups in time; where two hold the same lead, the longer group counts."""
     if len(groups) == 1:
@@ -400,15 +370,15 @@ def _filters(channels: Iterable[Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _metadata(dataset: Any, groups: list[_Group]) -> RecordingMetadata:  # noqa: ANN401 - see _parse
-    measurements, statements, annotations = _annotations(dataset, groups)
+def _metadata(dataset: Any, groups: list[Group]) -> RecordingMetadata:  # noqa: ANN401 - see _parse
+    measurements, statements, marks = noted(dataset, groups)
     return RecordingMetadata(
         acquired_at=_time(dataset),
         age=_age(str(dataset.get("PatientAge") or "")),
         sex={"F": "female", "M": "male"}.get(str(dataset.get("PatientSex") or ""), ""),
         patient=labelled(
             (
-                ("Name", dataset.get("PatientName")),
+                ("Name", str(dataset.get("PatientName") or "").replace("^", " ")),
                 ("Identifier", dataset.get("PatientID")),
                 ("Date of birth", dataset.get("PatientBirthDate")),
             )
@@ -424,7 +394,7 @@ def _metadata(dataset: Any, groups: list[_Group]) -> RecordingMetadata:  # noqa:
         ),
         measurements=measurements,
         statements=statements,
-        annotations=annotations,
+        annotations=marks,
     )
 
 
@@ -444,42 +414,3 @@ def _age(stated: str) -> Age | None:
         return Age(float(match[1]), _AGE_UNITS[match[2]]) if match else None
     except ValueError:
         return None
-
-
-def _annotations(
-    dataset: Any,  # noqa: ANN401 - see _parse
-    groups: list[_Group],
-) -> tuple[tuple[MachineMeasurement, ...], tuple[Statement, ...], tuple[Annotation, ...]]:
-    """Global measurements, interpretation lines, and marks on the rhythm (not on median beats)."""
-    origin_s = min(group.start_s for group in groups)
-    by_number = {group.number + 1: group for group in groups}
-    measured: dict[str, MachineMeasurement] = {}
-    statements: list[Statement] = []
-    marks: list[Annotation] = []
-    for item in list(dataset.get("WaveformAnnotationSequence") or [])[:MAX_ANNOTATIONS]:
-        text = plain(item.get("UnformattedTextValue") or "")
-        if text:
-            statements.append(Statement(text))
-        concept = item.get("ConceptNameCodeSequence")
-        name = plain(concept[0].get("CodeMeaning", "")) if concept else ""
-        value = item.get("NumericValue")
-        for pattern, key, unit in _MEASUREMENTS:
-            if value is not None and re.match(rf"({pattern})( global)?$", name, re.IGNORECASE):
-                number = float(_first(value))
-                measured.setdefault(key, MachineMeasurement(key, number, unit))
-        channels = item.get("ReferencedWaveformChannels") or [0]
-        positions = item.get("ReferencedSamplePositions")
-        group = by_number.get(int(channels[0]))
-        if group and name and positions is not None and item.get("TemporalRangeType") == "POINT":
-            position = int(_first(positions))
-            if 1 <= position <= group.n_samples:
-                time_s = group.start_s - origin_s + (position - 1) / group.fs
-                marks.append(Annotation(time_s, name))
-    if measured.get("rr_interval", MachineMeasurement("", 1, "")).value == 0:
-        del measured["rr_interval"]
-    return tuple(measured.values()), tuple(statements), tuple(marks)
-
-
-def _first(value: Any) -> Any:  # noqa: ANN401 - see _parse
-    """Take the first of an element's values."""
-    return cast("Any", value[0]) if isinstance(value, list) else value

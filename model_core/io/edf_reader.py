@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -24,6 +23,7 @@ from model_core.io._complete import (
     NO_CHECKSUM,
     check_kind,
     checked_size,
+    ecg_rate,
     labelled,
     mv_per_unit,
     plain,
@@ -47,6 +47,13 @@ _OTHER_KINDS = re.compile(
     r"^(EEG|EOG|EMG|ERG|NC|MEG|MCG|EP|TEMP|RESP|SAO2|SPO2|LIGHT|SOUND|EVENT|STATUS|TRIGGER)\b",
     re.IGNORECASE,
 )
+# Sites of the 10-20 system, alone or against another, and eyes, chin and legs of a sleep study
+_EEG = re.compile(
+    r"^(?:Fpz|Fp\d|[FCPO]z|F\d{1,2}|[TPO]\d{1,2}|C\d{1,2}\s*[-:]\s*[AM]\d|E[12]|ROC|LOC|CHIN|"
+    r"[LR]AT|[LR]LEG|PLETH|SNORE|FLOW)\d?(?:\s*[-:].*)?$",
+    re.IGNORECASE,
+)
+_ECG = re.compile(r"^(ECG|EKG)", re.IGNORECASE)
 _PATIENT = re.compile(r"(\S+) ([FMX]) (\d\d-[A-Z]{3}-\d{4}|X)(?: (\S+))?.*", re.IGNORECASE)
 _ONSET = re.compile(rb"([+-]\d+(?:\.\d*)?)(?:\x15\d+(?:\.\d*)?)?\x14")
 
@@ -172,7 +179,7 @@ def _number(path: Path, text: str, what: str) -> float:
 def _read_header(path: Path, size: int, repairs: list[str]) -> _Header:
     with path.open("rb") as file:
         fixed = file.read(256)
-        n_signals_text = fixed[252:256].decode("latin-1").strip()
+        n_signals_text = fixed[252:256].decode("latin-1").strip(" \0")
         if fixed[:8] not in (_EDF, _BDF) or not re.fullmatch(r"\d{1,4}", n_signals_text):
             _refuse(path, "it is no EDF file, or its header is damaged")
         n_signals = int(n_signals_text)
@@ -183,7 +190,7 @@ def _read_header(path: Path, size: int, repairs: list[str]) -> _Header:
         _refuse(path, "it ends within its header", "size_mismatch")
 
     def text(first: int, last: int) -> str:
-        return fixed[first:last].decode("latin-1").strip()
+        return fixed[first:last].decode("latin-1").strip(" \0")
 
     if text(184, 192) != str(256 * (n_signals + 1)):
         _refuse(path, "the length of its header is wrong")
@@ -227,7 +234,7 @@ def _signals(path: Path, block: bytes, n: int, sample_bytes: int) -> tuple[_Sign
     position = 0
     for width in (16, 80, 8, 8, 8, 8, 8, 80, 8):
         fields = (block[position + width * i : position + width * (i + 1)] for i in range(n))
-        columns.append([field.decode("latin-1").strip() for field in fields])
+        columns.append([field.decode("latin-1").strip(" \0") for field in fields])
         position += width * n
     signals: list[_Signal] = []
     start = 0
@@ -247,19 +254,19 @@ def _signals(path: Path, block: bytes, n: int, sample_bytes: int) -> tuple[_Sign
 
 
 def _ecg_signals(path: Path, header: _Header, repairs: list[str]) -> list[_Signal]:
-    """Voltages that are not said to be something else, at the rate that most of them share."""
-    candidates = [
-        signal
-        for signal in header.signals
-        if not signal.is_annotation
-        and mv_per_unit(signal.unit) is not None
-        and not _OTHER_KINDS.match(signal.label)
-    ]
+    """Voltages that are not said to be something else, at the rate of the leads known by name."""
+    signals = [signal for signal in header.signals if not signal.is_annotation]
+    no_others = [s for s in signals if not (_OTHER_KINDS.match(s.label) or _EEG.match(s.label))]
+    candidates = [signal for signal in no_others if mv_per_unit(signal.unit) is not None]
+    if not candidates and any(not signal.unit for signal in no_others):
+        _refuse(path, "it does not state the unit of its signals", "gain_missing")
     if not candidates:
         _refuse(path, "it holds no signal that is an ECG in volts", "no_signal")
-    most = Counter(signal.n_samples for signal in candidates).most_common(1)[0][0]
-    chosen = [signal for signal in candidates if signal.n_samples == most]
-    left_out = [s.label for s in header.signals if s not in chosen and not s.is_annotation]
+    # What is named a lead says which rate is the ECG's; an EEG may well have more signals.
+    named = ["I" if _ECG.match(signal.label) else signal.label for signal in candidates]
+    rate = ecg_rate(named, [signal.n_samples for signal in candidates])
+    chosen = [signal for signal in candidates if signal.n_samples == rate]
+    left_out = [signal.label for signal in signals if signal not in chosen]
     if left_out:
         repairs.append(f"Left out as other signals or rates: {', '.join(left_out)}.")
     return chosen

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from model_core.errors import ReadError
 from model_core.io._kit import age_between, age_of, decode, recording_of
-from model_core.io._xml import MAX_BYTES, number_of, parse_xml, root_name
+from model_core.io._xml import MAX_BYTES, in_plain_encoding, number_of, parse_xml, root_name
 from model_core.types import Recording
 
 FORMAT_NAME: str = "Mortara ELI XML"
@@ -23,7 +23,8 @@ def read(path: Path) -> Recording:
     from ecgdatakit.parsing.parsers.mortara_el250 import MortaraEL250Parser
 
     root = parse_xml(path)
-    record, warned = decode(path, FORMAT_NAME, MAX_BYTES, MortaraEL250Parser().parse)
+    with in_plain_encoding(path) as plain_path:
+        record, warned = decode(plain_path, FORMAT_NAME, MAX_BYTES, MortaraEL250Parser().parse)
     rates = {number_of(channel.get("SAMPLE_FREQ", "")) for channel in root.findall("CHANNEL")}
     if len(rates) != 1:
         raise ReadError(

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 
 from model_core.errors import ReadError
 from model_core.io._kit import CHECKSUM_AGREES, age_between, age_of, decode, recording_of
-from model_core.io._xml import MAX_BYTES, number_of, parse_xml, root_name, text_of
+from model_core.io._xml import (
+    MAX_BYTES,
+    in_plain_encoding,
+    number_of,
+    parse_xml,
+    root_name,
+    text_of,
+)
 from model_core.types import Annotation, Recording
 
 if TYPE_CHECKING:
@@ -32,7 +39,8 @@ def read(path: Path) -> Recording:
     from ecgdatakit.parsing.parsers.ge_muse_xml import GEMuseXMLParser
 
     root = parse_xml(path)
-    record, warned = decode(path, FORMAT_NAME, MAX_BYTES, GEMuseXMLParser().parse)
+    with in_plain_encoding(path) as plain_path:
+        record, warned = decode(plain_path, FORMAT_NAME, MAX_BYTES, GEMuseXMLParser().parse)
     rhythm = [w for w in root.findall("Waveform") if text_of(w, "WaveformType").lower() == "rhythm"]
     waveform = rhythm[0] if rhythm else root.find("Waveform")
     fs = (number_of(text_of(waveform, "SampleBase")) or 0.0) * 10.0 ** (

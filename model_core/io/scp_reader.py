@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import binascii
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from model_core.errors import ReadError
@@ -54,7 +54,25 @@ def read(path: Path) -> Recording:
         rate_source="from the sample interval in the file",
         age=age or age_between(record.patient.birth_date, record.recording.date),
         integrity=CHECKSUM_AGREES,
+        measurements=_intervals(record.annotations),
     )
+
+
+def _intervals(stated: Mapping[str, str]) -> dict[str, float | None]:
+    """PR, QRS and QT, ms, between the borders of waves that section 7 states for all leads."""
+
+    def between(first: str, last: str) -> float | None:
+        ends = [stated.get(f"median_{name}_ms") for name in (first, last)]
+        if None in ends:
+            return None
+        length = float(ends[1] or 0) - float(ends[0] or 0)
+        return length if length > 0 else None
+
+    return {
+        "pr_interval": between("p_onset", "qrs_onset"),
+        "qrs_duration": between("qrs_onset", "qrs_offset"),
+        "qt_interval": between("qrs_onset", "t_offset"),
+    }
 
 
 def _stated_age(data: bytes) -> Age | None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from model_core.io._kit import age_between, decode, recording_of
-from model_core.io._xml import MAX_BYTES, check_xml, root_name
-from model_core.types import Age, Recording
+from model_core.io._kit import age_between, age_of, decode, recording_of
+from model_core.io._xml import MAX_BYTES, in_plain_encoding, parse_xml, root_name
+from model_core.types import Recording
 
 FORMAT_NAME: str = "Philips Sierra XML"
 SUFFIXES: tuple[str, ...] = (".xml",)
@@ -26,13 +26,15 @@ def read(path: Path) -> Recording:
     """Read the rhythm of a Sierra export; see `model_core.io.read_recording`."""
     from ecgdatakit.parsing.parsers.sierra_xml import SierraXMLParser
 
-    check_xml(path)
-    record, warned = decode(path, FORMAT_NAME, MAX_BYTES, SierraXMLParser().parse)
+    root = parse_xml(path)
+    with in_plain_encoding(path) as plain_path:
+        record, warned = decode(plain_path, FORMAT_NAME, MAX_BYTES, SierraXMLParser().parse)
     fs = float(record.leads[0].sampling_rate) if record.leads else 0.0
     duration_s = len(record.leads[0].samples) / fs if fs else 0.0
     calibrated = WITH_CALIBRATION_S[0] <= duration_s <= WITH_CALIBRATION_S[1]
-    years: int | None = record.patient.age
-    born = record.patient.birth_date
+    stated = root.find(".//generalpatientdata/age")
+    parts = [] if stated is None else [(part.text or "", part.tag) for part in stated]
+    age = next((found for value, unit in parts if (found := age_of(value.strip(), unit))), None)
     return recording_of(
         path,
         record,
@@ -40,7 +42,7 @@ def read(path: Path) -> Recording:
         format_name=FORMAT_NAME,
         fs=fs,
         rate_source="as stated in the file",
-        age=Age(years) if years and 0 < years <= 120 else age_between(born, record.recording.date),
+        age=age or age_between(record.patient.birth_date, record.recording.date),
         cut_s=ECG_S if calibrated else None,
         repairs=(f"After {ECG_S:g} s follows the device's calibration pulse: cut off.",)
         if calibrated

@@ -294,3 +294,34 @@ def test_a_tail_of_zeros_is_damage_and_costs_no_time(tmp_path: Path) -> None:
     started = time.perf_counter()
     assert refusal(tmp_path / "zeros.dcm").code == "damaged"
     assert time.perf_counter() - started < 2.0
+
+
+def note(value: str, scheme: str, meaning: str, number: float, unit: str = "ms") -> Dataset:
+    item = Dataset()
+    item.ReferencedWaveformChannels = [1, 0]
+    item.MeasurementUnitsCodeSequence = Sequence([code(unit, "UCUM", unit)])
+    item.ConceptNameCodeSequence = Sequence([code(value, scheme, meaning)])
+    item.NumericValue = number
+    return item
+
+
+def test_measurements_are_known_by_code_in_any_language(tmp_path: Path) -> None:
+    notes = [
+        note("2:16016", "MDC", "Frequenza ventricolare", 61, "/min"),
+        note("2:15872", "MDC", "Intervallo PQ", 0.15, "s"),
+        note("5.13.5-9", "SCPECG", "Durata QRS", 92),
+        note("x", "99HOME", "QT interval", 380),
+        note("2:15876", "MDC", "QT interval", 410),  # the code counts
+        note("2:16020", "MDC", "Atrial Heart Rate", 300, "/min"),
+    ]
+    path = write(
+        tmp_path / "a.dcm", [twelve(counts(12))], WaveformAnnotationSequence=Sequence(notes)
+    )
+    measured = {m.key: (m.value, m.unit) for m in read_recording(path).metadata.measurements}
+    assert measured == {
+        "heart_rate": (61.0, "/min"),
+        "pr_interval": (150.0, "ms"),
+        "qrs_duration": (92.0, "ms"),
+        "qt_interval": (380.0, "ms"),
+        "qtc": (410.0, "ms"),
+    }

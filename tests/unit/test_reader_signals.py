@@ -146,6 +146,28 @@ def test_other_signals_are_left_out_by_name(tmp_path: Path) -> None:
     assert any("EEG C4-A1, SaO2" in text for text in report_of(recording).repairs)
 
 
+def test_the_ecg_of_a_sleep_study_is_found_among_more_of_the_brain(tmp_path: Path) -> None:
+    labels = ("F3-M2", "C3-M2", "O1-M2", "E1", "CHIN", "EKG", "LAT")
+    path = edf(tmp_path / "a.edf", counts(7), labels)
+    recording = read_recording(path)
+    assert recording.lead_names == ("EKG",)
+    np.testing.assert_allclose(recording.signal_mv[0], counts(7)[5] * 1e-4, rtol=1e-5, atol=1e-6)
+    # In a Holter, C4 is a chest lead; unknown names at the same rate are kept.
+    holter = read_recording(edf(tmp_path / "b.edf", counts(3), ("II", "C4", "Channel 9")))
+    assert holter.lead_names == ("II", "V4", "Channel 9")
+
+
+def test_headers_filled_up_with_zeros(tmp_path: Path) -> None:
+    path = edf(tmp_path / "a.edf", counts(1), ("I",))
+    data = path.read_bytes()
+    path.write_bytes(data[:8] + data[8:512].replace(b"  ", b"\0\0") + data[512:])
+    assert read_recording(path).lead_names == ("I",)
+
+
+def test_a_signal_without_a_unit_is_not_taken_for_microvolts(tmp_path: Path) -> None:
+    assert refusal(edf(tmp_path / "a.edf", counts(1), ("I",), units=("",))).code == "gain_missing"
+
+
 def test_open_recordings_are_counted(tmp_path: Path) -> None:
     recording = read_recording(edf(tmp_path / "a.edf", counts(1), ("I",), n_records="-1"))
     assert recording.duration_s == 5.0

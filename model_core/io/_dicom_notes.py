@@ -1,0 +1,95 @@
+"""What a DICOM ECG says beside its samples: measurements, interpretation, marks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_core.io._complete import plain
+from model_core.types import Annotation, MachineMeasurement, Statement
+
+MAX_ANNOTATIONS = 20_000
+
+_MEASUREMENTS = (
+    (r"(ventricular )?heart rate|ventricular rate", "heart_rate", "/min"),
+    (r"rr interval", "rr_interval", "ms"),
+    (r"pr interval", "pr_interval", "ms"),
+    (r"qrs duration", "qrs_duration", "ms"),
+    (r"qt interval", "qt_interval", "ms"),
+    (r"qtc interval", "qtc", "ms"),
+    (r"p axis", "p_axis", "degrees"),
+    (r"qrs axis", "qrs_axis", "degrees"),
+    (r"t axis", "t_axis", "degrees"),
+)
+# The same by code: ISO/IEEE 11073-10102, and sections of SCP-ECG (PS3.16, CID 3228 to 3230)
+_MEASUREMENT_CODES = {
+    **{"2:16016": "heart_rate", "2:15872": "pr_interval", "2:16156": "qrs_duration"},
+    **{"2:16160": "qt_interval", "2:15876": "qtc", "2:16128": "p_axis"},
+    **{"2:16132": "qrs_axis", "2:16136": "t_axis"},
+    **{"5.10.2.1-3": "rr_interval", "5.10.2.5-1": "heart_rate", "5.10.2.5-5": "qtc"},
+    **{"5.13.5-7": "pr_interval", "5.13.5-9": "qrs_duration", "5.13.5-11": "qt_interval"},
+    **{"5.10.3-11": "p_axis", "5.10.3-13": "qrs_axis", "5.10.3-15": "t_axis"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A multiplex group: leads recorded together, in mV, from `start_s` on."""
+
+    number: int
+    fs: float
+    start_s: float
+    lead_names: tuple[str, ...]
+    signal_mv: NDArray[np.float32]
+
+    @property
+    def n_samples(self) -> int:
+        return self.signal_mv.shape[1]
+
+
+def noted(
+    dataset: Any,  # noqa: ANN401 - a data set has the elements it has
+    groups: Sequence[Group],
+) -> tuple[tuple[MachineMeasurement, ...], tuple[Statement, ...], tuple[Annotation, ...]]:
+    """Global measurements, interpretation lines, and marks on the rhythm (not on median beats)."""
+    origin_s = min(group.start_s for group in groups)
+    by_number = {group.number + 1: group for group in groups}
+    measured: dict[str, MachineMeasurement] = {}
+    statements: list[Statement] = []
+    marks: list[Annotation] = []
+    for item in list(dataset.get("WaveformAnnotationSequence") or [])[:MAX_ANNOTATIONS]:
+        text = plain(item.get("UnformattedTextValue") or "")
+        if text:
+            statements.append(Statement(text))
+        concept = item.get("ConceptNameCodeSequence")
+        name = plain(concept[0].get("CodeMeaning", "")) if concept else ""
+        value = item.get("NumericValue")
+        by_code = _MEASUREMENT_CODES.get(str(concept[0].get("CodeValue", ""))) if concept else None
+        for pattern, key, unit in _MEASUREMENTS:
+            by_name = re.match(rf"({pattern})( global)?$", name, re.IGNORECASE)
+            if value is not None and (by_code == key or (by_code is None and by_name)):
+                units = item.get("MeasurementUnitsCodeSequence")
+                in_seconds = unit == "ms" and units and units[0].get("CodeValue") == "s"
+                number = float(_first(value)) * (1000.0 if in_seconds else 1.0)
+                measured.setdefault(key, MachineMeasurement(key, number, unit))
+        channels = item.get("ReferencedWaveformChannels") or [0]
+        positions = item.get("ReferencedSamplePositions")
+        group = by_number.get(int(channels[0]))
+        if group and name and positions is not None and item.get("TemporalRangeType") == "POINT":
+            position = int(_first(positions))
+            if 1 <= position <= group.n_samples:
+                time_s = group.start_s - origin_s + (position - 1) / group.fs
+                marks.append(Annotation(time_s, name))
+    if measured.get("rr_interval", MachineMeasurement("", 1, "")).value == 0:
+        del measured["rr_interval"]
+    return tuple(measured.values()), tuple(statements), tuple(marks)
+
+
+def _first(value: Any) -> Any:  # noqa: ANN401 - see noted
+    """Take the first of an element's values."""
+    return cast("Any", value[0]) if isinstance(value, list) else value
