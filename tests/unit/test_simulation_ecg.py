@@ -239,3 +239,37 @@ def test_noise_refuses_other_shapes_and_levels() -> None:
         add_noise(np.zeros((12, 1000), np.float32), rng, 1.5)
     one = add_noise(np.zeros((12, 1000), np.float32), rng, 0.2)
     assert one.shape == (12, 1000)
+
+
+def test_acute_infarct_raises_st_over_its_wall_and_lowers_it_opposite(cohort: Patients) -> None:
+    healthy = pick(cohort, findings_of_patients(cohort).normal)
+    n = len(healthy)
+    acute = replace(
+        healthy,
+        scar_territory=np.full(n, TERRITORY.index("inferior")),
+        scar_fraction=np.full(n, 0.15, np.float32),
+        scar_shift_deg=np.zeros((n, 2), np.float32),
+        scar_st_mv=np.full(n, 0.3, np.float32),
+    )
+    before, after = clean(healthy), clean(acute)
+
+    def st_level(ecg: np.ndarray, lead: int) -> float:
+        ends = [p + round(0.09 * FS) for p in r_peaks(ecg) if 60 < p < ecg.shape[1] - 100]
+        return float(np.median([ecg[lead, e] - ecg[lead, e - round(0.17 * FS)] for e in ends]))
+
+    rise = [st_level(b, 5) - st_level(a, 5) for a, b in zip(before, after, strict=True)]
+    reciprocal = [st_level(b, 4) - st_level(a, 4) for a, b in zip(before, after, strict=True)]
+    assert np.median(rise) > 0.08  # aVF
+    assert np.median(reciprocal) < -0.03  # aVL
+
+
+def test_premature_atrial_beats_are_early_and_narrow(cohort: Patients) -> None:
+    sinus = pick(cohort, findings_of_patients(cohort).normal)
+    some = replace(sinus, pac_fraction=np.full(len(sinus), 0.2, np.float32))
+    shortest, widths = [], []
+    for ecg, regular in zip(clean(some), clean(sinus), strict=True):
+        rr = np.diff(r_peaks(ecg))
+        shortest.append(rr.min() / np.median(rr))
+        widths.append(qrs_ms(ecg) - qrs_ms(regular))
+    assert np.median(shortest) < 0.85
+    assert abs(np.median(widths)) < 10

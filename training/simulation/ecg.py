@@ -172,7 +172,7 @@ def _beat_times(
         rr = np.full(count, mean_rr)
     elif patients.flutter[i]:
         # One beat a few flutter waves, a constant or a changing number.
-        wave_s = 1 / _flutter_hz(patients.fibrillation_hz[i])
+        wave_s = float(1 / _flutter_hz(patients.fibrillation_hz[i : i + 1])[0])
         every = max(round(mean_rr / wave_s), 2)
         changes = rng.integers(-1, 2, count) * (spread > 0.2)
         rr = wave_s * np.maximum(every + changes, 2)
@@ -204,7 +204,7 @@ def _beat_times(
     return onsets[keep], ectopic[keep]
 
 
-def _flutter_hz(fibrillation_hz: float | FloatArray) -> float | FloatArray:
+def _flutter_hz(fibrillation_hz: NDArray[np.floating]) -> NDArray[np.floating]:
     """Rate of flutter waves, 4-5.5 Hz, from the range of fibrillation."""
     return 4.0 + 0.375 * (fibrillation_hz - 4.5)
 
