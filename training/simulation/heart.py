@@ -45,7 +45,8 @@ ELECTRODE_GAIN = np.array([1.12, 1.12, 1.12, 1.1, 1.25, 1.1, 1.0, 0.97, 0.95])
 
 # Times, areas and repolarisation below, the axes in _geometry and the widths of the T wave were
 # fitted to the median beat of 241 normal recordings of PTB-XL (CC BY 4.0), starting from Durrer
-# 1970 and kept near it by a penalty. Time 0 is the visible start of the QRS.
+# 1970 and kept near it by a penalty; repolarisation was raised later so that T in I and aVL meets
+# the medians. Time 0 is the visible start of the QRS.
 # name: (polar angle from the apex, azimuth round the long axis, activation ms, area mV ms,
 # repolarisation area mV ms). Azimuth 0 septum, 90 inferior, 180 lateral, 270 anterior wall.
 LEFT_SEGMENTS: dict[str, tuple[float, float, float, float, float]] = {
