@@ -21,14 +21,17 @@ _OTHER_LEADS = (
     *(f"V{number}" for number in (7, 8, 9)),
     *(f"V{number}R" for number in range(1, 10)),
     *("MLI", "MLII", "MLIII"),  # Mason-Likar positions on the trunk: near I to III, not the same
-    *("CM2", "CM5", "CC5", "ES", "AS", "AI"),
+    *("CM2", "CM5", "CC5", "MCL1", "MCL6", "ES", "AS", "AI"),
     *("X", "Y", "Z"),
     *("Nehb D", "Nehb A", "Nehb J"),
 )
 _CANONICAL = {
     **{name.upper().replace(" ", ""): name for name in STANDARD_LEADS + _OTHER_LEADS},
     **{"DI": "I", "DII": "II", "DIII": "III"},
+    **{"LARA": "I", "LLRA": "II", "LLLA": "III"},  # by their electrodes
+    **{f"RV{number}": f"V{number}R" for number in range(1, 10)},
     **{"ML1": "MLI", "ML2": "MLII", "ML3": "MLIII"},
+    **{f"NEHB{part}": f"Nehb {part}" for part in "DAJ"},
     **{"NEHBDORSAL": "Nehb D", "NEHBANTERIOR": "Nehb A", "NEHBINFERIOR": "Nehb J"},
 }
 _FRANK = {f"{prefix}{axis}": axis for prefix in ("V", "FRANK") for axis in "XYZ"}
@@ -36,23 +39,35 @@ _FRANK = {f"{prefix}{axis}": axis for prefix in ("V", "FRANK") for axis in "XYZ"
 _CHEST_BY_C = {
     f"C{number}{side}": f"V{number}{side}" for number in range(1, 10) for side in ("", "R")
 }
-_PREFIX = re.compile(r"^(?:(?:ECG|EKG|MDC_ECG)[ _-]+)?(?:LEAD[ _-]*)?", re.IGNORECASE)
+# Not among the names above either: D1 may be an electrode in the brain.
+_LIMB_BY_D = {"D1": "I", "D2": "II", "D3": "III"}
+_PREFIX = re.compile(
+    r"^(?:(?:ECG|EKG|MDC_ECG)[ _:-]+)?"
+    r"(?:(?:LEAD|ABLEITUNG|DERIVATION|DERIVACION|DERIVAZIONE|EINTHOVEN|GOLDBERGER|WILSON)[ _:-]*)?",
+    re.IGNORECASE,
+)
+# A unit in brackets, or the kind of signal, behind the name
+_SUFFIX = re.compile(r"\s*[\[(]\s*[nuµμm]?v\s*[\])]$|[ _-]+(?:ECG|EKG)$", re.IGNORECASE)
+_SEPARATORS = re.compile(r"[ _.:-]+")
+# I-II is a difference of two leads and not lead III.
+_TWO_LEADS = re.compile(r"I+[ _.:-]+I+", re.IGNORECASE)
 
 
 def canonical_lead_name(name: str) -> str:
     """Return the field's spelling of a lead name; names not known are only stripped.
 
-    Letter case, surrounding blanks, leading words ``lead`` and ``ECG`` and separators within do
-    not matter. A leading minus is kept: the lead is inverted.
+    Letter case, surrounding blanks and quotes, leading words ``lead`` and ``ECG``, a unit in
+    brackets behind and separators within do not matter. A minus before or behind is kept: the
+    lead is inverted.
 
     Examples
     --------
     >>> [canonical_lead_name(name) for name in ("AVR", " v1 ", "Lead II", "MLII", "V-4", "-avr")]
     ['aVR', 'V1', 'II', 'MLII', 'V4', '-aVR']
     """
-    stripped = name.strip()
-    if stripped.startswith("-"):
-        positive = canonical_lead_name(stripped[1:])
+    stripped = name.strip(" \t'\"")
+    if stripped.startswith("-") or stripped.endswith("-"):
+        positive = canonical_lead_name(stripped.removeprefix("-").removesuffix("-"))
         return f"-{positive}" if positive in STANDARD_LEADS else stripped
     return _CANONICAL.get(_key(stripped), stripped)
 
@@ -73,7 +88,7 @@ def canonical_lead_names(names: Sequence[str]) -> tuple[str, ...]:
     """Return the field's spelling of all lead names of one file, other conventions included.
 
     Frank leads become X, Y and Z; chest leads named C1 to C9 become V1 to V9 if the file holds a
-    limb lead too.
+    limb lead too, and D1 to D3 become I to III beside an augmented one.
 
     Examples
     --------
@@ -82,11 +97,13 @@ def canonical_lead_names(names: Sequence[str]) -> tuple[str, ...]:
     """
     spelt = tuple(canonical_lead_name(name) for name in names)
     aliases = _FRANK | (_CHEST_BY_C if set(spelt) & set(LIMB_LEADS) else {})
+    aliases |= _LIMB_BY_D if set(spelt) & set(LIMB_LEADS[3:]) else {}
     return tuple(aliases.get(_key(name), name) for name in spelt)
 
 
 def _key(name: str) -> str:
-    return re.sub(r"[ _-]+", "", _PREFIX.sub("", name)).upper()
+    inner = _SUFFIX.sub("", _PREFIX.sub("", name))
+    return inner if _TWO_LEADS.fullmatch(inner) else _SEPARATORS.sub("", inner).upper()
 
 
 def standard_lead_rows(lead_names: Sequence[str]) -> list[int] | None:

@@ -28,6 +28,7 @@ SUFFIXES: tuple[str, ...] = (".xml",)
 
 _MEASUREMENTS = (
     ("VentricularRate", "heart_rate", "/min"),
+    ("RRInterval", "rr_interval", "ms"),
     ("PQInterval", "pr_interval", "ms"),
     ("QRSDuration", "qrs_duration", "ms"),
     ("QTInterval", "qt_interval", "ms"),
@@ -106,8 +107,9 @@ def _strip(path: Path, strip: Element) -> tuple[list[str], NDArray[np.float64]]:
             )
         names.append(lead.get("lead", ""))
         rows.append(row)
-    if len({len(row) for row in rows}) != 1:
-        _refuse(path, "its leads differ in length", "size_mismatch")
+    stated = text_of(strip, "ChannelSampleCountTotal")
+    if len({len(row) for row in rows}) != 1 or stated not in ("", str(len(rows[0]))):
+        _refuse(path, "its leads differ in length, or from what it states", "size_mismatch")
     return names, np.array(rows, dtype=np.float64)
 
 

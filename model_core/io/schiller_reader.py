@@ -21,11 +21,21 @@ SUFFIXES: tuple[str, ...] = (".xml",)
 
 _RHYTHM = ("ECG_RHYTHM", "ECG_RHYTHMS")
 _DEFAULT_UNIT = "uV"
+_MEASUREMENTS = (
+    ("HR", "heart_rate", "/min"),
+    ("RR", "rr_interval", "ms"),
+    ("PR", "pr_interval", "ms"),
+    ("PQ", "pr_interval", "ms"),
+    ("QRS", "qrs_duration", "ms"),
+    ("QT", "qt_interval", "ms"),
+    ("QTC", "qtc", "ms"),
+)
 
 
 def recognises(path: Path, head: bytes) -> bool:  # noqa: ARG001 - the root element tells
     """Whether the file is a SEMA export."""
-    return root_name(head) == "schilleredi"
+    # As carts write it: com.xiriuz.sema.xml.schillerEDI.SchillerEDI
+    return root_name(head).rpartition(".")[2] == "schilleredi"
 
 
 def read(path: Path) -> Recording:
@@ -43,14 +53,14 @@ def read(path: Path) -> Recording:
     resolution = block.find("resolution")
     stated_unit = "" if resolution is None else _unit(resolution)
     unit = stated_unit or _DEFAULT_UNIT
-    step = number_of(text_of(resolution, "yres")) or 0.0
+    step = number_of(_value(resolution, "yres", "unitperbit")) or 0.0
     mv_per_count = step * (mv_per_unit(unit) or 0.0)
     if not mv_per_count > 0:
         _refuse(path, "it does not state its resolution in volts", "gain_missing")
     return complete(
         Stored(
             signal_mv=(np.array(rows, dtype=np.float64) * mv_per_count).astype(np.float32),
-            fs=number_of(text_of(resolution, "samplerate")) or 0.0,
+            fs=_rate(path, resolution),
             lead_names=names,
             report=ImportReport(
                 format_name=FORMAT_NAME,
@@ -76,10 +86,23 @@ def _refuse(path: Path, why: str, code: str) -> NoReturn:
     raise ReadError(f"{path.name} cannot be read: {why}.", hint="Export it again.", code=code)
 
 
+def _value(resolution: Element | None, tag: str, part: str) -> str:
+    """Text of an element, or of the part of it that carts put the value into."""
+    return text_of(resolution, f"{tag}/{part}") or text_of(resolution, tag)
+
+
+def _rate(path: Path, resolution: Element | None) -> float:
+    """Rate in Hz; an exponent other than 1 was never seen, and could mean two things."""
+    if text_of(resolution, "samplerate/exponent") not in ("", "0", "1"):
+        _refuse(path, "its sampling rate has an exponent", "bad_rate")
+    return number_of(_value(resolution, "samplerate", "value")) or 0.0
+
+
 def _unit(resolution: Element) -> str:
     step = resolution.find("yres")
     attribute = "" if step is None else step.get("unit", step.get("units", ""))
-    return plain(attribute or text_of(resolution, "yunit"), 20)
+    stated = attribute or text_of(resolution, "yres/units") or text_of(resolution, "yunit")
+    return plain(stated, 20)
 
 
 def _channels(path: Path, block: Element) -> tuple[list[str], list[list[int]]]:
@@ -105,7 +128,7 @@ def _metadata(root: Element) -> RecordingMetadata:
     noted = root.find(".//annotation_global")
     keys = [] if noted is None else [(name.text or "").strip() for name in noted.findall("name")]
     values = [] if noted is None else [(v.text or "").strip() for v in noted.findall("value")]
-    rate = number_of(dict(zip(keys, values, strict=False)).get("HR", ""))
+    stated = {k.upper(): number_of(v) for k, v in zip(keys, values, strict=False)}
     start = root.find(".//startdatetime")
     when = re.match(
         r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)",
@@ -129,5 +152,9 @@ def _metadata(root: Element) -> RecordingMetadata:
                 ("Software", text_of(device, "software/version")),
             )
         ),
-        measurements=(MachineMeasurement("heart_rate", rate, "/min"),) if rate else (),
+        measurements=tuple(
+            MachineMeasurement(key, value, unit)
+            for name, key, unit in _MEASUREMENTS
+            if (value := stated.get(name))
+        ),
     )

@@ -31,6 +31,22 @@ from model_core.leads import (
         ("DII", "II"),
         ("nehb-a", "Nehb A"),
         ("-avr", "-aVR"),
+        ("aVR-", "-aVR"),
+        ("I-II", "I-II"),
+        ("I II", "I II"),
+        ("V1-V6", "V1-V6"),
+        ("V1 (mV)", "V1"),
+        ("aVL [uV]", "aVL"),
+        ("aVR (inv.)", "aVR (inv.)"),
+        ("Lead: V5", "V5"),
+        ("II ECG", "II"),
+        ("'III'", "III"),
+        ("Ableitung aVF", "aVF"),
+        ("LA-RA", "I"),
+        ("LL-RA", "II"),
+        ("rV4", "V4R"),
+        ("Nehb D", "Nehb D"),
+        ("D2", "D2"),
         ("-x", "-x"),
         ("my lead", "my lead"),
         ("leadless", "leadless"),
@@ -68,3 +84,9 @@ def test_no_rows_for_a_missing_or_doubled_lead(names: tuple[str, ...]) -> None:
 )
 def test_names_of_a_file(written: list[str], names: tuple[str, ...]) -> None:
     assert canonical_lead_names(written) == names
+
+
+def test_conventions_of_other_countries_beside_leads_that_tell_them() -> None:
+    assert canonical_lead_names(["D1", "D2", "D3", "aVR", "C1"]) == ("I", "II", "III", "aVR", "V1")
+    assert canonical_lead_names(["D1", "D2", "C3"]) == ("D1", "D2", "C3")
+    assert canonical_lead_names(["Frank X", "VY", "vz"]) == ("X", "Y", "Z")

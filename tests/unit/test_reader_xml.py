@@ -246,7 +246,7 @@ def test_what_nobody_knows_is_unknown(tmp_path: Path) -> None:
 
 def cardiosoft(path: Path, block: str) -> Path:
     path.write_text(
-        "<?xml version='1.0' encoding='ISO-8859-1'?><CardiologyXML><ObservationDateTime><Hour>9"
+        "<?xml version='1.0' encoding='ISO8859-1' ?><CardiologyXML><ObservationDateTime><Hour>9"
         "</Hour><Minute>5</Minute><Second>7</Second><Day>3</Day><Month>2</Month><Year>2020</Year>"
         "</ObservationDateTime><PatientInfo><PID>7</PID><Name><FamilyName>Müller</FamilyName>"
         "<GivenName>Ann</GivenName></Name><Age units='Months'>5</Age><Gender>FEMALE</Gender>"
@@ -304,6 +304,12 @@ def test_cardiosoft_full_disclosure_is_interleaved(tmp_path: Path) -> None:
         (strip(counts()).replace(">\n\t", ">1e3,"), "damaged"),
         (strip(counts()).replace(">\n\t", ">1,", 1), "size_mismatch"),
         (strip(counts()).replace(">500<", "><"), "bad_rate"),
+        (
+            strip(counts()).replace(
+                "<Resolution", "<ChannelSampleCountTotal>5</ChannelSampleCountTotal><Resolution"
+            ),
+            "size_mismatch",
+        ),
     ],
 )
 def test_bad_cardiosoft(tmp_path: Path, block: str, reason: str) -> None:
@@ -338,6 +344,25 @@ def test_schiller_rhythm_behind_its_averages(tmp_path: Path) -> None:
     assert "by the format's rule" in report_of(recording).gain_source
     averages = schiller(tmp_path / "b.xml", values, kind="ECG_AVERAGES")
     assert refusal(averages).code == "no_rhythm"
+
+
+def test_schiller_as_carts_nest_it(tmp_path: Path) -> None:
+    values = counts()
+    text = schiller(tmp_path / "a.xml", values).read_text()
+    text = text.replace(
+        "sema:schillerEDI xmlns:sema='x'", "com.xiriuz.sema.xml.schillerEDI.SchillerEDI"
+    )
+    text = text.replace("sema:schillerEDI", "com.xiriuz.sema.xml.schillerEDI.SchillerEDI")
+    text = text.replace("<samplerate>500<", "<samplerate><exponent>1</exponent><value>250</value><")
+    text = text.replace("<yres>2.5<", "<yres><unitperbit>0.005</unitperbit><units>MV</units><")
+    (tmp_path / "a.xml").write_text(text)
+    recording = read_recording(tmp_path / "a.xml")
+    rows = [recording.lead_names.index(name) for name in LEADS]
+    np.testing.assert_allclose(recording.signal_mv[rows], values * 0.005, rtol=1e-6)
+    assert recording.fs == 250.0
+    assert report_of(recording).gain_source == "as stated in the file"
+    (tmp_path / "b.xml").write_text(text.replace("<exponent>1<", "<exponent>2<"))
+    assert refusal(tmp_path / "b.xml").code == "bad_rate"
 
 
 # MFER -------------------------------------------------------------------------------------------
