@@ -23,7 +23,7 @@ MOVES_HZ = (4.0, 30.0)
 MOVES_RMS_MV = 0.5
 
 
-def write_demo_recording(folder: Path, seed: int = 9) -> Path:
+def write_demo_recording(folder: Path, seed: int = 13) -> Path:
     """Write one simulated 12-lead recording and return the path of its header.
 
     The patient has a mildly reduced LVEF; the electrode of V3 is loose, so that one lead is
