@@ -171,7 +171,7 @@ def require_space(folder: Path, n_bytes: int, what: str) -> None:
     if free < n_bytes:
         raise EchoingError(
             f"The disk of {folder} has {free / _MB:.0f} MB free; "
-            f"the {what} needs {n_bytes / _MB:.0f} MB for its checkpoints.",
+            f"{what} needs {n_bytes / _MB:.0f} MB.",
             hint="Make room on that disk, or choose another folder for the run.",
             code="disk_full",
         )

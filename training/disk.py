@@ -32,6 +32,7 @@ def check_writable(folder: Path) -> None:
 
 def remedy(error: OSError) -> str:
     """Sentence that says what to do when a file could not be written."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    # NumPy's own error of a full disk has no number.
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, None):
         return "Make room on that disk, then start the same command again: it goes on from there."
     return "Give a folder that can be written to."

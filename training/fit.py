@@ -101,7 +101,7 @@ def fit(task: Task, config: FitConfig, *, name: str, seed: int, checkpoint: Path
         _require_same(json.loads(state["settings"]), settings, checkpoint)
         task.load_state_dict(state["task"])
     elif engine.is_main():
-        require_space(checkpoint.parent, _space(task), f"training of the {name}")
+        require_space(checkpoint.parent, _space(task), f"the training of the {name}")
     wrapped = engine.wrap(task)
     trainable = [p for p in task.parameters() if p.requires_grad]
     optimiser = _optimiser(trainable, config)

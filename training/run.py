@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from model_core.errors import EchoingError
 from model_core.export import PackageModel
 from model_core.measures import FINDINGS
 from model_core.nn import MeasureHeads, Student, create_student
@@ -140,10 +141,30 @@ def new_teacher(run: Run, vocabulary: list[str]) -> ImageTextTeacher:
     )
 
 
+def _load(network: torch.nn.Module, weights: Path) -> None:
+    """Read weights into a network that was built from the settings.
+
+    Raises
+    ------
+    EchoingError
+        If they are those of another network.
+    """
+    state = load_tensors(weights)
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        raise EchoingError(
+            f"{weights} holds another network than these settings make: another recipe, or another "
+            "version of the program, wrote it.",
+            hint="Give the recipe that the run was made with, or start again in another folder.",
+            code="other_settings",
+        ) from error
+
+
 def load_teacher(run: Run) -> FrozenTeacher:
     """Read the trained teacher and freeze it."""
     teacher = new_teacher(run, load_json(run.folder / "teacher/vocabulary.json"))
-    teacher.load_state_dict(load_tensors(run.folder / "teacher/weights.pt"))
+    _load(teacher, run.folder / "teacher/weights.pt")
     return FrozenTeacher(teacher)
 
 
@@ -181,9 +202,8 @@ def new_student(run: Run, embedding_dim: int) -> Student:
 
 def load_student(run: Run, weights: str = "distill/weights.pt") -> Student:
     """Read a student of the run."""
-    state = load_tensors(run.folder / weights)
     student = new_student(run, load_json(run.folder / "distill/embedding_dim.json"))
-    student.load_state_dict(state)
+    _load(student, run.folder / weights)
     return student.eval()
 
 
@@ -208,7 +228,7 @@ def load_model(run: Run, cohort: Cohort, folder: str = "finetune") -> PackageMod
     heads = MeasureHeads(
         student.embedding_dim, [0.0] * n, [1.0] * n, n_findings, hidden=run.config.finetune.hidden
     )
-    heads.load_state_dict(load_tensors(run.folder / f"{folder}/heads.pt"))
+    _load(heads, run.folder / f"{folder}/heads.pt")
     return PackageModel(student, heads).eval()
 
 

@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 from model_core.delineation import delineate
 from model_core.errors import EchoingError
 from model_core.io import read_recording
+from model_core.leads import STANDARD_LEADS
 from model_core.measurements import measure
 from model_core.preprocess import PreprocessSpec, filter_and_resample, prepare
+from training.checkpoint import require_space
 from training.cohort import Cohort, FloatArray, Split, assert_disjoint, save_cohort
 from training.config import CohortConfig
 from training.progress import Progress
@@ -140,7 +142,8 @@ def build_cohort(data: Path, folder: Path, config: CohortConfig, seed: int, work
     table = read_ptbxl_table(data / "ptbxl")
     # Those without statements come last: they have no outcome, and train what needs none.
     table.sort(key=lambda row: not row["scp_codes"].strip())
-    folder.mkdir(parents=True, exist_ok=True)
+    n_virtual = config.n_virtual + config.n_held_out
+    require_space(folder, _least_bytes(config, len(table), n_virtual), "the cohort")
     real_ecg, measured, data_sha256 = _read_signals(data / "ptbxl", table, workers)
     rows = [row for row in table if row["scp_codes"].strip()]
     n_unread = len(table) - len(rows)
@@ -162,7 +165,6 @@ def build_cohort(data: Path, folder: Path, config: CohortConfig, seed: int, work
     first_study = np.cumsum(draws) - draws
     has_clip = np.arange(len(echo)) - np.repeat(first_study, draws) < np.repeat(clips_wanted, draws)
 
-    n_virtual = config.n_virtual + config.n_held_out
     virtual_ecg, virtual_echo, virtual = _simulate(n_virtual, config.chunk, seed, workers)
     studies = concatenate([echo, virtual_echo])
     has_clip = np.concatenate([has_clip, np.ones(n_virtual, bool)])
@@ -201,6 +203,15 @@ def build_cohort(data: Path, folder: Path, config: CohortConfig, seed: int, work
     )
     assert_disjoint(cohort)
     save_cohort(folder, cohort)
+
+
+def _least_bytes(config: CohortConfig, n_real: int, n_virtual: int) -> int:
+    """Room that the ECGs and the virtual patients' clips take; real patients' clips come on top."""
+    spec = PreprocessSpec()
+    n_samples = round(spec.fs * spec.duration_s)
+    ecg = len(STANDARD_LEADS) * n_samples * np.dtype(np.float16).itemsize
+    clip = config.n_frames * config.frame_size**2
+    return (n_real + n_virtual) * ecg + n_virtual * clip
 
 
 @dataclass(frozen=True)

@@ -131,7 +131,7 @@ def test_a_full_disk_is_noticed_by_each_task_of_an_array(
     usage = shutil.disk_usage(tmp_path)._replace(free=11 * 120_000 - 1)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     assert main([*command(tmp_path, "out"), "--shard", "0/2"]) == 1
-    assert "GB free" in capsys.readouterr().err
+    assert "MB free" in capsys.readouterr().err
     usage = usage._replace(free=11 * 120_000)
     assert main([*command(tmp_path, "out"), "--shard", "0/2"]) == 0
 

@@ -47,6 +47,7 @@ def register(commands: Commands) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from training.disk import check_writable
     from training.real_cohort import Archives, build_cohort, plan_cohort
     from training.run import give_cohort
 
@@ -62,6 +63,7 @@ def _run(options: argparse.Namespace) -> int:
         window_days=options.pairs_window_days,
     )
     plan = plan_cohort(archives)
+    check_writable(options.runs)
     for source, reasons in plan.left_out.items():
         for reason, count in sorted(reasons.items()):
             print(f"{source}: {count:,} ECGs are left out: {reason}.")

@@ -32,6 +32,7 @@ def _run(options: argparse.Namespace) -> int:
 
     from model_core.errors import EchoingError
     from training.checkpoint import write_atomic
+    from training.disk import check_writable
     from training.estimates import few_shot_curves
     from training.recipes import RECIPES
     from training.run import Run, is_done
@@ -45,12 +46,14 @@ def _run(options: argparse.Namespace) -> int:
         out=options.runs / "package",
         page=None,
     )
+    path = options.out or options.runs / "fewshot.csv"
     if not is_done(run, "distill"):
         raise EchoingError(
             f"There is no distilled student of the recipe {options.recipe} in {options.runs}.",
             hint="Run: echoing-train distill, with the same --runs and --recipe.",
             code="missing_stage",
         )
+    check_writable(path.parent)
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(["finding", "figure", "shots", "value", "low", "high"])
@@ -59,7 +62,6 @@ def _run(options: argparse.Namespace) -> int:
             table.writerow(
                 [curve.target, curve.kind, int(k), *(f"{v:.4f}" for v in (value, low, high))]
             )
-    path = options.out or options.runs / "fewshot.csv"
     write_atomic(path, lambda file: file.write(text.getvalue().encode()))
     print(text.getvalue(), end="")
     return 0

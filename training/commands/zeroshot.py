@@ -77,8 +77,10 @@ def _run(options: argparse.Namespace) -> int:
     teachers.check(options)
     from model_core.prompts import load_prompts
     from training.checkpoint import save_json
+    from training.disk import check_writable
     from training.zeroshot import embed_prompts, own_prompts, read_all
 
+    check_writable(options.out)
     own = options.teacher == "own" and options.prompts is None
     prompts = own_prompts() if own else load_prompts(options.prompts)
     teacher = teachers.load(options)

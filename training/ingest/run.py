@@ -228,7 +228,7 @@ def _check_room(config: IngestConfig, listing: Listing, todo: list[int]) -> None
     needed, free = 2 * n_records * n_leads * n_samples, shutil.disk_usage(config.out).free
     if needed > free:
         raise EchoingError(
-            f"The shards need {needed / 1e9:.1f} GB and {config.out} has {free / 1e9:.1f} GB free.",
+            f"The shards need {needed / 1e6:,.0f} MB; {config.out} has {free / 1e6:,.0f} MB free.",
             hint="Give a folder on a larger disk.",
             code="disk_full",
         )
