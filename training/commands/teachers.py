@@ -50,8 +50,6 @@ def check(options: argparse.Namespace) -> None:
     if needed[options.teacher] is None:
         flag = {"own": "--run RUN", "echoclip": "--weights FILE"}[options.teacher]
         raise EchoingError(f"--teacher {options.teacher} needs {flag}.", code="bad_config")
-    if not needed[options.teacher].exists():
-        raise EchoingError(f"There is no {needed[options.teacher]}.", code="missing_data")
     if options.teacher == "echoclip":
         _accept_licence(given=options.accept_echoclip_licence)
 
