@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+import functools
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ from model_core.errors import ReadError
 from model_core.io._complete import check_kind, checked_size, labelled, plain
 from model_core.io._in_file import InFile, Samples, whole
 from model_core.io._kit import age_between
+from model_core.io._marks_beside import ishne_marks
 from model_core.types import ImportReport, Recording, RecordingMetadata
 
 FORMAT_NAME: str = "ISHNE Holter"
@@ -71,6 +73,8 @@ def open_file(path: Path) -> InFile:
         raise _damaged(path, "it does not state the gain of every lead", "gain_missing")
     integrity = _integrity(path, header[_CHECKED_FROM:] + comment, header[8:10])
 
+    beside = functools.cache(lambda: ishne_marks(path, fs))
+
     def read_samples(first: int, last: int, rows: Sequence[int]) -> Samples:
         counts = np.fromfile(
             path, "<i2", (last - first) * n_leads, offset=data_start + 2 * first * n_leads
@@ -81,7 +85,13 @@ def open_file(path: Path) -> InFile:
         signal_mv[faults] = np.nan
         n_faults = int(np.count_nonzero(faults))
         told = f"{n_faults} samples are marked as faults of a lead: shown as gaps."
-        return Samples(signal_mv, (told,) if n_faults else (), integrity=integrity)
+        marks, of_marks = beside() if len(rows) == n_leads else ((), ())
+        return Samples(
+            signal_mv,
+            repairs=((told,) if n_faults else ()) + of_marks,
+            annotations=tuple(m for m in marks if first <= m.time_s * fs < last),
+            integrity=integrity,
+        )
 
     repairs: list[str] = []
     declared = int.from_bytes(header[14:18], "little", signed=True)

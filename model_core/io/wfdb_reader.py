@@ -8,6 +8,7 @@ Format: header(5) and signal(5) of the WFDB Applications Guide, https://physione
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import re
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 from model_core.errors import ReadError
 from model_core.io._complete import FS_RANGE_HZ, check_kind, ecg_rate, plain
 from model_core.io._in_file import InFile, Samples, whole
+from model_core.io._marks_beside import wfdb_marks
 from model_core.io._wfdb_header import (
     FLAC_FORMATS,
     FORMATS,
@@ -160,14 +162,17 @@ def open_file(path: Path) -> InFile:
             hint="Open the header of the record that you want to see.",
             code="not_in_record",
         )
+    beside = functools.cache(lambda: wfdb_marks(header, part.frame_rate))
     left_out = f"Left out as other signals or rates: {', '.join(part.left_out)}."
 
     def read_samples(first: int, last: int, rows: Sequence[int]) -> Samples:
         found = part.read(first, last, rows)
         invalid = f"{found.n_invalid} samples are marked as invalid in the file: shown as gaps."
+        marks, told = beside() if len(rows) == len(part.lead_names) else ((), ())
         return Samples(
             found.signal_mv,
-            repairs=(invalid,) if found.n_invalid else (),
+            repairs=((invalid,) if found.n_invalid else ()) + told,
+            annotations=tuple(m for m in marks if first <= m.time_s * part.fs < last),
             integrity=_integrity(found) if last - first == part.n_samples else "",
         )
 

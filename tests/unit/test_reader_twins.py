@@ -191,6 +191,31 @@ def test_statements_and_marks_of_the_device_come_along(samples: Path) -> None:
     assert beats[0].time_s == pytest.approx(0.398)
 
 
+def test_marks_in_a_file_beside_lie_on_the_beats(samples: Path, tmp_path: Path) -> None:
+    """By the library's own reading for WFDB; by the largest deflection near each for ISHNE."""
+    record = read_recording(samples / "wfdb/100.hea")
+    expected = cast("Any", wfdb).rdann(str(samples / "wfdb/100"), "atr")
+    marks = record.metadata.annotations
+    assert [round(mark.time_s * 360) for mark in marks] == list(expected.sample)
+    assert marks[0].text == "+ (N"
+    assert [mark.text for mark in marks[1:4]] == ["N", "N", "N"]
+
+    holter = read_recording(samples / "ishne/ECG_P28.01.ecg")
+    lead = np.abs(holter.signal_mv[1] - np.median(holter.signal_mv[1]))
+    at = [round(mark.time_s * 1000) for mark in holter.metadata.annotations]
+    inside = [n for n in at if 200 <= n < holter.n_samples - 200]
+    assert len(inside) > 90
+    offsets = [int(np.argmax(lead[n - 200 : n + 200])) - 200 for n in inside]
+    assert np.percentile(np.abs(offsets), 90) <= 5
+
+    for name in ("100.hea", "100.dat"):
+        (tmp_path / name).write_bytes((samples / "wfdb" / name).read_bytes())
+    (tmp_path / "100.atr").write_bytes(b"\xff\xfc" * 9)
+    damaged = read_recording(tmp_path / "100.hea")
+    assert not damaged.metadata.annotations
+    assert any("100.atr cannot be read" in text for text in report_of(damaged).repairs)
+
+
 @pytest.mark.parametrize("name", [name for name in ALL if not name.endswith((".hea", ".mat"))])
 def test_damaged_files_end_in_words(samples: Path, tmp_path: Path, name: str) -> None:
     original = (samples / name).read_bytes()[:300_000]
