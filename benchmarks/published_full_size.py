@@ -73,7 +73,10 @@ def window(package: Path) -> dict[str, float]:
 
         predictor = Predictor(load_package(package))
         predictor.self_test()
-        return Model(predictor.package.identity, lambda ecg, cancel: predictor.predict(ecg, cancel))
+        return Model(
+            predictor.package.identity,
+            lambda ecg, cancel, confirmed: predictor.predict(ecg, cancel, confirmed=confirmed),
+        )
 
     app = make_application()
     with tempfile.TemporaryDirectory() as folder:

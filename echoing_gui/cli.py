@@ -22,6 +22,7 @@ from model_core.errors import EchoingError, PackageError
 from model_core.io import TableLayout, open_recording, read_part
 from model_core.long_recording import LongRecording
 from model_core.measures import FINDINGS, MEASURES
+from model_core.quality import CONFIRMABLE, MICROVOLTS, from_microvolts
 from model_core.runtime.package import ModelPackage, load_package
 from model_core.runtime.predictor import Predictor
 from model_core.types import Prediction, Recording, ResultState, SegmentVariance
@@ -81,7 +82,13 @@ def main(argv: Sequence[str]) -> int:
     try:
         with _output(options.output) as output:
             return _predict_files(
-                options.files, predictor, options.start, options.json, output, layout
+                options.files,
+                predictor,
+                options.start,
+                options.json,
+                output,
+                layout,
+                frozenset(options.confirm),
             )
     except OSError as error:
         sys.stderr.write(f"echoing: The output cannot be written: {error.strerror}.\n")
@@ -111,6 +118,15 @@ def _parser() -> argparse.ArgumentParser:
         help="first second of the recording that the model sees (default 0)",
     )
     predict.add_argument("-o", "--output", type=Path, metavar="FILE", help="write to this file")
+    predict.add_argument(
+        "--confirm",
+        action="append",
+        choices=CONFIRMABLE,
+        default=[],
+        metavar="CODE",
+        help="set a reason aside that the result would be withheld for, for all files given: "
+        f"{' or '.join(CONFIRMABLE)}; may be given twice",
+    )
     add_table_options(predict)
     return parser
 
@@ -150,10 +166,11 @@ def _predict_files(
     as_json: bool,
     output: TextIO,
     layout: TableLayout | None,
+    confirmed: frozenset[str],
 ) -> int:
     code = EXIT_REPORTED
     for path in files:
-        report = _report(path, predictor, start_s, layout)
+        report = _report(path, predictor, start_s, layout, confirmed)
         if as_json:
             line = json.dumps(report, ensure_ascii=False, allow_nan=False) + "\n"
             # Bytes of a file name that are no text must not stop the output.
@@ -172,7 +189,11 @@ def _predict_files(
 
 
 def _report(
-    path: Path, predictor: Predictor, start_s: float, layout: TableLayout | None
+    path: Path,
+    predictor: Predictor,
+    start_s: float,
+    layout: TableLayout | None,
+    confirmed: frozenset[str],
 ) -> _Report:
     """Everything that the JSON of one file says; a bad file never stops the others."""
     report: _Report = {
@@ -188,6 +209,8 @@ def _report(
         "window_s": None,
         "measures": [],
         "findings": [],
+        "confirmed": sorted(confirmed),
+        "lead_quality": [],
         "embedding_variance": None,
         "segment_variance": None,
         "package": _package_report(predictor.package),
@@ -198,9 +221,9 @@ def _report(
         if isinstance(recording, LongRecording):
             part = read_part(recording, start_s, predictor.package.manifest.input.duration_s)
             report["window_sha256"] = hashlib.sha256(part.signal_mv.tobytes()).hexdigest()
-            return report | _prediction_report(predictor.predict(part))
+            return report | _prediction_report(_predict(predictor, part, 0.0, confirmed))
         report["sha256"] = recording.recording_id
-        return report | _prediction_report(predictor.predict(recording, start_s=start_s))
+        return report | _prediction_report(_predict(predictor, recording, start_s, confirmed))
     except EchoingError as error:
         found = {"code": error.code, "message": str(error), "hint": error.hint}
     except Exception as error:  # noqa: BLE001 - logged, told, and the next file gets its turn
@@ -208,6 +231,17 @@ def _report(
         message = f"The program failed on this file ({type(error).__name__})."
         found = {"code": "unexpected", "message": message, "hint": "Please report this fault."}
     return report | {"error": found}
+
+
+def _predict(
+    predictor: Predictor, recording: Recording, start_s: float, confirmed: frozenset[str]
+) -> Prediction:
+    """Predict, taking values for microvolts where that is in question and confirmed."""
+    prediction = predictor.predict(recording, start_s=start_s, confirmed=confirmed)
+    if MICROVOLTS in confirmed and any(each.code == MICROVOLTS for each in prediction.reasons):
+        _log.info("confirmed: %s", MICROVOLTS)
+        return predictor.predict(from_microvolts(recording), start_s=start_s, confirmed=confirmed)
+    return prediction
 
 
 def _package_report(package: ModelPackage) -> _Report:
@@ -281,6 +315,10 @@ def _prediction_report(prediction: Prediction) -> _Report:
             }
             for finding in prediction.findings
         ],
+        "lead_quality": [
+            {"lead": each.lead, "grade": each.grade.value, "message": each.message}
+            for each in prediction.lead_quality
+        ],
         "embedding_variance": (
             None
             if prediction.embedding_variance is None
@@ -338,7 +376,7 @@ def _text(report: _Report) -> str:
     ]
     if report["embedding_variance"] is not None:
         lines.append(f"  Embedding variance {report['embedding_variance']:.2g} (dimensionless)")
-    heads = {"caution": "Caution", "refuse": "Reason"}
+    heads = {"caution": "Caution", "confirm": "To confirm", "refuse": "Reason"}
     lines += [f"  {heads[reason['severity']]}: {reason['message']}" for reason in report["reasons"]]
     # Nothing in a file may move the cursor or turn the writing direction.
     printable = (

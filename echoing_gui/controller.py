@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,7 +54,7 @@ class Model:
     """A model package ready to run."""
 
     identity: PackageIdentity
-    predict: Callable[[Recording, CancelToken], Prediction]
+    predict: Callable[[Recording, CancelToken, frozenset[str]], Prediction]
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,13 +173,28 @@ class Controller(QObject):
         self._set(page_start_s=start_s)
         long, read_part = self._state.long, self._services.read_part
         if long is not None and not self._state.page_is_read:
-            self._jobs.submit(_PAGE, lambda _token: read_part(long, start_s, PAGE_S))
+            confirmed = self._state.confirmed
+            self._jobs.submit(
+                _PAGE, lambda _token: _as_confirmed(read_part(long, start_s, PAGE_S), confirmed)
+            )
 
     def predict_here(self) -> None:
         """Run the model on the ten seconds chosen."""
         if self._state.page_is_read:
             self._last_prediction = None
             self._start_predicting()
+
+    def confirm(self, code: str) -> None:
+        """Take what the user confirms of the recording on screen, log it, and predict again."""
+        recording = self._state.recording
+        if recording is None:
+            return
+        log.info("the user confirmed %s for recording %s", code, recording.recording_id[:16])
+        recording = _as_confirmed(recording, {code} - self._state.confirmed)
+        self._last_prediction = None
+        confirmed = self._state.confirmed | {code}
+        self._set(recording=recording, prediction=None, confirmed=confirmed)
+        self._start_predicting()
 
     def stop(self) -> None:
         """Stop the job under way; without one, close the message."""
@@ -270,7 +285,8 @@ class Controller(QObject):
         page = recording
         if self._state.page_start_s != recording.start_s:
             page = recording.part(self._state.page_start_s, recording.duration_s)
-        self._jobs.submit(_RECORDING, lambda token: model.predict(page, token))
+        confirmed = self._state.confirmed
+        self._jobs.submit(_RECORDING, lambda token: model.predict(page, token, confirmed))
 
     def _predict_unasked(self) -> None:
         """Predict, unless it is for the user to choose ten seconds of a long recording."""
@@ -328,7 +344,14 @@ class Controller(QObject):
         for lane in (_PAGE, _SURVEY):
             self._jobs.cancel(lane)
         self._last_prediction = None
-        self._set(recording=recording, long=long, page_start_s=0.0, overview=None, prediction=None)
+        self._set(
+            recording=recording,
+            long=long,
+            page_start_s=0.0,
+            overview=None,
+            prediction=None,
+            confirmed=frozenset(),
+        )
         if self._state.has_pages:
             survey = self._services.survey
             self._jobs.submit_steps(
@@ -385,3 +408,10 @@ def _now_and_then(overviews: Iterator[Overview]) -> Iterator[Overview]:
         if overview.complete or time.monotonic() - shown_s > _SURVEY_SHOWN_EVERY_S:
             shown_s = time.monotonic()
             yield overview
+
+
+def _as_confirmed(recording: Recording, codes: Collection[str]) -> Recording:
+    """Apply what the user confirmed of a file to what was read of it."""
+    from model_core.quality import MICROVOLTS, from_microvolts
+
+    return from_microvolts(recording) if MICROVOLTS in codes else recording

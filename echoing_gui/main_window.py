@@ -122,6 +122,7 @@ class MainWindow(QMainWindow):
     demoRequested = Signal()
     predictRequested = Signal()
     pageRequested = Signal(float)
+    confirmRequested = Signal(str)
     stopRequested = Signal()
     messageCloseRequested = Signal()
     optionsRequested = Signal(object)
@@ -170,6 +171,7 @@ class MainWindow(QMainWindow):
         self._scale.clicked.connect(self._calibrate)
         self.statusBar().addPermanentWidget(self._scale)
 
+        self.measures.confirmRequested.connect(self.confirmRequested)
         self.traces.openRequested.connect(self._ask_for_file)
         self.traces.demoRequested.connect(self.demoRequested)
         self.traces.view.hovered.connect(self.statusBar().showMessage)

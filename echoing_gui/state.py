@@ -169,6 +169,8 @@ class AppState:
         Scale of the screen that the window is on.
     message
         What the message bar says.
+    confirmed
+        Codes of the reasons that the user has confirmed for `recording`.
 
     Raises
     ------
@@ -188,6 +190,7 @@ class AppState:
     variance_held: bool = False
     screen: ScreenScale = field(default_factory=ScreenScale)
     message: UserMessage | None = None
+    confirmed: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if self.prediction is not None and (

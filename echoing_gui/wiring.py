@@ -129,8 +129,8 @@ def load_default_model() -> Model:
     predictor = Predictor(load_package(resources.default_package_path()))
     predictor.self_test()
 
-    def predict(recording: Recording, cancel: CancelToken) -> Prediction:
-        return predictor.predict(recording, cancel)
+    def predict(recording: Recording, cancel: CancelToken, confirmed: frozenset[str]) -> Prediction:
+        return predictor.predict(recording, cancel, confirmed=confirmed)
 
     return Model(predictor.package.identity, predict)
 
@@ -152,6 +152,7 @@ def build(services: Services, folder: Path) -> Program:
     window.demoRequested.connect(controller.open_demo)
     window.predictRequested.connect(controller.predict_here)
     window.pageRequested.connect(controller.go_to)
+    window.confirmRequested.connect(controller.confirm)
     window.stopRequested.connect(controller.stop)
     window.messageCloseRequested.connect(controller.close_message)
     window.optionsRequested.connect(controller.set_options)

@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 
 from model_core.leads import STANDARD_LEADS
 from model_core.measures import FINDINGS, MEASURES
+from model_core.reasons import LeadGrade as LeadGrade
+from model_core.reasons import LeadQuality, Reason
+from model_core.reasons import QualityReport as QualityReport
+from model_core.reasons import Severity as Severity
 
 FloatArray = NDArray[np.float32]
 
@@ -274,53 +278,6 @@ class Recording:
         )
 
 
-class Severity(Enum):
-    """How a reason bears on the result."""
-
-    CAUTION = "caution"
-    REFUSE = "refuse"
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """Why a result is doubtful or withheld.
-
-    Attributes
-    ----------
-    code
-        Stable identifier, lower case with underscores.
-    severity
-        Whether the result is shown with this reason, or not at all.
-    message
-        One sentence for the reader.
-    lead
-        The lead it is about, or None.
-    """
-
-    code: str
-    severity: Severity
-    message: str
-    lead: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class QualityReport:
-    """What the input gate found.
-
-    Examples
-    --------
-    >>> QualityReport((Reason("flat_lead", Severity.REFUSE, "Lead V2 is flat.", "V2"),)).usable
-    False
-    """
-
-    reasons: tuple[Reason, ...] = ()
-
-    @property
-    def usable(self) -> bool:
-        """Whether a result may be shown at all."""
-        return all(reason.severity is not Severity.REFUSE for reason in self.reasons)
-
-
 @dataclass(frozen=True, slots=True)
 class PredictionInterval:
     """Range meant to hold the true value of one patient at a stated level.
@@ -461,7 +418,10 @@ class Prediction:
     segment_variance
         Where that variance comes from. None if the model did not run.
     reasons
-        Cautions, or the refusals. Uncertainty may be shown with a refusal, an estimate never.
+        Cautions, or what the result is withheld for. Uncertainty may be shown then, an estimate
+        never.
+    lead_quality
+        Of the leads in the window; empty where they could not be looked at.
 
     Raises
     ------
@@ -477,6 +437,7 @@ class Prediction:
     embedding_variance: float | None = None
     segment_variance: SegmentVariance | None = None
     reasons: tuple[Reason, ...] = ()
+    lead_quality: tuple[LeadQuality, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.state is ResultState.NOT_REPORTABLE) == bool(self.estimates or self.findings):
@@ -485,6 +446,6 @@ class Prediction:
     @property
     def state(self) -> ResultState:
         """Which of the three result states this is."""
-        if any(reason.severity is Severity.REFUSE for reason in self.reasons):
+        if any(reason.severity.withholds for reason in self.reasons):
             return ResultState.NOT_REPORTABLE
         return ResultState.REPORTED_WITH_CAUTION if self.reasons else ResultState.REPORTED

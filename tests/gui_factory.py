@@ -86,7 +86,7 @@ def prediction(
     of: Recording, *reasons: Reason, start_s: float = 0.0, lvef: float = 54.6
 ) -> Prediction:
     """Make a prediction; a refusal if a reason says so."""
-    if any(reason.severity is Severity.REFUSE for reason in reasons):
+    if any(reason.severity.withholds for reason in reasons):
         return Prediction(of.recording_id, IDENTITY, (start_s, start_s + 10), reasons=reasons)
     return Prediction(
         of.recording_id,
@@ -166,7 +166,7 @@ class FakeServices:
             raise self.package_error
         return Model(IDENTITY, self._predict)
 
-    def _predict(self, of: Recording, token: CancelToken) -> Prediction:
+    def _predict(self, of: Recording, token: CancelToken, confirmed: frozenset[str]) -> Prediction:
         if self.broken is not None:
             raise self.broken
         gate = self.hold.get(of.source_name)
@@ -176,7 +176,9 @@ class FakeServices:
             if token.cancelled:
                 self.cancelled.append(of.source_name)
             token.raise_if_cancelled()
-        return prediction(of, *self.reasons.get(of.source_name, ()), start_s=of.start_s)
+        reasons = self.reasons.get(of.source_name, ())
+        reasons = tuple(each for each in reasons if each.code not in confirmed)
+        return prediction(of, *reasons, start_s=of.start_s)
 
 
 def make_program(fake: FakeServices, folder: Path) -> Program:

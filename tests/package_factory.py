@@ -27,7 +27,7 @@ from model_core.runtime.manifest import (
     SegmentOutput,
 )
 from model_core.runtime.package import OUTPUT_NAMES
-from model_core.types import Recording
+from model_core.types import Recording, RecordingMetadata
 
 N_SEGMENTS = 20
 # Raw lower end, median and upper end: LVEF in %, then logarithms of LVEDV and LVESV in ml.
@@ -70,6 +70,7 @@ def synthetic_ecg(
         fs=fs,
         lead_names=tuple(lead_names),
         source_name="synthetic.hea",
+        metadata=RecordingMetadata(age_y=60.0),
     )
 
 

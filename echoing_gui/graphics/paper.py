@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
-from PySide6.QtGui import QBrush, QColor, QPainter, QPen
+from PySide6.QtGui import QBrush, QColor, QPainter, QPen, QPolygonF
 
 from echoing_gui import theme
 from echoing_gui.graphics.traces import (
@@ -26,7 +26,9 @@ from echoing_gui.view_models.sheet import (
     STRIP_MM,
     WHOLE_ROW,
     Sheet,
+    TracePiece,
 )
+from model_core.types import LeadGrade
 
 _LEAST_FINE_PX = 2.5
 _LABEL_ROOM_PX = 1000.0
@@ -199,11 +201,23 @@ def _paint_names(painter: QPainter, sheet: Sheet, camera: Camera) -> None:
             top = camera.y(piece.baseline_mm) - size
             place = QRectF(camera.area.left(), top, gutter, 2 * size)
             painter.drawText(place, Qt.AlignmentFlag.AlignCenter, piece.lead)
+            _paint_mark(painter, piece, place.center().x(), top + 2.1 * size, 0.3 * size)
             continue
         bottom = camera.y(piece.label_bottom_mm)
         place = QRectF(camera.x(piece.x_mm + 1.0), bottom - height, _LABEL_ROOM_PX, height)
         name = piece.lead if piece.values_mv.size else f"{piece.lead} is not in the file"
         painter.drawText(place, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignBottom, name)
+        width = painter.fontMetrics().horizontalAdvance(name)
+        right, middle = place.left() + width + 0.8 * size, bottom - 0.5 * size
+        if _paint_mark(painter, piece, right, middle, 0.35 * size) and piece.quality is not None:
+            painter.setFont(theme.text_font(0.8 * size))
+            place.setLeft(right + 0.6 * size)
+            painter.drawText(
+                place,
+                Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignBottom,
+                piece.quality.grade.value,
+            )
+            painter.setFont(theme.text_font(size, bold=True))
     for strip in sheet.strips:
         if strip.lead == WHOLE_ROW:
             painter.setPen(QColor(theme.PAPER_TEXT))
@@ -212,6 +226,26 @@ def _paint_names(painter: QPainter, sheet: Sheet, camera: Camera) -> None:
                 camera.x(strip.x_mm), camera.y(strip.y_mm - 4.5), 1000.0, 4 * camera.px_per_mm
             )
             painter.drawText(place, Qt.AlignmentFlag.AlignLeft, "all leads")
+
+
+def _paint_mark(
+    painter: QPainter, piece: TracePiece, x_px: float, y_px: float, reach_px: float
+) -> bool:
+    """Mark a lead that is not good: a triangle for noisy, a cross for unusable."""
+    if piece.quality is None or piece.quality.grade is LeadGrade.GOOD:
+        return False
+    left, right = x_px - reach_px, x_px + reach_px
+    top, bottom = y_px - reach_px, y_px + reach_px
+    painter.save()
+    painter.setPen(QPen(QColor(theme.PAPER_TEXT), max(1.0, 0.3 * reach_px)))
+    if piece.quality.grade is LeadGrade.NOISY:
+        corners = [QPointF(x_px, top), QPointF(right, bottom), QPointF(left, bottom)]
+        painter.drawPolygon(QPolygonF(corners))
+    else:
+        painter.drawLine(QPointF(left, top), QPointF(right, bottom))
+        painter.drawLine(QPointF(left, bottom), QPointF(right, top))
+    painter.restore()
+    return True
 
 
 def gutter_px(layout: Layout, px_per_mm: float, pixel_ratio: float) -> int:

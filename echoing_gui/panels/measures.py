@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QRectF, QSize, Qt
+from PySide6.QtCore import QEvent, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QFont, QPainter, QPaintEvent
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from echoing_gui import theme
 from echoing_gui.graphics import interval
@@ -157,6 +164,8 @@ class MeasuresPanel(QWidget):
         Caveat, state and recording: placed by the window where no scrolling hides it.
     """
 
+    confirmRequested = Signal(str)
+
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._source = _label("muted")
@@ -167,6 +176,9 @@ class MeasuresPanel(QWidget):
         self._detail = _label("muted")
         self._caution = _label("caution")
         self._refusal = _label("refusal")
+        self._confirm = QPushButton()
+        self._confirm.clicked.connect(lambda: self.confirmRequested.emit(self._question))
+        self._question = ""
         self._variance = _label("muted")
         self._package = _label("muted")
         self._banner = _label("banner")
@@ -179,7 +191,7 @@ class MeasuresPanel(QWidget):
         layout = QVBoxLayout(self)
         rows = (*self._measures.values(), *self._findings.values())
         below = (self._variance, self._package)
-        for widget in (self._detail, self._refusal, self._caution, *rows, *below):
+        for widget in (self._detail, self._refusal, self._caution, self._confirm, *rows, *below):
             layout.addWidget(widget)
         for column in (top, layout):
             column.setContentsMargins(0, 0, 0, 0)
@@ -203,6 +215,9 @@ class MeasuresPanel(QWidget):
         ):
             label.setText(text)
             label.setVisible(bool(text))
+        self._question, statement = view.question or ("", "")
+        self._confirm.setText(statement)
+        self._confirm.setVisible(view.question is not None)
         measures = {row.key: row for row in view.measures}
         for key, widget in self._measures.items():
             widget.show_row(measures.get(key), colours)

@@ -14,6 +14,7 @@ from model_core.types import (
     Prediction,
     RecordingMetadata,
     ResultState,
+    Severity,
 )
 
 RESEARCH_SENTENCES = ("Research use only.", "Not a medical device.")
@@ -75,6 +76,9 @@ class ResultView:
         Sentences: cautions or refusals.
     refused
         The result is not reportable.
+    question
+        Code of a reason that the user may confirm, and what that would state; None if confirming
+        would not bring the result.
     variance_line
         How uncertain the model is of the whole recording; empty where it did not run.
     package_line
@@ -91,6 +95,7 @@ class ResultView:
     findings: tuple[FindingRow, ...] = ()
     reasons: tuple[str, ...] = ()
     refused: bool = False
+    question: tuple[str, str] | None = None
     variance_line: str = ""
     package_line: str = ""
     caveat: str = RESEARCH_ONLY
@@ -196,6 +201,15 @@ def result_view(state: AppState) -> ResultView:
     reasons = tuple(reason.message for reason in prediction.reasons)
     if prediction.embedding_variance is not None:
         base = replace(base, variance_line=variance_line(prediction.embedding_variance))
+    question = _question(prediction)
+    if question is not None:
+        return replace(
+            base,
+            headline="Withheld until confirmed",
+            detail="Look at the ECG, then answer:",
+            reasons=reasons,
+            question=question,
+        )
     if prediction.state is ResultState.NOT_REPORTABLE:
         return replace(
             base,
@@ -235,6 +249,15 @@ def _window_text(state: AppState, prediction: Prediction) -> str:
 
 
 _SAME_S = 0.05
+
+
+def _question(prediction: Prediction) -> tuple[str, str] | None:
+    """Code and statement of the first reason to confirm, if only such reasons are in the way."""
+    withheld = [reason for reason in prediction.reasons if reason.severity.withholds]
+    if not withheld or any(reason.severity is Severity.REFUSE for reason in withheld):
+        return None
+    _, _, statement = withheld[0].message.rpartition(" until you confirm that ")
+    return withheld[0].code, f"I confirm that {statement.removesuffix('.')}"
 
 
 @dataclass(frozen=True, slots=True)

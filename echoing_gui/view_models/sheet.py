@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from echoing_gui.state import AppState, DisplayOptions, Layout
 from model_core.leads import STANDARD_LEADS, canonical_lead_name
-from model_core.types import FloatArray, Recording, SegmentVariance
+from model_core.types import FloatArray, LeadQuality, Recording, SegmentVariance
 
 PULSE_MV = 1.0
 PULSE_S = 0.2
@@ -64,6 +64,8 @@ class TracePiece:
         The row's band, for finding a piece under the pointer.
     label_bottom_mm
         Lower edge of the lead's name: above everything drawn under the name.
+    quality
+        Signal quality of the lead where the model looked; None where it did not.
     """
 
     lead: str
@@ -77,6 +79,7 @@ class TracePiece:
     top_mm: float
     bottom_mm: float
     label_bottom_mm: float
+    quality: LeadQuality | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -153,6 +156,7 @@ def build_sheet(state: AppState) -> Sheet | None:
         state.options,
         window_start_s=state.page_start_s,
         variance=prediction.segment_variance if prediction and show else None,
+        quality=prediction.lead_quality if prediction else (),
     )
 
 
@@ -161,6 +165,7 @@ def lay_out(
     options: DisplayOptions,
     window_start_s: float = 0.0,
     variance: SegmentVariance | None = None,
+    quality: tuple[LeadQuality, ...] = (),
 ) -> Sheet:
     """Arrange a recording on paper.
 
@@ -174,6 +179,8 @@ def lay_out(
         First second of the ten that the 3x4 layout shows, of the recording.
     variance
         Segment variance to draw under the leads.
+    quality
+        Signal quality of the leads.
 
     Returns
     -------
@@ -207,6 +214,7 @@ def lay_out(
     speed, gain = options.speed_mm_s, options.gain_mm_mv
     x_start = _up_to(MARGIN_MM + PULSE_S * speed + 2.5, 5.0)
     centred, medians = _centre(recording)
+    by_lead = {each.lead: each for each in quality}
     pieces: list[TracePiece] = []
     strips: list[StripPiece] = []
     pulses: list[tuple[float, float]] = []
@@ -248,6 +256,7 @@ def lay_out(
                     top_mm=top,
                     bottom_mm=baseline + below,
                     label_bottom_mm=baseline - label,
+                    quality=by_lead.get(lead),
                 )
             )
             if k:
@@ -298,6 +307,8 @@ def hover_text(sheet: Sheet, x_mm: float, y_mm: float) -> str:
     value = float(piece.values_mv[index]) + piece.median_mv
     text = f"Lead {piece.lead}, {time_s:.2f} s: "
     text += f"{value:.2f} mV" if math.isfinite(value) else "no sample in the file"
+    if piece.quality is not None and piece.quality.message:
+        text += f"; {piece.quality.grade.value}: {piece.quality.message.removesuffix('.')}"
     for strip in sheet.strips:
         if strip.lead == piece.lead and strip.edges_s[0] <= time_s < strip.edges_s[-1]:
             return f"{text}; {_cell_text(strip, time_s)}"

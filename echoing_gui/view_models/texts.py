@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from echoing_gui.state import PAGE_S, AppState, Stage
 from echoing_gui.view_models.sheet import WHOLE_ROW, Sheet
-from model_core.types import Recording, ResultState
+from model_core.types import Recording, ResultState, Severity
 
 SIMULATED = "SIMULATED ECG"
 LEGEND = (
@@ -170,6 +170,9 @@ def announcement(old: AppState, new: AppState) -> str:
     if new.message is not None and new.message != old.message:
         return f"{new.message.text} {new.message.hint}".strip()
     if new.prediction is not None and new.prediction is not old.prediction:
+        severities = {reason.severity for reason in new.prediction.reasons}
+        if Severity.CONFIRM in severities and Severity.REFUSE not in severities:
+            return "The result is withheld until you answer a question."
         return {
             ResultState.REPORTED: "The estimate is ready.",
             ResultState.REPORTED_WITH_CAUTION: "The estimate is ready, with cautions.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Collection
 from typing import Any, cast
 
 import numpy as np
@@ -24,6 +25,7 @@ from model_core.preprocess import prepare
 from model_core.quality import assess
 from model_core.runtime.manifest import Manifest
 from model_core.runtime.package import OUTPUT_NAMES, ModelPackage
+from model_core.runtime.scope import check_scope
 from model_core.types import (
     FindingProbability,
     FloatArray,
@@ -149,7 +151,11 @@ class Predictor:
         return difference
 
     def predict(
-        self, recording: Recording, cancel: CancelToken | None = None, start_s: float = 0.0
+        self,
+        recording: Recording,
+        cancel: CancelToken | None = None,
+        start_s: float = 0.0,
+        confirmed: Collection[str] = (),
     ) -> Prediction:
         """Estimate the echo measures of one recording, or say why not.
 
@@ -161,6 +167,8 @@ class Predictor:
             Stops a run under way.
         start_s
             First second that the model sees, from the beginning of `recording`.
+        confirmed
+            What the user has confirmed, see `model_core.quality.assess`.
 
         Returns
         -------
@@ -181,15 +189,27 @@ class Predictor:
         end_s = recording.start_s + recording.duration_s
         window_s = (first_s, min(first_s + manifest.input.duration_s, end_s))
 
+        quality = assess(
+            recording,
+            start_s=start_s,
+            duration_s=manifest.input.duration_s,
+            lead_names=manifest.input.lead_names,
+            confirmed=confirmed,
+        )
+        found = (*quality.reasons, *check_scope(recording, manifest.scope, paced=quality.paced))
+        cancel.raise_if_cancelled()
+
         def refused(*reasons: Reason) -> Prediction:
             return Prediction(
-                recording.recording_id, self.package.identity, window_s, reasons=reasons
+                recording.recording_id,
+                self.package.identity,
+                window_s,
+                reasons=reasons,
+                lead_quality=quality.leads,
             )
 
-        quality = assess(recording, start_s=start_s, duration_s=manifest.input.duration_s)
-        cancel.raise_if_cancelled()
-        if not quality.usable:
-            return refused(*quality.reasons)
+        if any(reason.severity.withholds for reason in found):
+            return refused(*found)
         try:
             ecg = prepare(recording, manifest.input, start_s)
         except PreprocessError as error:
@@ -219,7 +239,8 @@ class Predictor:
                 edges_s=_edges_s(first_s, manifest),
                 scale=manifest.segments.scale,
             ),
-            reasons=_withheld(manifest) + quality.reasons + unlike,
+            reasons=(*_withheld(manifest), *found, *unlike),
+            lead_quality=quality.leads,
         )
 
     def _unlike_training(self, ecg_ls: FloatArray) -> tuple[Reason, ...]:

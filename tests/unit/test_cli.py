@@ -42,7 +42,7 @@ def write_record(
     for name, row in zip(names, digital.astype(int), strict=True):
         check = f"16 0 {row[0]} {row.sum() % 65536} 0 {name}"
         lines.append(f"{header.stem}.dat 16 1000/mV {check}")
-    header.write_text("\n".join(lines))
+    header.write_text("\n".join([*lines, "# Age: 60"]))
     return header
 
 
@@ -120,6 +120,8 @@ def test_json_of_a_refused_file(run: Run, flat: Path) -> None:
     assert report["measures"] == report["findings"] == []
     assert report["segment_variance"] is None
     (reason,) = report["reasons"]
+    grades = {each["lead"]: each["grade"] for each in report["lead_quality"]}
+    assert grades == {name: "unusable" if name == "V2" else "good" for name in STANDARD_LEADS}
     assert reason == {
         "code": "flat_lead",
         "severity": "refuse",

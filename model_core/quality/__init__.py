@@ -1,0 +1,161 @@
+"""The input gate: whether a recording is a 12-lead ECG that a result may be based on.
+
+It stands outside the network: a network gives a plausible number for a flat line. First comes what
+the samples themselves say, then what the beats say of time, then what was learned from data of
+what an ECG, a readable ECG and a correctly placed electrode look like. Limits, where they come
+from and how well they do: docs/input-gate.md.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Sequence
+
+import numpy as np
+
+from model_core.delineation import BeatClass
+from model_core.leads import STANDARD_LEADS
+from model_core.quality.features import Features, measure_features
+from model_core.quality.leads import grade_leads
+from model_core.quality.learned import learned_scores, recording_vector
+from model_core.quality.placement import check_placement
+from model_core.quality.reasons import refuse, refuse_leads
+from model_core.quality.samples import check_samples, lead_faults
+from model_core.quality.timing import check_timing
+from model_core.types import QualityReport, Reason, Recording, Severity
+
+__all__ = ["CONFIRMABLE", "MICROVOLTS", "PLACEMENT", "assess", "from_microvolts"]
+
+FS_RANGE_HZ = (100.0, 2000.0)
+# Reasons that the user can answer: by `confirmed`, and by `from_microvolts`.
+PLACEMENT, MICROVOLTS = "electrode_placement", "microvolts"
+CONFIRMABLE = (PLACEMENT, MICROVOLTS)
+FEWEST_BEATS = 2
+
+
+def assess(
+    recording: Recording,
+    *,
+    start_s: float = 0.0,
+    duration_s: float = 10.0,
+    lead_names: Sequence[str] = STANDARD_LEADS,
+    confirmed: Collection[str] = (),
+) -> QualityReport:
+    """Check the part of a recording that a model is to see.
+
+    Parameters
+    ----------
+    recording
+        The recording, in mV.
+    start_s
+        First second of the part, from the start of the recording.
+    duration_s
+        Length of the part, s.
+    lead_names
+        Leads that the model takes. The checks that were learned on twelve leads are left out where
+        they are fewer.
+    confirmed
+        What the user has confirmed. With `PLACEMENT`, that reason becomes a caution; a recording in
+        microvolts goes through `from_microvolts` first.
+
+    Returns
+    -------
+    QualityReport
+        Every reason found against the recording; none for a sound one. Where a reason leaves
+        nothing to look at, the checks after it are left out.
+    """
+    names = tuple(lead_names)
+    if reason := _wrong_leads(recording.lead_names, names):
+        return QualityReport((reason,))
+    rows = [recording.lead_names.index(name) for name in names]
+    first = round(start_s * recording.fs)
+    last = first + int(np.ceil(duration_s * recording.fs - 1e-6))
+    if first < 0 or last > recording.n_samples:
+        end_s, from_s = recording.start_s + recording.duration_s, recording.start_s + start_s
+        message = f"The recording lasts {end_s:.1f} s; {duration_s:g} s are needed"
+        message += f" from second {from_s:g} on." if from_s else "."
+        return QualityReport((refuse("too_short", message),))
+    low, high = FS_RANGE_HZ
+    if not low <= recording.fs <= high:
+        message = f"The sampling rate of {recording.fs:g} Hz is outside {low:g} to {high:g} Hz."
+        return QualityReport((refuse("rate_out_of_range", message),))
+
+    signal_mv = recording.signal_mv[rows, first:last].astype(np.float64)
+    missing = ~np.isfinite(signal_mv.sum(axis=1))  # finite only if every sample is
+    if missing.any():
+        sentence = "Samples are missing in {}.".format
+        return QualityReport((refuse_leads("missing_samples", missing, names, sentence),))
+    features = measure_features(signal_mv, recording.fs, names)
+    faults = lead_faults(signal_mv, recording.fs)
+    reasons = check_samples(signal_mv, names, faults)
+    if not reasons:
+        reasons = _not_an_ecg(features, names)
+    if not reasons:
+        stated = recording.metadata.measurements
+        reasons = check_timing(features, signal_mv, recording.fs, recording.duration_s, stated)
+    if not reasons and names == STANDARD_LEADS:
+        reasons = _poor_quality(features) or check_placement(features)
+    return QualityReport(
+        tuple(_set_aside(reason, confirmed) for reason in reasons),
+        grade_leads(features, names, faults),
+        paced=bool((features.delineation.beat_class == BeatClass.PACED).any()),
+    )
+
+
+def from_microvolts(recording: Recording) -> Recording:
+    """Take the values of a recording labelled as millivolts for microvolts, as the user says.
+
+    Returns
+    -------
+    Recording
+        Values divided by 1,000, and a note that says so.
+    """
+    note = "The user stated that the values are microvolts: they were divided by 1,000."
+    metadata = dataclasses.replace(recording.metadata, notes=(*recording.metadata.notes, note))
+    if metadata.report is not None:
+        repairs = (*metadata.report.repairs, note)
+        report = dataclasses.replace(metadata.report, unit="uV by the user", repairs=repairs)
+        metadata = dataclasses.replace(metadata, report=report)
+    return dataclasses.replace(recording, signal_mv=recording.signal_mv / 1000, metadata=metadata)
+
+
+def _wrong_leads(present: Sequence[str], needed: tuple[str, ...]) -> Reason | None:
+    absent = [name for name in needed if name not in present]
+    if absent:
+        wanted = "All twelve standard leads are" if needed == STANDARD_LEADS else "More leads are"
+        return refuse(
+            "missing_lead",
+            f"{wanted} needed; not in the file: {', '.join(absent)}.",
+            lead=absent[0] if len(absent) == 1 else None,
+        )
+    twice = next((name for name in needed if list(present).count(name) > 1), None)
+    if twice is None:
+        return None
+    return refuse("duplicate_lead", f"Lead {twice} is in the file more than once.", lead=twice)
+
+
+def _not_an_ecg(features: Features, names: tuple[str, ...]) -> list[Reason]:
+    if features.delineation.n_beats < FEWEST_BEATS:
+        return [refuse("not_an_ecg", "No heartbeats were found: this is not an ECG of a heart.")]
+    if names == STANDARD_LEADS and learned_scores()["not_an_ecg"].exceeded(
+        recording_vector(features)
+    ):
+        message = "The signal does not look like a 12-lead ECG: it lacks the shape of heartbeats."
+        return [refuse("not_an_ecg", message)]
+    return []
+
+
+def _poor_quality(features: Features) -> list[Reason]:
+    if not learned_scores()["poor_quality"].exceeded(recording_vector(features)):
+        return []
+    message = "The ECG is too disturbed to be read. Check the electrodes and record it again."
+    return [refuse("poor_quality", message)]
+
+
+def _set_aside(reason: Reason, confirmed: Collection[str]) -> Reason:
+    """Turn a reason that the user has confirmed into a caution."""
+    if reason.code != PLACEMENT or PLACEMENT not in confirmed:
+        return reason
+    finding, _, asked = reason.message.partition(" The result is withheld until you confirm that ")
+    message = f"{finding} You confirmed that {asked}"
+    return dataclasses.replace(reason, severity=Severity.CAUTION, message=message)

@@ -1,0 +1,69 @@
+"""Signal quality lead by lead, in a grade and a sentence."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_core.quality.features import Features
+from model_core.quality.samples import LEAD_FAULTS
+from model_core.types import LeadGrade, LeadQuality
+
+# A lead is called noisy beyond what 99 % of the leads of PTB-XL and LUDB (tuning halves) keep to.
+# Difference of the beats from their median beat, mV (root mean square over a beat).
+RESIDUAL_MV = 0.10
+# Muscle and mains, 22 to 40 Hz, between the beats, mV (mean absolute value).
+FAST_MV = 0.045
+# Range of the baseline over the window, mV.
+WANDER_MV = 1.6
+# Below, the beats of a lead do not repeat one another at all (correlation with their median).
+ALIKE_AT_LEAST = 0.4
+
+
+def grade_leads(
+    features: Features, lead_names: tuple[str, ...], faults: dict[str, NDArray[np.bool_]]
+) -> tuple[LeadQuality, ...]:
+    """Grade each lead of a window.
+
+    Parameters
+    ----------
+    features, lead_names
+        Of the window.
+    faults
+        Of `model_core.quality.samples.lead_faults`.
+    """
+    residual_mv = np.exp(features.lead["residual"])
+    fast_mv = np.exp(features.lead["fast"])
+    wander_mv = np.exp(features.lead["wander"])
+    found: list[LeadQuality] = []
+    for row, name in enumerate(lead_names):
+        unusable = [
+            LEAD_FAULTS[code].format(f"lead {name}") for code in faults if faults[code][row]
+        ]
+        if not unusable and features.lead["alike"][row] < ALIKE_AT_LEAST:
+            unusable = [f"No beats repeat one another in lead {name}."]
+        noisy = [
+            sentence
+            for is_so, sentence in (
+                (
+                    residual_mv[row] > RESIDUAL_MV,
+                    f"The beats in lead {name} differ by {residual_mv[row]:.2f} mV.",
+                ),
+                (
+                    fast_mv[row] > FAST_MV,
+                    f"Lead {name} has muscle or mains noise of {fast_mv[row]:.2f} mV.",
+                ),
+                (
+                    wander_mv[row] > WANDER_MV,
+                    f"The baseline of lead {name} wanders by {wander_mv[row]:.1f} mV.",
+                ),
+            )
+            if is_so
+        ]
+        if unusable:
+            found.append(LeadQuality(name, LeadGrade.UNUSABLE, unusable[0]))
+        elif noisy:
+            found.append(LeadQuality(name, LeadGrade.NOISY, " ".join(noisy)))
+        else:
+            found.append(LeadQuality(name, LeadGrade.GOOD))
+    return tuple(found)

@@ -1,0 +1,70 @@
+"""Linear scores whose coefficients were fitted to data: kept in learned.json, run on numpy.
+
+`benchmarks/fit_input_gate.py` fits them, on the tuning halves of the data sets only.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_core.quality.features import Features
+
+_FloatArray = NDArray[np.float64]
+
+COEFFICIENTS = Path(__file__).with_name("learned.json")
+# Features farther from their mean than so many standard deviations count as that far.
+CLIP_SD = 4.0
+# Of the twelve leads in order of size: the least, the third, the middle, the tenth, the largest.
+ORDER_STATISTICS = (0, 2, 5, 9, 11)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LinearScore:
+    """A weighted sum of standardised features; above `limit` it speaks against the recording."""
+
+    mean: _FloatArray
+    scale: _FloatArray
+    weights: _FloatArray
+    bias: float
+    limit: float
+
+    def __call__(self, features: _FloatArray) -> float:
+        """Score of one vector of features."""
+        standard = np.clip((features - self.mean) / self.scale, -CLIP_SD, CLIP_SD)
+        return float(standard @ self.weights + self.bias)
+
+    def exceeded(self, features: _FloatArray) -> bool:
+        """Whether the score lies above the limit."""
+        return self(features) > self.limit
+
+
+@functools.cache
+def learned_scores() -> dict[str, LinearScore]:
+    """Scores by name: ``not_an_ecg``, ``poor_quality`` and the placements by their exchange."""
+    stored: dict[str, Any] = json.loads(COEFFICIENTS.read_text(encoding="utf-8"))
+    return {
+        name: LinearScore(
+            mean=np.array(stored["standardisers"][each["standardiser"]]["mean"]),
+            scale=np.array(stored["standardisers"][each["standardiser"]]["scale"]),
+            weights=np.array(each["weights"]),
+            bias=each["bias"],
+            limit=each["limit"],
+        )
+        for name, each in stored["scores"].items()
+    }
+
+
+def recording_vector(features: Features) -> _FloatArray:
+    """Features of twelve leads and of all together as one vector."""
+    by_lead: Sequence[_FloatArray] = [
+        np.sort(values)[list(ORDER_STATISTICS)] for values in features.lead.values()
+    ]
+    return np.concatenate([*by_lead, list(features.whole.values())])

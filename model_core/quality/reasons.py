@@ -1,0 +1,40 @@
+"""Reasons against a recording, put in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+from model_core.types import Reason, Severity
+
+
+def refuse(code: str, message: str, lead: str | None = None) -> Reason:
+    """Make a reason that leaves no result."""
+    return Reason(code=code, severity=Severity.REFUSE, message=message, lead=lead)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Join names as a sentence does.
+
+    Examples
+    --------
+    >>> listed(["V1"]), listed(["V1", "V2", "V3"])
+    ('V1', 'V1, V2 and V3')
+    """
+    if len(names) == 1:
+        return names[0]
+    return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def refuse_leads(
+    code: str, bad: NDArray[Any], lead_names: Sequence[str], sentence: Callable[[str], str]
+) -> Reason:
+    """One reason for all leads that a check failed in; `bad` has one truth value a lead."""
+    names = [name for name, is_bad in zip(lead_names, bad, strict=True) if is_bad]
+    if len(names) == 1:
+        return refuse(code, sentence(f"lead {names[0]}"), lead=names[0])
+    if len(names) == len(lead_names):
+        return refuse(code, sentence("all leads"))
+    return refuse(code, sentence(f"leads {listed(names)}"))

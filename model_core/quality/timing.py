@@ -1,0 +1,115 @@
+"""Whether the sampling rate that the file states can be true, by what the signal shows of time."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_core.quality.features import Features
+from model_core.quality.reasons import refuse
+from model_core.types import MachineMeasurement, Reason
+
+HEART_RATE_BPM = (20.0, 300.0)
+QRS_MS = (40.0, 250.0)
+# The device's rate may be a mean over more beats; seen in sound files: 10.5 % at most.
+MACHINE_RATE_WITHIN = 0.15
+# The device's numbers belong to a resting ECG, not to an hour of monitoring.
+MACHINE_WINDOW_S = 30.0
+MAINS_HZ = (50.0, 60.0)
+_NEAR_HZ = 0.5
+# By how much the rate of files is mistaken: true over stated. Larger factors show in the beats.
+RATE_MISTAKES = (0.2, 0.25, 0.5, 2.0)
+# Mains is a single line: so much higher (amplitude) than all within 2 Hz of it. The lines of a
+# regular heart lie closer together.
+MAINS_ABOVE = 5.0
+_SEARCH_FROM_HZ = 22.0
+
+
+def check_timing(
+    features: Features,
+    signal_mv: NDArray[np.float64],
+    fs: float,
+    duration_s: float,
+    measurements: tuple[MachineMeasurement, ...],
+) -> list[Reason]:
+    """Compare the stated rate with the beats, the device's numbers and the mains.
+
+    Parameters
+    ----------
+    features
+        Of the window.
+    signal_mv
+        (leads, samples) of the window, mV.
+    fs
+        Stated sampling frequency, Hz.
+    duration_s
+        Of the whole recording, s.
+    measurements
+        What the device worked out.
+    """
+    bpm = 60 / float(np.exp(features.whole["rr"]))
+    qrs_ms = 1000 * features.whole["qrs_s"]
+    low, high = HEART_RATE_BPM
+    if not low <= bpm <= high:
+        return [
+            _mistaken(f"the heart would beat {bpm:.0f} times a minute at {fs:g} samples a second")
+        ]
+    if not QRS_MS[0] <= qrs_ms <= QRS_MS[1]:
+        return [_mistaken(f"the QRS complex would last {qrs_ms:.0f} ms at {fs:g} samples a second")]
+    stated = _machine_bpm(measurements)
+    beats_in_all = 60 * features.delineation.n_beats / (signal_mv.shape[1] / fs)
+    if stated and duration_s <= MACHINE_WINDOW_S:
+        off = min(abs(bpm / stated - 1), abs(beats_in_all / stated - 1))
+        if off > MACHINE_RATE_WITHIN:
+            return [
+                _mistaken(
+                    f"the device counted {stated:.0f} beats a minute, and the signal shows "
+                    f"{bpm:.0f}"
+                )
+            ]
+    peak_hz = mains_peak_hz(signal_mv, fs)
+    for factor in RATE_MISTAKES:
+        if any(abs(peak_hz * factor - mains) <= _NEAR_HZ for mains in MAINS_HZ):
+            return [
+                _mistaken(
+                    f"mains hum stands at {peak_hz:.0f} Hz, which would be "
+                    f"{peak_hz * factor:.0f} Hz at {fs * factor:g} samples a second"
+                )
+            ]
+    return []
+
+
+def _mistaken(what: str) -> Reason:
+    message = f"The sampling rate that the file states cannot be true: {what}."
+    return refuse("rate_contradicted", message)
+
+
+def _machine_bpm(measurements: tuple[MachineMeasurement, ...]) -> float:
+    """Heart rate by the device, beats a minute; 0 where it gives none."""
+    by_key = {each.key: each.value for each in measurements}
+    if by_key.get("heart_rate", 0) > 0:
+        return by_key["heart_rate"]
+    rr_ms = by_key.get("rr_interval", 0)
+    return 60_000 / rr_ms if rr_ms > 0 else 0.0
+
+
+def mains_peak_hz(signal_mv: NDArray[np.float64], fs: float) -> float:
+    """Where a single narrow line stands far out of the spectrum, Hz; 0 if none does, or at mains.
+
+    The leads' spectra are added up, each as a share of its own size.
+    """
+    x = signal_mv - signal_mv.mean(axis=1, keepdims=True)
+    x = x * np.hanning(x.shape[1])
+    amplitude = np.abs(np.fft.rfft(x, axis=1))
+    amplitude = np.median(amplitude / (amplitude.mean(axis=1, keepdims=True) + 1e-12), axis=0)
+    f = np.fft.rfftfreq(x.shape[1], 1 / fs)
+    first = int(np.searchsorted(f, _SEARCH_FROM_HZ))
+    if first >= len(f) - 1:
+        return 0.0
+    at = first + int(amplitude[first:].argmax())
+    width = max(round(2.0 / f[1]), 3)
+    around = np.r_[amplitude[max(at - width, 0) : at - 3], amplitude[at + 4 : at + width]]
+    if not len(around) or amplitude[at] < MAINS_ABOVE * around.max():
+        return 0.0
+    peak = float(f[at])
+    return 0.0 if any(abs(peak - mains) <= _NEAR_HZ for mains in MAINS_HZ) else peak
