@@ -54,7 +54,7 @@ def stated_layout(options: argparse.Namespace) -> TableLayout | None:
     if options.layout is not None:
         try:
             values = json.loads(options.layout.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise ReadError(
                 f"The layout {options.layout.name} is no JSON file that can be read.",
                 hint="docs/formats.md shows one.",

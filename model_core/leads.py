@@ -43,7 +43,8 @@ _CHEST_BY_C = {
 _LIMB_BY_D = {"D1": "I", "D2": "II", "D3": "III"}
 _PREFIX = re.compile(
     r"^(?:(?:ECG|EKG|MDC_ECG)[ _:-]+)?"
-    r"(?:(?:LEAD|ABLEITUNG|DERIVATION|DERIVACION|DERIVAZIONE|EINTHOVEN|GOLDBERGER|WILSON)[ _:-]*)?",
+    r"(?:(?:LEAD|ABLEITUNG|D[EÉ]RIVATION|DERIVACI[OÓ]N|DERIVA[ÇC][AÃ]O|DERIVAZIONE|EINTHOVEN|"
+    r"GOLDBERGER|WILSON)[ _:-]*)?",
     re.IGNORECASE,
 )
 # A unit in brackets, or the kind of signal, behind the name

@@ -11,6 +11,7 @@ import re
 import warnings
 import zlib
 from collections.abc import Iterable
+from datetime import datetime
 from io import BytesIO
 from pathlib import Path
 from typing import Any, cast
@@ -30,6 +31,7 @@ from model_core.io._complete import (
     plain,
 )
 from model_core.io._dicom_notes import Group, noted
+from model_core.io._kit import age_between
 from model_core.leads import STANDARD_LEADS, canonical_lead_name
 from model_core.types import (
     Age,
@@ -53,7 +55,7 @@ _LEAD_NUMBERS = {
     **dict(enumerate(("III", "aVR", "aVL", "aVF", "-aVR", "V8", "V9", "V8R", "V9R"), start=61)),
     **{70: "Nehb D", 71: "Nehb A", 72: "Nehb J"},
 }
-_AGE = re.compile(r"(\d{3})([DWMY])")
+_AGE = re.compile(r"(\d{1,3})([DWMY])", re.IGNORECASE)
 _AGE_UNITS = {"D": "days", "W": "weeks", "M": "months", "Y": "years"}
 
 
@@ -79,6 +81,12 @@ def _begins_as_data_set(head: bytes) -> bool:
 
 def read(path: Path) -> Recording:
     """Read the rhythm of a DICOM ECG; see `model_core.io.read_recording`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom warns when a value is looked at, of any doubt
+        return _read(path)
+
+
+def _read(path: Path) -> Recording:
     checked_size(path, MAX_BYTES)
     data = path.read_bytes()
     _check_inflated_size(path, data)
@@ -163,9 +171,7 @@ def _parse(path: Path, data: bytes) -> Any:  # noqa: ANN401 - a data set has the
         return False
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return cast("Any", read_partial)(BytesIO(data), out_of_order, force=True)
+        return cast("Any", read_partial)(BytesIO(data), out_of_order, force=True)
     except Exception as error:  # pydicom leaks many kinds on damaged files
         raise damaged from error
 
@@ -300,8 +306,11 @@ def _lead_name(path: Path, channel: Any) -> str:  # noqa: ANN401 - see _parse
     by_name = meaning if meaning in STANDARD_LEADS else label if label in STANDARD_LEADS else ""
     by_code = ""
     if codes and str(codes[0].get("CodingSchemeDesignator", "")).upper() in ("MDC", "SCPECG"):
-        number = re.search(r"(?:^|[:-])(\d+)$", str(codes[0].get("CodeValue", "")).strip())
-        by_code = _LEAD_NUMBERS.get(int(number[1]), "") if number else ""
+        value = str(codes[0].get("CodeValue", "")).strip()
+        number = re.search(r"(?:^|[:-])(\d+)$", value)
+        named = canonical_lead_name(value)
+        by_code = named if named in STANDARD_LEADS else ""
+        by_code = _LEAD_NUMBERS.get(int(number[1]), "") if number else by_code
     if by_code and by_name and by_code != by_name:
         raise ReadError(
             f"{path.name} calls one channel both {by_code} and {by_name}.",
@@ -372,9 +381,12 @@ def _filters(channels: Iterable[Any]) -> tuple[str, ...]:
 
 def _metadata(dataset: Any, groups: list[Group]) -> RecordingMetadata:  # noqa: ANN401 - see _parse
     measurements, statements, marks = noted(dataset, groups)
+    acquired_at = _time(dataset)
+    began = datetime.fromisoformat(acquired_at) if acquired_at else None
+    software = dataset.get("SoftwareVersions") or ""
     return RecordingMetadata(
-        acquired_at=_time(dataset),
-        age=_age(str(dataset.get("PatientAge") or "")),
+        acquired_at=acquired_at,
+        age=_age(str(dataset.get("PatientAge") or "")) or age_between(_born(dataset), began),
         sex={"F": "female", "M": "male"}.get(str(dataset.get("PatientSex") or ""), ""),
         patient=labelled(
             (
@@ -388,7 +400,7 @@ def _metadata(dataset: Any, groups: list[Group]) -> RecordingMetadata:  # noqa: 
                 ("Manufacturer", dataset.get("Manufacturer")),
                 ("Model", dataset.get("ManufacturerModelName")),
                 ("Serial number", dataset.get("DeviceSerialNumber")),
-                ("Software", dataset.get("SoftwareVersions")),
+                ("Software", software if isinstance(software, str) else ", ".join(software)),
                 ("Institution", dataset.get("InstitutionName")),
             )
         ),
@@ -399,18 +411,37 @@ def _metadata(dataset: Any, groups: list[Group]) -> RecordingMetadata:  # noqa: 
 
 
 def _time(dataset: Any) -> str:  # noqa: ANN401 - see _parse
-    stated = str(dataset.get("AcquisitionDateTime") or "")
-    stated = stated or f"{dataset.get('StudyDate') or ''}{dataset.get('StudyTime') or ''}"
-    match = re.match(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)?", stated)
-    if not match:
-        return ""
-    year, month, day, hour, minute, second = match.groups(default="00")
-    return f"{year}-{month}-{day}T{hour}:{minute}:{second}"
+    """Start of the recording, ISO 8601; only the day where no time is stated."""
+    kinds = ("Acquisition", "Content", "Study")
+    stated = [
+        str(dataset.get("AcquisitionDateTime") or ""),
+        *(
+            f"{dataset.get(f'{kind}Date') or ''}{dataset.get(f'{kind}Time') or ''}"
+            for kind in kinds
+        ),
+    ]
+    for text in stated:
+        match = re.match(r"(\d{8})(?:(\d\d)(\d\d)(\d\d)?)?", text)
+        if match:
+            day, hour, minute, second = match.groups(default="00")
+            try:
+                when = datetime.strptime(f"{day}{hour}{minute}{second}", "%Y%m%d%H%M%S")  # noqa: DTZ007
+            except ValueError:
+                continue
+            return when.isoformat() if match[2] else when.date().isoformat()
+    return ""
+
+
+def _born(dataset: Any) -> datetime | None:  # noqa: ANN401 - see _parse
+    try:
+        return datetime.strptime(str(dataset.get("PatientBirthDate") or ""), "%Y%m%d")  # noqa: DTZ007
+    except ValueError:
+        return None
 
 
 def _age(stated: str) -> Age | None:
     match = _AGE.fullmatch(stated)
     try:
-        return Age(float(match[1]), _AGE_UNITS[match[2]]) if match else None
+        return Age(float(match[1]), _AGE_UNITS[match[2].upper()]) if match else None
     except ValueError:
         return None

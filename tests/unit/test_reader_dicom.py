@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 import zlib
 from io import BytesIO
 from pathlib import Path
@@ -89,9 +90,11 @@ def write(
     dataset.SOPInstanceUID = meta.MediaStorageSOPInstanceUID
     dataset.Modality = "ECG"
     dataset.WaveformSequence = Sequence(groups)
-    for key, value in more.items():
-        setattr(dataset, key, value)
-    dataset.save_as(path, enforce_file_format=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # some values are meant to be wrong
+        for key, value in more.items():
+            setattr(dataset, key, value)
+        dataset.save_as(path, enforce_file_format=True)
     return path
 
 
@@ -264,11 +267,57 @@ def test_broken_rates_stay_broken(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("stated", "age"), [("003M", "3 months"), ("005D", "5 days"), ("", "None")]
+    ("stated", "age"),
+    [("003M", "3 months"), ("005D", "5 days"), ("45y", "45 years"), ("45", "None"), ("", "None")],
 )
 def test_age_with_its_unit(tmp_path: Path, stated: str, age: str) -> None:
     path = write(tmp_path / "a.dcm", [twelve(counts(12))], PatientAge=stated)
     assert str(read_recording(path).metadata.age) == age
+
+
+@pytest.mark.parametrize(
+    ("stated", "told"),
+    [
+        ({"AcquisitionDateTime": "20200102030405.123+0100"}, "2020-01-02T03:04:05"),
+        ({"AcquisitionDateTime": "202001020304"}, "2020-01-02T03:04:00"),
+        ({"AcquisitionDateTime": "20200102"}, "2020-01-02"),
+        ({"AcquisitionDateTime": "20201341999999", "StudyDate": "20200102"}, "2020-01-02"),
+        ({"AcquisitionDate": "20200102", "AcquisitionTime": "030405.5"}, "2020-01-02T03:04:05"),
+        ({"ContentDate": "20200102", "ContentTime": "0304"}, "2020-01-02T03:04:00"),
+        ({"StudyTime": "030405"}, ""),
+        ({}, ""),
+    ],
+)
+def test_odd_and_missing_dates(tmp_path: Path, stated: dict[str, str], told: str) -> None:
+    path = write(tmp_path / "a.dcm", [twelve(counts(12))], PatientBirthDate="19600102", **stated)
+    metadata = read_recording(path).metadata
+    assert metadata.acquired_at == told
+    assert str(metadata.age) == ("60 years" if told else "None")
+
+
+@pytest.mark.parametrize(
+    ("value", "scheme", "meaning"),
+    [
+        ("MDC_ECG_LEAD_{upper}", "MDC", "Derivación {name}"),
+        ("2:{number}", "MDC", "Derivazione {name}"),
+        ("5.6.3-9-{number}", "SCPECG", "Lead {name} (Einthoven)"),
+        ("X", "99HOME", "{upper}"),
+        ("X", "99HOME", "Ableitung {name}"),
+    ],
+)
+def test_leads_by_code_or_by_name(tmp_path: Path, value: str, scheme: str, meaning: str) -> None:
+    channels = [channel(name) for name in STANDARD_LEADS]
+    for name, item in zip(STANDARD_LEADS, channels, strict=True):
+        words = {"name": name, "upper": name.upper(), "number": CODES[name]}
+        item.ChannelSourceSequence = Sequence(
+            [code(value.format(**words), scheme, meaning.format(**words))]
+        )
+    path = write(
+        tmp_path / "a.dcm", [group(counts(12), channels)], SpecificCharacterSet="ISO_IR 192"
+    )
+    recording = read_recording(path)
+    assert report_of(recording).leads_present == STANDARD_LEADS
+    np.testing.assert_allclose(recording.signal_mv, counts(12) * 0.005, rtol=1e-6)
 
 
 def test_deflated_files_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
