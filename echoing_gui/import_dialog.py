@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from PySide6.QtCore import QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QColor
+from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QColor
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QAbstractSpinBox,
@@ -256,6 +256,8 @@ class ImportDialog(QDialog):
         self._verdict.setObjectName("refusal" if failed else "")
         self._verdict.style().unpolish(self._verdict)
         self._verdict.style().polish(self._verdict)
+        if self._asked is not None:
+            QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, verdict))
 
     def _fill_rows(self, form: TableForm) -> None:
         shown = table_form.first_rows(self._proposal, form)

@@ -203,9 +203,12 @@ def read_text(recording: Recording, n_samples: int) -> str:
     values = np.abs(recording.signal_mv[np.isfinite(recording.signal_mv)])
     largest = float(values.max()) if values.size else math.nan
     duration_s = max(n_samples, recording.n_samples) / recording.fs
+    report = recording.metadata.report
+    n_leads = recording.n_leads if report is None else len(report.leads_present)
+    leads = "1 lead" if n_leads == 1 else f"{n_leads} leads"
     text = (
-        f"Read so, it is {duration_s:.1f} s of {recording.n_leads} leads at {recording.fs:g} Hz, "
-        f"at most {largest:.3g} mV."
+        f"Read so, it is {duration_s:.1f} s of {leads} at {recording.fs:g} Hz, at most "
+        f"{largest:.3g} mV."
     )
     if not SMALL_MV <= largest <= LARGE_MV:
         text += " No heart makes that: check the unit."

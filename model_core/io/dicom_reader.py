@@ -41,7 +41,7 @@ from model_core.types import (
 )
 
 FORMAT_NAME: str = "DICOM"
-SUFFIXES: tuple[str, ...] = (".dcm",)
+SUFFIXES: tuple[str, ...] = (".dcm", ".dicom")
 
 MAX_BYTES = 256_000_000
 

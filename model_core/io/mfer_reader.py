@@ -9,7 +9,7 @@ from model_core.io._kit import age_between, age_of, decode, recording_of
 from model_core.types import Recording
 
 FORMAT_NAME: str = "MFER"
-SUFFIXES: tuple[str, ...] = (".mwf", ".mfr")
+SUFFIXES: tuple[str, ...] = (".mwf", ".mfr", ".mfer")
 
 MAX_BYTES = 64_000_000
 

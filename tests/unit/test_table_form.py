@@ -79,7 +79,7 @@ def test_size_is_told_as_it_lies_in_the_file():
 def test_what_no_heart_makes_is_said(scale, doubted):
     read = recording(signal_mv=np.array([[0.0, 1.5 * scale, np.nan]]), leads=("I",))
     text = read_text(read, 5000)
-    assert "10.0 s of 1 leads at 500 Hz" in text
+    assert "10.0 s of 1 lead at 500 Hz" in text
     assert ("No heart makes that" in text) is doubted
 
 
