@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from model_core.leads import STANDARD_LEADS
-from model_core.quality import assess
+from model_core.quality import assess_samples
 from model_core.types import Recording
 from tests.unit.ingest_miniatures import counts_of, ecg_mv
 from training.ingest.screen import clearly_sound, quality_codes
@@ -16,7 +16,7 @@ from training.ingest.waveform import MISSING, Waveform, read_waveform
 def gate(waveform: Waveform) -> list[str]:
     mv = np.where(waveform.counts == MISSING, np.nan, waveform.counts / waveform.gain[:, None])
     recording = Recording("", mv.astype(np.float32), waveform.fs, STANDARD_LEADS, "")
-    return [reason.code for reason in assess(recording).reasons]
+    return [reason.code for reason in assess_samples(recording).reasons]
 
 
 def spoiled(counts: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The quality column: the verdict of the input gate, twenty times faster on sound recordings."""
+"""The quality column: what the input gate says of the samples, faster on sound recordings."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from model_core import quality
 from model_core.leads import STANDARD_LEADS
+from model_core.quality import FS_RANGE_HZ, assess_samples
+from model_core.quality import samples as limits
 from model_core.types import Recording
 from training.ingest.waveform import MISSING, Waveform
 
@@ -26,7 +27,7 @@ _MARGIN = 0.9
 
 
 def quality_codes(waveform: Waveform) -> list[str] | None:
-    """Codes of the reasons that the input gate finds against a recording.
+    """Codes of the reasons that the input gate's checks of the samples find.
 
     Parameters
     ----------
@@ -46,20 +47,19 @@ def quality_codes(waveform: Waveform) -> list[str] | None:
     signal_mv = waveform.counts.astype(np.float32) / waveform.gain[:, None]
     signal_mv[waveform.counts == MISSING] = np.nan
     recording = Recording("", signal_mv, waveform.fs, STANDARD_LEADS, "")
-    report = quality.assess(recording, duration_s=recording.duration_s)
-    return [reason.code for reason in report.reasons]
+    return [reason.code for reason in assess_samples(recording).reasons]
 
 
 def clearly_sound(waveform: Waveform) -> bool:
     """Whether bounds that cost little prove that the gate finds nothing.
 
-    Each bound implies one check of `model_core.quality`; False means only that the gate itself
-    must look.
+    Each bound implies one check of `model_core.quality.samples`; False means only that the gate
+    itself must look.
     """
     counts, fs = waveform.counts, waveform.fs
     gain = waveform.gain.astype(np.float64)
     low = counts.min(axis=1)
-    if not quality.FS_RANGE_HZ[0] <= fs <= quality.FS_RANGE_HZ[1] or low.min() == MISSING:
+    if not FS_RANGE_HZ[0] <= fs <= FS_RANGE_HZ[1] or low.min() == MISSING:
         return False
     # Counts above the lowest of each lead: the difference wraps, and as uint16 is right again.
     above = (counts - low[:, None]).view(np.uint16)
@@ -68,8 +68,8 @@ def clearly_sound(waveform: Waveform) -> bool:
     largest = int(range_mv.argmax())
     return bool(
         # No sample is further from the median than the whole range.
-        range_mv[largest] <= quality.ANY_LEAD_AT_MOST_MV
-        and np.sort(range_mv)[len(range_mv) // 2] <= quality.MIDDLE_LEAD_AT_MOST_MV
+        range_mv[largest] <= limits.ANY_LEAD_AT_MOST_MV
+        and np.sort(range_mv)[len(range_mv) // 2] <= limits.MIDDLE_LEAD_AT_MOST_MV
         and _large_enough(above[largest], float(gain[largest]))
         and not _may_stand_still(counts, fs)
         and not _often(above == 0)
@@ -83,7 +83,7 @@ def _large_enough(above: NDArray[np.uint16], gain: float) -> bool:
     needed = len(above) - int(0.999 * (len(above) - 1))
     few = above[::16]
     middle = int(few.sum()) // len(few)
-    far = math.ceil(2 * quality.LARGEST_LEAD_AT_LEAST_MV / _MARGIN * gain)
+    far = math.ceil(2 * limits.LARGEST_LEAD_AT_LEAST_MV / _MARGIN * gain)
 
     def enough(low: int, high: int) -> bool:
         """Whether both groups are large; the median cannot be near to both."""
@@ -95,14 +95,14 @@ def _large_enough(above: NDArray[np.uint16], gain: float) -> bool:
 
 def _may_stand_still(counts: NDArray[np.int16], fs: float) -> bool:
     """Look at points so close that a run longer than the limit covers four of them."""
-    step = max(1, int(quality.CONSTANT_AT_MOST_S * fs / 4))
+    step = max(1, int(limits.CONSTANT_AT_MOST_S * fs / 4))
     points = counts[:, ::step]
     same = points[:, 1:] == points[:, :-1]
     return bool((same[:, :-2] & same[:, 1:-1] & same[:, 2:]).any())
 
 
 def _often(at_rail: NDArray[np.bool_]) -> bool:
-    most = quality.RAIL_FRACTION_AT_MOST * at_rail.shape[1] * _MARGIN
+    most = limits.RAIL_FRACTION_AT_MOST * at_rail.shape[1] * _MARGIN
     return np.count_nonzero(at_rail) > most and bool((at_rail.sum(axis=1) > most).any())
 
 
@@ -118,7 +118,7 @@ def _alive_and_consistent(above: NDArray[np.uint16], gain: NDArray[np.float64]) 
     products = np.vecdot(limb[:, None], limb) / np.outer(gain[:6], gain[:6])
     squares = products.diagonal()
     smallest = min(squares.min(), (np.vecdot(chest, chest) / gain[6:] ** 2).min())
-    if smallest < n_samples * (quality.FLAT_STD_MV / _MARGIN) ** 2:
+    if smallest < n_samples * (limits.FLAT_STD_MV / _MARGIN) ** 2:
         return False
     excess = np.vecdot(_LIMB_EXCESS @ products, _LIMB_EXCESS).max()
-    return bool(excess <= (quality.LIMB_RESIDUAL_AT_MOST * _MARGIN) ** 2 * squares.mean())
+    return bool(excess <= (limits.LIMB_RESIDUAL_AT_MOST * _MARGIN) ** 2 * squares.mean())
