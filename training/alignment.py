@@ -79,7 +79,7 @@ def forward_with_gate(student: Student, ecgs: EcgBatch) -> tuple[StudentOutput, 
             out = student(noisy, keep)
             nothing = out.mean_bd.new_zeros(len(noisy))
             return _Embedded(out.mean_bd, out.log_var_bd, out.segment_log_var_brt, nothing)
-        patches = student.patches(noisy)
+        patches = student.patches(noisy, keep)
         with torch.no_grad():
             error_blt = (patches.features_bltw - student.stem(clean)).square().mean(3)
         nll_blt = 0.5 * (patches.gate_blt + error_blt / (CLEAN_ERROR * patches.gate_blt.exp()))

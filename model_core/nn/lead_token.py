@@ -27,7 +27,7 @@ WINDOW_SAMPLES, WINDOW_STEP = 25, 5
 
 
 class Patches(NamedTuple):
-    """Local features of each lead and segment, and their quality gate.
+    """What is known of the patches before the transformer.
 
     Attributes
     ----------
@@ -35,10 +35,13 @@ class Patches(NamedTuple):
         From the patch alone: no other lead or distant segment enters.
     gate_blt
         Added to the token's log variance; 0 (clean) to `GATE_MAX`.
+    course_btw
+        Of all leads together, segment by segment.
     """
 
     features_bltw: Tensor
     gate_blt: Tensor
+    course_btw: Tensor
 
 
 def _cut(ecg_bls: Tensor, n_segments: int) -> Tensor:
@@ -75,6 +78,49 @@ class _PatchStem(nn.Module):
         hidden = functional.gelu(torch.cat([self.whole(wide), matches], dim=3))
         extremes = torch.asinh(torch.stack([patches.amax(3), patches.amin(3)], dim=3))
         return self.norm(self.project(hidden)) + self.extremes(extremes)
+
+
+class _Convolution(nn.Module):
+    """Convolution over time, normalised and rectified."""
+
+    def __init__(self, inputs: int, outputs: int, size: int, step: int = 1) -> None:
+        super().__init__()
+        self.convolve = nn.Conv1d(inputs, outputs, size, stride=step, padding=size // 2)
+        self.norm = nn.GroupNorm(8, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.relu(self.norm(self.convolve(x)))
+
+
+class _Course(nn.Module):
+    """Convolutions over all leads together: rhythm, intervals, what one wave is in another lead.
+
+    A patch of half a second cannot tell these, wherever its waves lie. Steps of 20, then 100 ms,
+    then a segment, of which the mean and the largest value of each feature are kept.
+    """
+
+    def __init__(self, n_leads: int, outputs: int) -> None:
+        super().__init__()
+        self.fine = nn.Sequential(
+            _Convolution(n_leads, 48, 9, 2), _Convolution(48, 64, 5), _Convolution(64, 64, 5)
+        )
+        self.coarse = nn.ModuleList(_Convolution(64 * k, 128, 5) for k in (1, 2, 2))
+        self.drop = nn.Dropout(0.1)
+        self.project = nn.Linear(256, outputs)
+
+    def forward(self, ecg_bls: Tensor) -> Tensor:
+        x = _largest(self.fine(ecg_bls), 5)
+        first, *others = self.coarse
+        x = first(x)
+        for layer in others:
+            x = x + layer(x)
+        parts = x.unflatten(2, (-1, SEGMENT_SAMPLES // 10))
+        kept = torch.cat([parts.mean(3), parts.amax(3)], dim=1)
+        return self.project(self.drop(kept.transpose(1, 2)))
+
+
+def _largest(x_bcs: Tensor, n: int) -> Tensor:
+    return x_bcs.unflatten(2, (-1, n)).amax(3)
 
 
 class _Gate(nn.Module):
@@ -125,7 +171,7 @@ class LeadTokenStudent(Student):
     """Patches become tokens, tokens learn what the others know, each names its own Gaussian.
 
     Leads are mixed per segment, by lead-specific projections weighed by the patches' precision;
-    a transformer then exchanges the segments; the context goes back to every patch, and each
+    to that comes what convolutions over all leads see there; a transformer then exchanges the segments; the context goes back to every patch, and each
     lead-and-segment token states mean and variance. (Attention among all 240 tokens cost four
     times the time.) The gate is found from the raw patch before the mixing and is added to the
     token's log variance after it, so that mixing cannot wash a patch's own quality out. Tokens
@@ -166,6 +212,7 @@ class LeadTokenStudent(Student):
         self.lead_projection = nn.Parameter(
             torch.randn(n_leads, patch_width, width) / math.sqrt(patch_width)
         )
+        self.course = _Course(n_leads, width)
         self.time_position = nn.Parameter(0.02 * torch.randn(n_segments, width))
         self.blocks = nn.ModuleList(_Block(width, n_heads) for _ in range(n_blocks))
         self.norm = nn.LayerNorm(width)
@@ -179,10 +226,11 @@ class LeadTokenStudent(Student):
         # The product of n equal experts has 1 / n of their variance.
         nn.init.constant_(self.log_var.bias, pooled_log_var + math.log(n_leads * n_segments))
 
-    def patches(self, ecg_bls: Tensor) -> Patches:
-        """Local features and gate, before anything is mixed."""
+    def patches(self, ecg_bls: Tensor, keep_bl: Tensor | None) -> Patches:
+        """Local features and gate, and the course of the leads that are there."""
         features = self.stem(ecg_bls)
-        return Patches(features, self.gate(ecg_bls, features))
+        there_bls = ecg_bls if keep_bl is None else ecg_bls * keep_bl[:, :, None]
+        return Patches(features, self.gate(ecg_bls, features), self.course(there_bls))
 
     def mix(self, patches: Patches, keep_bl: Tensor | None) -> tuple[Tensor, Tensor]:
         """Tokens' means and log variances, (B, N, D); absent leads with infinite variance."""
@@ -192,6 +240,7 @@ class LeadTokenStudent(Student):
         weight_blt = torch.softmax(log_precision_blt, dim=1)
         weighed_btx = (weight_blt[..., None] * features_bltw).transpose(1, 2).flatten(2)
         segments_btw = weighed_btx @ self.lead_projection.flatten(0, 1) + self.time_position
+        segments_btw = segments_btw + patches.course_btw
         key_bias_bt = torch.logsumexp(log_precision_blt, dim=1)
         for block in self.blocks:
             segments_btw = block(segments_btw, key_bias_bt[:, None, None, :])
@@ -218,7 +267,7 @@ class LeadTokenStudent(Student):
 
     def forward(self, ecg_bls: Tensor, keep_bl: Tensor | None = None) -> StudentOutput:
         """Embed standardised ECGs; see `Student.forward`."""
-        return self.pool(*self.mix(self.patches(ecg_bls), keep_bl))
+        return self.pool(*self.mix(self.patches(ecg_bls, keep_bl), keep_bl))
 
 
 @register_student

@@ -123,7 +123,7 @@ def test_a_patch_says_nothing_of_distant_segments(
 ) -> None:
     changed = ecg.clone()
     changed[:, 3, 500:550] += 5.0  # lead 3, segment 10
-    before, after = student.patches(ecg), student.patches(changed)
+    before, after = student.patches(ecg, None), student.patches(changed, None)
     moved = (before.gate_blt - after.gate_blt).abs() > 1e-7
     allowed = torch.zeros(12, 20, dtype=torch.bool)
     allowed[3, 9:12] = True
