@@ -275,9 +275,11 @@ class FinetuneTask(Task):
         ecgs = self._batches.ecgs(records, rng)
         out, gate = forward_with_gate(self.model.student, ecgs)
         estimate, stated_bk = self.model.read(out)
-        with torch.no_grad():
-            clean = encode(self.averaged.student, ecgs.clean)
-            taught, taught_bk = self.averaged.read(clean)
+        clean, taught, taught_bk = out, estimate, stated_bk
+        if config.self_weight > 0 or config.variance_weight > 0:
+            with torch.no_grad():
+                clean = encode(self.averaged.student, ecgs.clean)
+                taught, taught_bk = self.averaged.read(clean)
         values_kbm = np.stack([target_values(self._batches.cohort, drawn) for drawn in studies])
         scale = self.model.heads.scale_m
         target_kbm = on_device(torch.from_numpy(values_kbm)) / scale
