@@ -87,11 +87,11 @@ def default() -> RunConfig:
             fit=FitConfig(steps=1000, steps_per_epoch=200, batch=192, learning_rate=2e-3)
         ),
         distill=DistillConfig(
-            fit=FitConfig(steps=600, steps_per_epoch=100, batch=128, learning_rate=1.5e-3),
+            fit=FitConfig(steps=500, steps_per_epoch=100, batch=128, learning_rate=1.5e-3),
             shares=DISTILL_SHARES,
         ),
         finetune=FinetuneConfig(
-            fit=FitConfig(steps=1200, steps_per_epoch=100, batch=128, learning_rate=1.5e-3),
+            fit=FitConfig(steps=1000, steps_per_epoch=100, batch=128, learning_rate=1.5e-3),
             shares=FINETUNE_SHARES,
         ),
         evaluate=EvaluateConfig(),
