@@ -191,7 +191,7 @@ class DistillConfig:
 
     fit: FitConfig
     student: str = "lead_token"
-    settings: dict[str, int] = field(default_factory=dict)
+    settings: dict[str, float] = field(default_factory=dict)
     shares: dict[str, float] = field(default_factory=dict)
     single_source: bool = False
     echo_weight: float = 1.0

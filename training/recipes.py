@@ -88,6 +88,7 @@ def default() -> RunConfig:
         ),
         distill=DistillConfig(
             fit=FitConfig(steps=500, steps_per_epoch=100, batch=128, learning_rate=1.5e-3),
+            settings={"course_dropout": 0.1},
             shares=DISTILL_SHARES,
         ),
         finetune=FinetuneConfig(
@@ -111,6 +112,7 @@ def archives() -> RunConfig:
         distill=dataclasses.replace(
             base.distill,
             fit=FitConfig(steps=20_000, steps_per_epoch=1000, batch=256, learning_rate=5e-4),
+            settings={},
             shares={},
         ),
         finetune=dataclasses.replace(

@@ -336,7 +336,8 @@ def _read_signals(
     digest = hashlib.sha256((folder / "ptbxl_database.csv").read_bytes())
     for identity in identities:
         digest.update(identity)
-    columns = dict(zip(MEASURED, np.array(measured).T, strict=True))
+    columns: dict[str, NDArray[np.float64]] = {}
+    columns.update(zip(MEASURED, np.array(measured).T, strict=True))
     return np.stack(ecg), columns, digest.hexdigest()
 
 

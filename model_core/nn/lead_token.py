@@ -99,28 +99,25 @@ class _Course(nn.Module):
     then a segment, of which the mean and the largest value of each feature are kept.
     """
 
-    def __init__(self, n_leads: int, outputs: int) -> None:
+    def __init__(self, n_leads: int, outputs: int, dropout: float) -> None:
         super().__init__()
         self.fine = nn.Sequential(
             _Convolution(n_leads, 48, 9, 2), _Convolution(48, 64, 5), _Convolution(64, 64, 5)
         )
         self.coarse = nn.ModuleList(_Convolution(64 * k, 128, 5) for k in (1, 2, 2))
-        self.drop = nn.Dropout(0.1)
+        self.drop = nn.Dropout(dropout)
         self.project = nn.Linear(256, outputs)
 
     def forward(self, ecg_bls: Tensor) -> Tensor:
-        x = _largest(self.fine(ecg_bls), 5)
+        x: Tensor = self.fine(ecg_bls)
+        x = x.reshape(x.shape[0], x.shape[1], -1, 5).amax(3)
         first, *others = self.coarse
         x = first(x)
         for layer in others:
             x = x + layer(x)
-        parts = x.unflatten(2, (-1, SEGMENT_SAMPLES // 10))
+        parts = x.reshape(x.shape[0], x.shape[1], -1, SEGMENT_SAMPLES // 10)
         kept = torch.cat([parts.mean(3), parts.amax(3)], dim=1)
         return self.project(self.drop(kept.transpose(1, 2)))
-
-
-def _largest(x_bcs: Tensor, n: int) -> Tensor:
-    return x_bcs.unflatten(2, (-1, n)).amax(3)
 
 
 class _Gate(nn.Module):
@@ -189,6 +186,9 @@ class LeadTokenStudent(Student):
         Log variance of the embedding of a clean ECG at the start. -5.5 at D = 128 keeps the
         summed variance near 0.5, where PCME++'s logits (shift and scale 5) are neither saturated
         nor all negative.
+    course_dropout
+        Share of what the convolutions saw that a training step leaves out. With any, several
+        processes draw it differently than one, and no longer give its very loss.
     """
 
     def __init__(
@@ -202,6 +202,7 @@ class LeadTokenStudent(Student):
         n_heads: int = 4,
         embedding_dim: int = 128,
         pooled_log_var: float = -5.5,
+        course_dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.embedding_dim = embedding_dim
@@ -212,7 +213,7 @@ class LeadTokenStudent(Student):
         self.lead_projection = nn.Parameter(
             torch.randn(n_leads, patch_width, width) / math.sqrt(patch_width)
         )
-        self.course = _Course(n_leads, width)
+        self.course = _Course(n_leads, width, course_dropout)
         self.time_position = nn.Parameter(0.02 * torch.randn(n_segments, width))
         self.blocks = nn.ModuleList(_Block(width, n_heads) for _ in range(n_blocks))
         self.norm = nn.LayerNorm(width)

@@ -215,4 +215,4 @@ def _qrs_ms(patients: Patients) -> FloatArray:
 def _bazett_ms(patients: Patients) -> FloatArray:
     """Corrected by Bazett's formula, as clinics do; the virtual heart keeps Fridericia's."""
     qtc = patients.qtc_ms + np.float32(_QT_MORE_MS)
-    return qtc * (60 / patients.heart_rate_bpm) ** np.float32(-1 / 6)
+    return (qtc * (patients.heart_rate_bpm / 60) ** (1 / 6)).astype(np.float32)
