@@ -168,11 +168,12 @@ class LeadTokenStudent(Student):
     """Patches become tokens, tokens learn what the others know, each names its own Gaussian.
 
     Leads are mixed per segment, by lead-specific projections weighed by the patches' precision;
-    to that comes what convolutions over all leads see there; a transformer then exchanges the segments; the context goes back to every patch, and each
-    lead-and-segment token states mean and variance. (Attention among all 240 tokens cost four
-    times the time.) The gate is found from the raw patch before the mixing and is added to the
-    token's log variance after it, so that mixing cannot wash a patch's own quality out. Tokens
-    are pooled as a product of experts. A missing lead has infinite variance and enters nothing.
+    to that comes what convolutions over all leads see there; a transformer then exchanges the
+    segments; the context goes back to every patch, and each lead-and-segment token states mean
+    and variance. (Attention among all 240 tokens cost four times the time.) The gate is found
+    from the raw patch before the mixing and is added to the token's log variance after it, so
+    that mixing cannot wash a patch's own quality out. Tokens are pooled as a product of experts.
+    A missing lead has infinite variance and enters nothing.
 
     Parameters
     ----------
