@@ -11,6 +11,7 @@ from PySide6.QtGui import QGuiApplication
 
 from echoing_gui.view_models.import_report import import_report_view, report_text
 from model_core.io import read_recording
+from model_core.long_recording import LongRecording
 from model_core.types import (
     Annotation,
     Gap,
@@ -85,6 +86,15 @@ def test_the_report_says_everything_that_was_noted(of: Recording) -> None:
 def test_a_recording_that_was_not_read_has_no_report() -> None:
     assert import_report_view(recording()).rows == ()
     assert import_report_view(None).rows == ()
+
+
+def test_a_long_recording_is_reported_whole(of: Recording) -> None:
+    long = LongRecording(
+        "id", Path("a.ecg"), 500.0, 43_200_000, of.lead_names, "a.ecg", of.metadata
+    )
+    rows = dict(import_report_view(long).rows)
+    assert rows["Duration"] == "86400 s, 43200000 samples of each lead"
+    assert rows["Gaps"] == "not sought in the whole of a long recording"
 
 
 def test_folded_opened_by_keys_and_copied(qtbot, fake, program, of: Recording) -> None:

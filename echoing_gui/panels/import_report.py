@@ -50,9 +50,10 @@ class ImportReportPanel(QWidget):
 
     def show_state(self, old: AppState, new: AppState) -> None:
         """Show the report of the recording on screen; whether it is open stays as it was."""
-        if old.recording is new.recording:
+        of = new.long or new.recording
+        if of is (old.long or old.recording):
             return
-        self._view = import_report_view(new.recording)
+        self._view = import_report_view(of)
         self._summary.setText(self._view.summary)
         rows = [*self._view.rows]
         if self._view.statements:

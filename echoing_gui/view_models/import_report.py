@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from model_core.long_recording import LongRecording
 from model_core.types import Gap, ImportReport, MachineMeasurement, Recording, RecordingMetadata
 
 # Free text of files (statements) may name people: shown, never copied along.
 _DEVICE = ("Manufacturer", "Model", "Software", "Device", "Recorder")
 _GAPS_SHOWN = 5
+NOT_SOUGHT = "not sought in the whole of a long recording"
 _MEASURED = {
     "heart_rate": "heart rate",
     "rr_interval": "RR",
@@ -43,7 +45,7 @@ class ReportView:
     statements: tuple[str, ...] = ()
 
 
-def import_report_view(recording: Recording | None) -> ReportView:
+def import_report_view(recording: Recording | LongRecording | None) -> ReportView:
     """Make the report of a recording; empty for one that was not read from a file."""
     if recording is None or recording.metadata.report is None:
         return ReportView()
@@ -58,7 +60,7 @@ def import_report_view(recording: Recording | None) -> ReportView:
         ("Computed from I and II", ", ".join(report.leads_derived) or "none"),
         ("Missing", ", ".join(report.leads_missing) or "none"),
         ("Beside the twelve", ", ".join(report.leads_extra)),
-        ("Gaps", _gaps(report)),
+        ("Gaps", _gaps(report) if isinstance(recording, Recording) else NOT_SOUGHT),
         ("Filters of the device", ", ".join(report.device_filters) or "not stated in the file"),
         ("Integrity", report.integrity),
         ("Repaired or left out", "\n".join(report.repairs) or "nothing"),
