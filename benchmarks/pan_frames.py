@@ -45,7 +45,7 @@ def example_state() -> AppState:
     variance = SegmentVariance(
         np.exp(rng.normal(-1, 0.8, (12, 50))).astype(np.float32),
         STANDARD_LEADS,
-        np.linspace(0, 10, 51, dtype=np.float32),
+        np.linspace(0, 10, 51),
         (0.08, 2.5),
     )
     prediction = Prediction(

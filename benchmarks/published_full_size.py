@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.performance import machine
@@ -63,9 +64,8 @@ def window(package: Path) -> dict[str, float]:
     os.environ["QT_QPA_PLATFORM"] = "offscreen"
     from PySide6.QtCore import QEventLoop, QTimer
 
-    from echoing_gui import resources
-    from echoing_gui.controller import Model, Services
-    from echoing_gui.wiring import build, make_application, read_file
+    from echoing_gui.controller import Model
+    from echoing_gui.wiring import build, default_services, make_application
 
     def load() -> Model:
         from model_core.runtime.package import load_package
@@ -81,7 +81,7 @@ def window(package: Path) -> dict[str, float]:
     app = make_application()
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
-        program = build(Services(read_file, load, resources.demo_recording_path()), Path(folder))
+        program = build(replace(default_services(), load_model=load), Path(folder))
         program.window.resize(1500, 1000)
         program.window.show()
         loop = QEventLoop()

@@ -7,9 +7,10 @@ import os
 # Read by ONNX Runtime when it is imported.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
+import multiprocessing
 import sys
 
-if sys.platform == "win32":
+if sys.platform == "win32" and multiprocessing.parent_process() is None:
     # After Qt the DLLs of ONNX Runtime fail to load; elsewhere a worker imports it later.
     import onnxruntime  # noqa: F401
 
@@ -76,4 +77,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    # The process that reads files is this very program, if it is frozen.
+    multiprocessing.freeze_support()
     sys.exit(main())

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 _RECORDING = "recording"
 _PACKAGE = "package"
+_WARM_UP = "warm up"
 _PROPOSAL = "proposal"
 _PREVIEW = "preview"
 _LAYOUT_NEEDED = "layout_needed"
@@ -77,6 +78,10 @@ class Services:
         Says what a table of samples suggests about itself; raises `ReadError`.
     read_table
         Reads a table as stated, all of it or so many seconds; raises `ReadError`.
+    warm_up
+        Makes reading ready, so that the first file need not wait.
+    close
+        Ends all reading at once.
     """
 
     read: Callable[[Path], Recording | LongRecording]
@@ -86,6 +91,8 @@ class Services:
     demo_path: Path
     propose: Callable[[Path], TableProposal]
     read_table: Callable[[Path, TableLayout, float | None], Recording]
+    warm_up: Callable[[], None]
+    close: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +143,11 @@ class Controller(QObject):
         """Load the model package in a worker."""
         load = self._services.load_model
         self._jobs.submit(_PACKAGE, lambda _token: load())
+
+    def warm_up(self) -> None:
+        """Make reading ready in a worker."""
+        warm_up = self._services.warm_up
+        self._jobs.submit(_WARM_UP, lambda _token: warm_up())
 
     def open_file(self, path: Path) -> None:
         """Read a file and predict; what is under way for another one is cancelled."""
@@ -253,6 +265,7 @@ class Controller(QObject):
 
     def close(self) -> None:
         """Cancel all work and wait a bounded time."""
+        self._services.close()
         self._jobs.close()
 
     def _set(self, **changes: object) -> None:
@@ -274,7 +287,14 @@ class Controller(QObject):
         for lane in (_PROPOSAL, _PREVIEW):
             self._jobs.cancel(lane)
         self._set(prediction=None, job=JobStatus(Stage.READING, path.name), message=None)
-        self._jobs.submit(_RECORDING, lambda _token: read())
+        close = self._services.close
+
+        def work(token: CancelToken) -> Recording | _Opened:
+            # Else the next file would wait until this one is read.
+            token.on_cancel(close)
+            return read()
+
+        self._jobs.submit(_RECORDING, work)
 
     def _start_predicting(self) -> None:
         recording, model = self._state.recording, self._model
@@ -304,6 +324,8 @@ class Controller(QObject):
     def _on_finished(self, report: JobReport) -> None:
         if report.lane == _PACKAGE:
             self._on_package(report)
+        elif report.lane == _WARM_UP:
+            return  # what is wrong is told with the first file
         elif report.lane == _PREVIEW:
             self._on_preview(report)
         elif report.lane in (_PAGE, _SURVEY):

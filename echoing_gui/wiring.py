@@ -17,10 +17,10 @@ from echoing_gui import resources, theme
 from echoing_gui.controller import Controller, Model, Services
 from echoing_gui.errors import Unexpected, start_log
 from echoing_gui.main_window import TITLE, MainWindow
+from echoing_gui.reading import ReadingProcess
 from echoing_gui.state import AppState, Stage
 from model_core.errors import CancelToken
-from model_core.leads import STANDARD_LEADS
-from model_core.long_recording import LongRecording, Overview, survey
+from model_core.long_recording import LongRecording, Overview
 from model_core.types import Prediction, Recording
 
 if TYPE_CHECKING:
@@ -61,58 +61,54 @@ def state_folder() -> Path:
 
 
 def default_services() -> Services:
-    """Readers and the model package that come with the program; imported when first used."""
+    """Readers, in a process of their own, and the model package that comes with the program."""
+    reader = ReadingProcess()
+
+    def read(path: Path) -> Recording | LongRecording:
+        from model_core.io import open_recording
+
+        return reader.call(open_recording, path)
+
+    def read_part(of: LongRecording, start_s: float, duration_s: float) -> Recording:
+        from model_core import io
+
+        return reader.call(io.read_part, of, start_s, duration_s)
+
+    def propose(path: Path) -> TableProposal:
+        from model_core.io import propose_layout
+
+        return reader.call(propose_layout, path)
+
+    def read_table(path: Path, layout: TableLayout, first_s: float | None) -> Recording:
+        from model_core import io
+
+        return reader.call(io.read_table, path, layout, first_s)
+
     return Services(
-        read_file,
-        read_part,
-        survey_recording,
-        load_default_model,
-        resources.demo_recording_path(),
-        propose_table,
-        read_stated_table,
+        read=read,
+        read_part=read_part,
+        survey=survey_elsewhere,
+        load_model=load_default_model,
+        demo_path=resources.demo_recording_path(),
+        propose=propose,
+        read_table=read_table,
+        warm_up=reader.warm_up,
+        close=reader.close,
     )
 
 
-def read_file(path: Path) -> Recording | LongRecording:
-    """Read a recording; see `model_core.io.open_recording`."""
-    from model_core.io import open_recording
+def survey_elsewhere(of: Recording | LongRecording) -> Iterator[Overview]:
+    """Survey a recording; what has to be read for it is read by another process than pages are."""
+    from model_core.io import survey_recording
 
-    return open_recording(path)
-
-
-def read_part(of: LongRecording, start_s: float, duration_s: float) -> Recording:
-    """Read a part of a long recording; see `model_core.io.read_part`."""
-    from model_core import io
-
-    return io.read_part(of, start_s, duration_s)
-
-
-def survey_recording(of: Recording | LongRecording) -> Iterator[Overview]:
-    """Go through lead II, or another one, and give the overview so far."""
-    from model_core.io import open_lead
-
-    report = of.metadata.report
-    stored = report.leads_present if report else of.lead_names
-    lead = next((name for name in ("II", *STANDARD_LEADS) if name in stored), stored[0])
-    if isinstance(of, LongRecording):
-        yield from survey(open_lead(of, lead), of.n_samples, of.fs, lead)
-    else:
-        row = of.signal_mv[of.lead_names.index(lead)]
-        yield from survey(lambda first, last: row[first:last], of.n_samples, of.fs, lead)
-
-
-def propose_table(path: Path) -> TableProposal:
-    """Say what a table suggests; see `model_core.io.propose_layout`."""
-    from model_core.io import propose_layout
-
-    return propose_layout(path)
-
-
-def read_stated_table(path: Path, layout: TableLayout, first_s: float | None) -> Recording:
-    """Read a table as stated; see `model_core.io.read_table`."""
-    from model_core.io import read_table
-
-    return read_table(path, layout, first_s)
+    if isinstance(of, Recording):
+        yield from survey_recording(of)
+        return
+    reader = ReadingProcess()
+    try:
+        yield from reader.steps(survey_recording, of)
+    finally:
+        reader.close()
 
 
 def load_default_model() -> Model:
@@ -218,6 +214,8 @@ def run(path: Path | None, startup_report: Path | None) -> int:
     window.painted.connect(controller.load_package)
     if path is not None:
         window.painted.connect(lambda: controller.open_file(path))
+    else:
+        window.painted.connect(controller.warm_up)
     if startup_report is not None:
         _report_start(program, startup_report, started_s)
     window.show()

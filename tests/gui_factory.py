@@ -11,15 +11,9 @@ from typing import Any
 import numpy as np
 
 from echoing_gui.controller import Model, Services
-from echoing_gui.wiring import (
-    Program,
-    build,
-    propose_table,
-    read_file,
-    read_stated_table,
-    survey_recording,
-)
+from echoing_gui.wiring import Program, build
 from model_core.errors import CancelToken, ReadError
+from model_core.io import open_recording, propose_layout, read_table, survey_recording
 from model_core.leads import STANDARD_LEADS
 from model_core.long_recording import LongRecording, Overview
 from model_core.types import (
@@ -139,8 +133,10 @@ class FakeServices:
             self._survey,
             self._load,
             Path("demo.hea"),
-            propose_table,
-            read_stated_table,
+            propose_layout,
+            read_table,
+            warm_up=lambda: None,
+            close=lambda: None,
         )
 
     def _read_part(self, of: LongRecording, start_s: float, duration_s: float) -> Recording:
@@ -155,7 +151,7 @@ class FakeServices:
         if path.name in self.read_hold:
             self.read_hold[path.name].wait(10)
         if path.name not in self.files and path.is_file():
-            return read_file(path)
+            return open_recording(path)
         if path.name not in self.files:
             raise ReadError("The file is damaged.", hint="Export it again.", code="damaged")
         found = self.files[path.name]

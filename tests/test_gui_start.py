@@ -66,8 +66,10 @@ def test_the_window_stands_before_anything_slow_is_loaded(watched):
 
 
 def test_reading_and_predicting_loads_nothing_of_training(watched):
-    assert {"wfdb", "onnxruntime"} <= packages(watched["end"])
-    assert not packages(watched["end"]) & TRAINING
+    loaded = packages(watched["end"])
+    # Files are read by another process: see tests/unit/test_reading.py.
+    assert ("onnxruntime" in loaded, "wfdb" in loaded) == (True, False)
+    assert not loaded & TRAINING
 
 
 def test_the_start_report_is_in_order_and_the_program_quits(watched):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol, TypeVar, runtime_checkable
 
@@ -26,7 +26,8 @@ from model_core.io._in_file import InFile, lead_reader, outline, part
 from model_core.io._table_layout import DELIMITERS, UNITS, layout_from_dict, layout_to_dict
 from model_core.io._unread import unread_content, unread_format
 from model_core.io.table_reader import TableLayout, TableProposal, propose_layout, read_table
-from model_core.long_recording import LongRecording
+from model_core.leads import STANDARD_LEADS
+from model_core.long_recording import LongRecording, Overview, survey
 from model_core.types import FloatArray, Recording
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "read_part",
     "read_recording",
     "read_table",
+    "survey_recording",
 ]
 
 # A MUSE file begins with a few lines of text, an aECG may begin with a page of comments.
@@ -201,6 +203,18 @@ def open_lead(of: LongRecording, lead: str) -> Callable[[int, int], FloatArray]:
     return _in_file(of.path, lambda in_file: lead_reader(in_file, lead))
 
 
+def survey_recording(of: Recording | LongRecording) -> Iterator[Overview]:
+    """Go through lead II, or another one, and give the overview so far; raises as `read_part`."""
+    report = of.metadata.report
+    stored = report.leads_present if report else of.lead_names
+    lead = next((name for name in ("II", *STANDARD_LEADS) if name in stored), stored[0])
+    if isinstance(of, LongRecording):
+        yield from survey(open_lead(of, lead), of.n_samples, of.fs, lead)
+    else:
+        row = of.signal_mv[of.lead_names.index(lead)]
+        yield from survey(lambda first, last: row[first:last], of.n_samples, of.fs, lead)
+
+
 def _whole(reader: Reader, path: Path, layout: TableLayout | None) -> Recording:
     if reader is table_reader and layout is not None:
         return read_table(path, layout)
@@ -270,6 +284,12 @@ def _guarded(reader: Reader, path: Path, read: Callable[[], _Result]) -> _Result
         return read()
     except EchoingError:
         raise
+    except MemoryError:
+        raise ReadError(
+            f"{path.name} needs more memory to be read than there is.",
+            hint="The file is damaged, or too long. Export it again, or a shorter part of it.",
+            code="too_large",
+        ) from None
     except Exception as error:  # decoders leak every kind of exception on damaged files
         if isinstance(error, OSError) and error.errno is not None:
             raise _unreadable(path, error) from error

@@ -1,0 +1,43 @@
+"""What a file must not be able to do to the program, as functions for the process that reads."""
+
+from __future__ import annotations
+
+import ctypes
+import socket
+import sys
+import time
+from collections.abc import Iterator
+
+from model_core.errors import ReadError
+
+
+def packages() -> set[str]:
+    return {name.partition(".")[0] for name in sys.modules}
+
+
+def hang() -> None:
+    time.sleep(60)
+
+
+def crash() -> None:
+    ctypes.string_at(0)
+
+
+def take_memory() -> int:
+    return len(bytearray(3_000_000_000))
+
+
+def fail() -> None:
+    raise ZeroDivisionError("a name of a patient")
+
+
+def refuse() -> None:
+    raise ReadError("Said there.", hint="Do this.", code="a_code")
+
+
+def connect() -> None:
+    socket.create_connection(("127.0.0.1", 9), timeout=1)
+
+
+def count(most: int) -> Iterator[int]:
+    yield from range(most)
