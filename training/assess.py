@@ -63,7 +63,7 @@ from training.report import markdown, write_html
 from training.report.text import target_value
 from training.run import (
     Run,
-    load_model,
+    calibrated_model,
     new_student,
     the_cohort,
 )
@@ -81,7 +81,7 @@ def evaluate(run: Run, folder: Path) -> None:
     parts = parts_of(run, cohort)
     train, calibration, test = parts.subjects()
     findings = [f for f in known_findings() if f.measure in test.outcomes]
-    model = load_model(run, cohort)
+    model = calibrated_model(run, cohort)
     estimates, curves = all_estimates(run, parts, model, findings, (train, calibration, test))
     if "lvef" in estimates[0].values:
         bands = band_labels(estimates[0].values["lvef"], BANDS_PCT, "%")

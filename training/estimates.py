@@ -188,6 +188,7 @@ def _of_model(
         logits,
         findings,
         log_space={key for key in keys if LOG_SPACE[key]},
+        straighten=set(keys),
         level=level,
         uncertainty=np.exp(outputs[1].log_var).sum(1).astype(float),
     )

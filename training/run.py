@@ -232,6 +232,16 @@ def load_model(run: Run, cohort: Cohort, folder: str = "finetune") -> PackageMod
     return PackageModel(student, heads).eval()
 
 
+def calibrated_model(run: Run, cohort: Cohort) -> PackageModel:
+    """Read the fine-tuned model, its quantiles moved along the lines that `calibrate` found."""
+    model = load_model(run, cohort)
+    lines = torch.tensor(load_json(run.folder / "calibrate/calibration.json")["lines"])
+    offset_m, slope_m = lines.T
+    model.heads.centre_m.mul_(slope_m).add_(offset_m)
+    model.heads.scale_m.mul_(slope_m)
+    return model
+
+
 def load_calibration(run: Run) -> Calibration:
     """Read what the stage `calibrate` found."""
     values = load_json(run.folder / "calibrate/calibration.json")

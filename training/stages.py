@@ -44,10 +44,12 @@ from training.checkpoint import load_json, load_tensors, save_json, save_tensors
 from training.cohort import Cohort, IntArray, Split, assert_disjoint
 from training.config import DistillConfig, FinetuneConfig, config_hash, config_json
 from training.estimates import tabular_features
+from training.evaluation.calibrate import fit_line
 from training.fit import fit
 from training.run import (
     STAGES,
     Run,
+    calibrated_model,
     is_done,
     load_calibration,
     load_model,
@@ -230,19 +232,21 @@ def _fit_measures(
 
 
 def _calibrate(run: Run, folder: Path) -> None:
-    """Conformal widening, Platt scaling and the colour scale, on the calibration split."""
+    """Lines of the medians, conformal widening, Platt scaling, colour scale; calibration split."""
     cohort = the_cohort(run)
     records = cohort.one_record_per_patient(Split.CALIBRATION)
     if not len(records):
         raise EchoingError("The cohort has no patient to calibrate on.", code="too_few_patients")
     outputs = run_model(load_model(run, cohort), load_standardiser(run), cohort.ecg_mv, records)
     n, level = len(records), run.config.evaluate.level
-    measures = []
+    measures, lines = [], []
     for column, key in enumerate(measure_keys(cohort)):
         observed = cohort.outcomes(key, records)
         if LOG_SPACE[key]:
             observed = np.log(observed)
-        low, high = outputs.quantiles[:, column, 0], outputs.quantiles[:, column, 2]
+        lines.append(fit_line(outputs.quantiles[:, column, 1].astype(float), observed))
+        offset, slope = lines[-1]
+        low, high = (offset + slope * outputs.quantiles[:, column, end] for end in (0, 2))
         known = ~np.isnan(observed).any(axis=1)
         widening = fit_widening(low[known], high[known], observed[known], level)
         measures.append([key, level, widening, LOG_SPACE[key], int(known.sum())])
@@ -255,10 +259,8 @@ def _calibrate(run: Run, folder: Path) -> None:
         findings.append([finding.key, *fitted, int(known.sum())])
     scale_low, scale_high = np.exp(np.percentile(outputs.segment_log_var, [5, 99]))
     scale = [float(scale_low), float(max(scale_high, 1.01 * scale_low))]
-    save_json(
-        folder / "calibration.json",
-        {"measures": measures, "findings": findings, "scale": scale, "n_patients": n},
-    )
+    values = {"measures": measures, "lines": lines, "findings": findings, "scale": scale}
+    save_json(folder / "calibration.json", {**values, "n_patients": n})
 
 
 def _baselines(run: Run, folder: Path) -> None:
@@ -300,7 +302,7 @@ def _evaluate(run: Run, folder: Path) -> None:
 def _export(run: Run, _: Path) -> None:
     """Model package and page of figures."""
     cohort = the_cohort(run)
-    standardise, model = load_standardiser(run), load_model(run, cohort)
+    standardise, model = load_standardiser(run), calibrated_model(run, cohort)
     calibration = load_calibration(run)
     metrics = load_json(run.folder / "evaluate/summary.json")["metrics"]
     figures = (run.folder / "evaluate/report.md").read_text(encoding="utf-8")

@@ -12,6 +12,7 @@ from training.evaluation.arrays import LVEF_FINDINGS, Finding, Subjects
 from training.evaluation.calibrate import (
     best_threshold,
     calibrated_estimates,
+    fit_line,
     probability_below,
 )
 from training.evaluation.core import evaluate
@@ -146,6 +147,41 @@ def test_threshold_is_the_best_of_all() -> None:
 
     found = best_threshold(score, outcome, 40)
     assert accuracy(found) == max(accuracy(t) for t in np.unique(score))
+
+
+def test_flat_and_shifted_medians_are_stretched_back() -> None:
+    rng = np.random.default_rng(4)
+    truth = rng.normal(57, 9, 400)
+    outcome = truth[:, None] + rng.laplace(0, 5, (400, 8))
+    flat = 60 + 0.5 * (truth - 57)
+    offset, slope = fit_line(flat, outcome)
+    np.testing.assert_allclose(offset + slope * flat, truth, atol=1.5)
+    assert np.abs(offset + slope * flat - truth).mean() < 0.5
+    # Too few to tell a line from chance.
+    assert fit_line(flat[:30], outcome[:30]) == (0.0, 1.0)
+    assert fit_line(np.full(400, 57.0), outcome) == (0.0, 1.0)
+
+
+def test_stretched_intervals_cover_and_keep_their_median_inside() -> None:
+    (_, calibration), (_, test) = _cohort(300, 9), _cohort(300, 10)
+    quantiles = tuple(
+        60 + 0.4 * (np.stack([c - 8, c, c + 8], 1) - 55)
+        for c in (row_means(s.outcomes["lvef"]) for s in (calibration, test))
+    )
+    kwargs = {"log_space": set(), "level": 0.9}
+    flat, stretched = (
+        calibrated_estimates(
+            "heads", calibration, {"lvef": quantiles}, {}, (), straighten=keys, **kwargs
+        )
+        for keys in ((), {"lvef"})
+    )
+    truth = row_means(test.outcomes["lvef"])
+    errors = [np.abs(e.values["lvef"] - truth).mean() for e in (flat, stretched)]
+    assert errors[1] < 0.5 * errors[0]
+    low, high = stretched.intervals["lvef"].T
+    assert ((low <= stretched.values["lvef"]) & (stretched.values["lvef"] <= high)).all()
+    inside = (test.outcomes["lvef"] >= low[:, None]) & (test.outcomes["lvef"] <= high[:, None])
+    assert 0.84 <= inside.mean() <= 0.96
 
 
 def test_threshold_needs_both_outcomes() -> None:

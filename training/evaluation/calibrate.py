@@ -13,6 +13,10 @@ from model_core.calibration import apply_platt, apply_widening, fit_platt, fit_w
 from model_core.errors import EchoingError
 from training.evaluation.arrays import Array, Estimates, Finding, Subjects
 
+# Below this many subjects a line would follow chance.
+LEAST_FOR_A_LINE = 40
+SLOPES = (0.5, 2.0)
+
 
 def best_threshold(score: Array, outcome: Array, below: float) -> float:
     """Threshold with the highest balanced accuracy on calibration subjects.
@@ -64,6 +68,39 @@ def probability_below(
     return np.array([0.5 * math.erfc(-r) for r in ratio])
 
 
+def fit_line(median: Array, outcome: Array) -> tuple[float, float]:
+    """Offset and slope of the line that brings medians nearest the outcomes.
+
+    Least absolute deviations. A network that has seen few patients pulls its medians towards the
+    middle; the line stretches them again.
+
+    Parameters
+    ----------
+    median
+        (n,), in the space that the estimator works in.
+    outcome
+        (n, draws), in the same space; NaN for unknown.
+
+    Returns
+    -------
+    (0, 1), which changes nothing, for fewer than `LEAST_FOR_A_LINE` subjects or equal medians.
+    """
+    known = ~np.isnan(outcome).all(1)
+    if known.sum() < LEAST_FOR_A_LINE or np.ptp(median[known]) == 0:
+        return 0.0, 1.0
+    from scipy.optimize import minimize
+
+    x, y = median[known], outcome[known]
+    centre = float(np.mean(x))
+
+    def distance(line: Array) -> float:
+        return float(np.nanmean(np.abs(y - (centre + line[0] + line[1] * (x - centre))[:, None])))
+
+    shift, slope = minimize(distance, [0.0, 1.0], method="Nelder-Mead").x
+    slope = float(np.clip(slope, *SLOPES))
+    return float(centre + shift - slope * centre), slope
+
+
 def calibrated_estimates(
     name: str,
     calibration: Subjects,
@@ -72,6 +109,7 @@ def calibrated_estimates(
     findings: Sequence[Finding],
     *,
     log_space: Collection[str],
+    straighten: Collection[str] = (),
     level: float = 0.9,
     uncertainty: Array | None = None,
 ) -> Estimates:
@@ -93,6 +131,8 @@ def calibrated_estimates(
         What is to be told.
     log_space
         Measures of which the quantiles are logarithms.
+    straighten
+        Measures whose quantiles are first moved along the line of `fit_line`.
     level
         Of the intervals.
     uncertainty
@@ -100,9 +140,11 @@ def calibrated_estimates(
     """
     values, intervals, probabilities, thresholds = {}, {}, {}, {}
     ends: dict[str, list[tuple[Array, Array, Array]]] = {}
-    for key, (of_calibration, of_test) in quantiles.items():
+    for key, pair in quantiles.items():
         observed = _complete(calibration.outcomes[key])
         observed = np.log(observed) if key in log_space else observed
+        line = fit_line(pair[0][:, 1], observed) if key in straighten else (0.0, 1.0)
+        of_calibration, of_test = (line[0] + line[1] * q for q in pair)
         known = ~np.isnan(observed).any(1)
         low, _, high = of_calibration[known].T
         widening = fit_widening(low, high, observed[known], level)

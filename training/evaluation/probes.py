@@ -218,6 +218,7 @@ def linear_probe(
         logits,
         findings,
         log_space={key for key in spaces if is_log(key)},
+        straighten=set(spaces),
         level=level,
     )
 
