@@ -193,7 +193,8 @@ def from_ecg(kind: str, ecg_mv: FloatArray, rng: np.random.Generator, variant: i
     if kind == "shuffled_pieces":
         size = round(n * (rng.uniform(0.004, 0.012) if variant == 0 else rng.uniform(0.002, 0.02)))
         pieces = rng.permutation(n // size)
-        return ecg_mv[:, (pieces[:, None] * size + np.arange(size)).ravel()][:, :n]
+        order = (pieces[:, None] * size + np.arange(size)).ravel()
+        return ecg_mv[:, np.r_[order, len(order) : n]]
     if kind == "surrogate":
         spectrum = np.fft.rfft(ecg_mv, axis=1)
         turn = np.exp(2j * np.pi * rng.uniform(size=spectrum.shape[1]))
