@@ -182,6 +182,8 @@ class Controller(QObject):
     def go_to(self, start_s: float) -> None:
         """Show the ten seconds from `start_s` on, as far as there are ten."""
         start_s = min(max(start_s, 0.0), self._state.last_page_s)
+        # A page asked for before would take the place of this one.
+        self._jobs.cancel(_PAGE)
         self._set(page_start_s=start_s)
         long, read_part = self._state.long, self._services.read_part
         if long is not None and not self._state.page_is_read:
@@ -199,7 +201,7 @@ class Controller(QObject):
     def confirm(self, code: str) -> None:
         """Take what the user confirms of the recording on screen, log it, and predict again."""
         recording = self._state.recording
-        if recording is None:
+        if recording is None or not self._state.page_is_read:
             return
         log.info("the user confirmed %s for recording %s", code, recording.recording_id[:16])
         recording = _as_confirmed(recording, {code} - self._state.confirmed)

@@ -10,6 +10,7 @@ from model_core.types import PackageIdentity, Prediction, Recording
 
 # What the 3x4 layout shows and the model sees
 PAGE_S = 10.0
+_SAME_S = 0.05
 SPEEDS_MM_S = (12.5, 25.0, 50.0)
 GAINS_MM_MV = (5.0, 10.0, 20.0)
 ZOOMS = (0.5, 0.67, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0)
@@ -213,6 +214,12 @@ class AppState:
     def has_pages(self) -> bool:
         """Whether there is a choice of ten seconds."""
         return self.last_page_s > 0.05
+
+    @property
+    def page_is_seen(self) -> bool:
+        """Whether the prediction is of the ten seconds chosen."""
+        seen = self.prediction
+        return seen is not None and abs(seen.window_s[0] - self.page_start_s) <= _SAME_S
 
     @property
     def page_is_read(self) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,11 @@ import pytest
 from PySide6.QtCore import QPoint, QRectF, Qt
 
 from echoing_gui.graphics.overview import curve_area
-from echoing_gui.state import Layout, Stage
+from echoing_gui.state import AppState, Layout, Stage
+from echoing_gui.view_models.results import recording_view
+from echoing_gui.view_models.sheet import build_sheet
+from echoing_gui.view_models.texts import span_text
+from model_core.types import LeadGrade, LeadQuality
 from tests.gui_factory import FLAT_LEAD, recording, spike_signal
 from tests.test_gui_window import has_result, label_texts
 
@@ -115,6 +121,49 @@ def test_a_page_that_cannot_be_read_keeps_the_one_on_screen(qtbot, hour, fake):
     qtbot.waitUntil(lambda: hour.controller.state.message is not None)
     assert hour.controller.state.message.text == "The file is gone."
     assert page_is(hour, 0)
+
+
+def test_a_page_asked_for_before_does_not_come_after_another(qtbot, hour, monkeypatch):
+    late = threading.Event()
+    read = hour.controller._services.read_part
+
+    def slow(of, start_s, duration_s):
+        late.wait(10)
+        return read(of, start_s, duration_s)
+
+    services = dataclasses.replace(hour.controller._services, read_part=slow)
+    monkeypatch.setattr(hour.controller, "_services", services)
+    hour.controller.go_to(600)
+    # Nothing is confirmed of a page that is not there.
+    hour.controller.confirm("electrode_placement")
+    assert hour.controller.state.confirmed == frozenset()
+    hour.controller.go_to(0)
+    late.set()
+    qtbot.wait(300)
+    assert page_is(hour, 0)
+    assert hour.controller.state.recording.start_s == 0
+
+
+def test_what_was_found_in_other_seconds_is_not_shown_here(qtbot, hour, fake):
+    fake.reasons["hour.ecg"] = (FLAT_LEAD,)
+    hour.controller.predict_here()
+    qtbot.waitUntil(lambda: has_result(hour, "hour.ecg"))
+    assert "No estimate of 23:50:00 to 23:50:10." in label_texts(hour)
+    seen = hour.controller.state
+    quality = (LeadQuality("V2", LeadGrade.UNUSABLE, "The line is flat in lead V2."),)
+    seen = dataclasses.replace(
+        seen, prediction=dataclasses.replace(seen.prediction, lead_quality=quality)
+    )
+    assert any(piece.quality for piece in build_sheet(seen).pieces)
+    assert recording_view(seen).quality == (FLAT_LEAD.message,)
+    moved = dataclasses.replace(seen, page_start_s=600.0)
+    assert not any(piece.quality for piece in build_sheet(moved).pieces)
+    assert recording_view(moved).quality == ("The ten seconds chosen now have not been looked at.",)
+
+
+def test_a_day_without_a_time_is_no_midnight():
+    ecg = recording("a.dcm", spike_signal(90.0), acquired_at="2026-02-01")
+    assert span_text(AppState(recording=ecg), 10, 20) == "0:00:10 to 0:00:20"
 
 
 def test_closing_while_it_is_surveyed_leaves_nothing_running(hour):

@@ -199,6 +199,7 @@ def result_view(state: AppState) -> ResultView:
             return replace(base, headline="Loading the model package")
         return replace(base, detail=_ASK_LONG if state.long else _ASK)
     reasons = tuple(reason.message for reason in prediction.reasons)
+    base = replace(base, window=_window_text(state, prediction))
     if prediction.embedding_variance is not None:
         base = replace(base, variance_line=variance_line(prediction.embedding_variance))
     question = _question(prediction)
@@ -218,7 +219,6 @@ def result_view(state: AppState) -> ResultView:
             reasons=reasons,
             refused=True,
         )
-    base = replace(base, window=_window_text(state, prediction))
     cautious = prediction.state is ResultState.REPORTED_WITH_CAUTION
     return replace(
         base,
@@ -238,17 +238,17 @@ _ASK_LONG = (
 
 
 def _window_text(state: AppState, prediction: Prediction) -> str:
-    """Which part the estimate is of, and whether it is the one on screen."""
+    """Which part the model was asked about, and whether it is the one on screen."""
     if not state.has_pages:
         return ""
-    text = f"Estimate of {span_text(state, *prediction.window_s)}"
-    if abs(prediction.window_s[0] - state.page_start_s) > _SAME_S:
+    withheld = prediction.state is ResultState.NOT_REPORTABLE
+    text = (
+        f"{'No estimate' if withheld else 'Estimate'} of {span_text(state, *prediction.window_s)}"
+    )
+    if not state.page_is_seen:
         shown = span_text(state, state.page_start_s, state.page_start_s + PAGE_S)
         return f"{text}, not of the ten seconds chosen now ({shown})."
     return f"{text}."
-
-
-_SAME_S = 0.05
 
 
 def _question(prediction: Prediction) -> tuple[str, str] | None:
@@ -279,6 +279,8 @@ def recording_view(state: AppState) -> RecordingView:
         # A missing calibration says nothing of the recording.
         found = [each.message for each in prediction.reasons if each.code != "not_calibrated"]
         quality = tuple(found) or ("No problem found.",)
+        if not state.page_is_seen:
+            quality = ("The ten seconds chosen now have not been looked at.",)
     return RecordingView(facts=_facts(state), quality=quality)
 
 

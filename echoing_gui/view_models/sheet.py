@@ -156,8 +156,14 @@ def build_sheet(state: AppState) -> Sheet | None:
         state.options,
         window_start_s=state.page_start_s,
         variance=prediction.segment_variance if prediction and show else None,
-        quality=prediction.lead_quality if prediction else (),
+        quality=prediction.lead_quality if prediction and _is_looked_at(state) else (),
     )
+
+
+def _is_looked_at(state: AppState) -> bool:
+    """Whether what the input gate looked at is on the sheet: on other seconds it says nothing."""
+    whole = state.long is None and state.options.layout is not Layout.GRID
+    return whole or state.page_is_seen
 
 
 def lay_out(

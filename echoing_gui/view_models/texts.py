@@ -110,8 +110,8 @@ def duration_text(duration_s: float) -> str:
 
 def start_of(state: AppState) -> datetime | None:
     """When the recording on screen began, as its file says."""
-    if state.recording is None:
-        return None
+    if state.recording is None or "T" not in state.recording.metadata.acquired_at:
+        return None  # a day without a time would make midnight of the first second
     try:
         return datetime.fromisoformat(state.recording.metadata.acquired_at)
     except ValueError:

@@ -26,8 +26,14 @@ PREVIEW_ROWS = 20
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|nan", re.IGNORECASE)
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?")
 _RATE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:hz|sps|samples/s)\b", re.IGNORECASE)
+# Lines that tell a filter in Hz, or a range of them
+_FILTER = re.compile(
+    r"filter|pass|notch|mains|bandwidth|cut-?off|\d\s*(?:hz)?\s*(?:[-–]|\bto\b)\s*\d",
+    re.IGNORECASE,
+)
 _UNIT = re.compile(
-    r"[\[(]\s*([nuµμm]?v)\s*[\])]|(?<![^\W_])([nuµμm]v|(?:micro|milli)volts?)(?![^\W_])",
+    # Not a gain, as in 10 mm/mV
+    r"[\[(]\s*([nuµμm]?v)\s*[\])]|(?<![^\W_])(?<!/)([nuµμm]v|(?:micro|milli)volts?)(?![^\W_])",
     re.IGNORECASE,
 )
 _UNITS = {1e-6: "nV", 1e-3: "uV", 1.0: "mV", 1e3: "V"}
@@ -57,7 +63,8 @@ class TableProposal:
         Matrices of a MAT file by name, the largest first.
     fingerprint
         Same for files of the same make: a hash over the titles of the columns, or over the shape
-        where there are none. Holds nothing of the content.
+        where there are none, and over rate and unit that the file itself states. Holds nothing of
+        the content.
     """
 
     fs: float | None
@@ -123,10 +130,12 @@ def _propose_text(path: Path) -> TableProposal:
         cells = [line.split(split)[0] for line in body[:200]]
         fs, fs_reason = _rate_of_times(titles[0], [c.replace(",", ".") for c in cells])
     n_samples = width - bool(titles) if in_rows else len(body)
-    if fs is None:
-        fs, fs_reason = _rate_by_length(n_samples)
     found = _UNIT.search(above)
     unit = _UNITS[mv_per_unit(found[1] or found[2]) or 1.0] if found else None
+    # One export program may write files of several rates and units under the same titles.
+    make = (*(titles or (width, len(body))), fs and round(fs), unit)
+    if fs is None:
+        fs, fs_reason = _rate_by_length(n_samples)
     sample = np.genfromtxt(
         io.StringIO("\n".join(line.replace(",", ".") if comma else line for line in body[:2000])),
         delimiter=split,
@@ -144,7 +153,7 @@ def _propose_text(path: Path) -> TableProposal:
         n_samples=n_samples,
         preview=tuple(_UNPRINTABLE.sub("", line[:400]) for line in lines[:PREVIEW_ROWS]),
         kind="text table",
-        fingerprint=_fingerprint(delimiter, comma, *(titles or (width, len(body)))),
+        fingerprint=_fingerprint(delimiter, comma, *make),
         skip_rows=first,
         delimiter=delimiter,
         decimal_comma=comma,
@@ -193,8 +202,10 @@ def _names(titles: Sequence[str], n_leads: int) -> tuple[tuple[str, ...], str]:
 
 
 def _rate_in_words(text: str) -> tuple[float | None, str]:
-    match = _RATE.search(text)
-    return (float(match[1]), "written in the file") if match else (None, "")
+    """Take the only rate that is written; nothing where there are several."""
+    lines = [line for line in text.splitlines() if not _FILTER.search(line)]
+    found = {float(match[1]) for line in lines for match in _RATE.finditer(line)}
+    return (found.pop(), "written in the file") if len(found) == 1 else (None, "")
 
 
 def _rate_of_times(title: str, cells: Sequence[str]) -> tuple[float | None, str]:
@@ -247,6 +258,7 @@ def _propose_array(path: Path) -> TableProposal:
     table = table_values.array(path, kind, variable)
     in_rows = table.shape[0] < table.shape[1]
     n_leads, n_samples = table.shape if in_rows else table.shape[::-1]
+    make = (kind, table.dtype.str, variable, *table.shape, fs)
     if fs is None:
         fs, fs_reason = _rate_by_length(n_samples)
     names, reason = _names((), n_leads)
@@ -265,7 +277,7 @@ def _propose_array(path: Path) -> TableProposal:
             " ".join(f"{value:.4g}" for value in row[:12]) for row in table[:PREVIEW_ROWS]
         ),
         kind=kind,
-        fingerprint=_fingerprint(kind, table.dtype.str, variable, *table.shape),
+        fingerprint=_fingerprint(*make),
         variables=tuple(variables),
         delimiter=" ",
         variable=variable,

@@ -314,6 +314,34 @@ def test_files_of_one_make_have_one_fingerprint(tmp_path: Path) -> None:
     assert propose_layout(write(tmp_path / "a.csv", values(700))).fingerprint != prints[3]
 
 
+def test_another_rate_or_unit_in_the_file_makes_another_make(tmp_path: Path) -> None:
+    heads = ("# 500 Hz\nI,II,V1\n", "# 250 Hz\nI,II,V1\n", "# 500 Hz, uV\nI,II,V1\n")
+    prints = {
+        propose_layout(write(tmp_path / f"{n}.csv", values(500), head)).fingerprint
+        for n, head in enumerate(heads)
+    }
+    assert len(prints) == 3
+
+
+@pytest.mark.parametrize(
+    ("line", "fs", "stated_unit"),
+    [
+        ("25 mm/s, 10 mm/mV", None, False),
+        ("Filter 0.05-150 Hz, notch 50 Hz", None, False),
+        ("0.05 to 40 Hz", None, False),
+        ("500 Hz, resampled to 1000 Hz", None, False),
+        ("Sampling rate: 400 Hz", 400.0, False),
+        ("Unit: uV", None, True),
+    ],
+)
+def test_speeds_gains_and_filters_are_no_rate_or_unit(
+    tmp_path: Path, line: str, fs: float | None, stated_unit: bool
+) -> None:
+    proposal = propose_layout(write(tmp_path / "a.csv", values(700), f"# {line}\nI,II,V1\n"))
+    assert proposal.fs == fs
+    assert (proposal.unit_reason == "written in the file") == stated_unit
+
+
 def test_times_without_a_unit_are_a_guess(tmp_path: Path) -> None:
     table = np.column_stack([np.arange(600) / 500, np.ones((600, 2))])
     proposal = propose_layout(write(tmp_path / "a.csv", table, "Time,I,II\n"))
