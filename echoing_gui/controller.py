@@ -194,8 +194,14 @@ class Controller(QObject):
 
     def predict_here(self) -> None:
         """Run the model on the ten seconds chosen."""
+        from model_core.quality import MICROVOLTS
+
         if self._state.page_is_read:
             self._last_prediction = None
+            if not self._state.page_is_seen:
+                # The unit is that of the file; what was said of electrodes answered what was
+                # found in other seconds.
+                self._set(confirmed=self._state.confirmed & {MICROVOLTS})
             self._start_predicting()
 
     def confirm(self, code: str) -> None:

@@ -12,11 +12,12 @@ from PySide6.QtCore import QPoint, QRectF, Qt
 
 from echoing_gui.graphics.overview import curve_area
 from echoing_gui.state import AppState, Layout, Stage
-from echoing_gui.view_models.results import recording_view
+from echoing_gui.view_models.results import recording_view, result_view
 from echoing_gui.view_models.sheet import build_sheet
 from echoing_gui.view_models.texts import span_text
 from model_core.types import LeadGrade, LeadQuality
 from tests.gui_factory import FLAT_LEAD, recording, spike_signal
+from tests.test_gui_gate import ARMS
 from tests.test_gui_window import has_result, label_texts
 
 HOUR_S = 3600.0
@@ -159,6 +160,24 @@ def test_what_was_found_in_other_seconds_is_not_shown_here(qtbot, hour, fake):
     moved = dataclasses.replace(seen, page_start_s=600.0)
     assert not any(piece.quality for piece in build_sheet(moved).pieces)
     assert recording_view(moved).quality == ("The ten seconds chosen now have not been looked at.",)
+
+
+def test_what_is_confirmed_of_electrodes_holds_for_the_seconds_it_was_asked_of(qtbot, hour, fake):
+    fake.reasons["hour.ecg"] = (ARMS,)
+    hour.controller.predict_here()
+    qtbot.waitUntil(lambda: has_result(hour, "hour.ecg"))
+    asked = hour.controller.state
+    assert result_view(asked).question is not None
+    assert result_view(dataclasses.replace(asked, page_start_s=600.0)).question is None
+    hour.controller.confirm("electrode_placement")
+    qtbot.waitUntil(lambda: has_result(hour, "hour.ecg"))
+    assert hour.controller.state.prediction.estimates
+    hour.controller.go_to(600)
+    qtbot.waitUntil(lambda: page_is(hour, 600))
+    hour.controller.predict_here()
+    qtbot.waitUntil(lambda: has_result(hour, "hour.ecg"))
+    assert not hour.controller.state.prediction.estimates
+    assert hour.controller.state.confirmed == frozenset()
 
 
 def test_a_day_without_a_time_is_no_midnight():

@@ -207,9 +207,11 @@ def result_view(state: AppState) -> ResultView:
         return replace(
             base,
             headline="Withheld until confirmed",
-            detail="Look at the ECG, then answer:",
+            detail="Look at the ECG, then answer:"
+            if state.page_is_seen
+            else "Go back to the ten seconds that it was found in to answer:",
             reasons=reasons,
-            question=question,
+            question=question if state.page_is_seen else None,
         )
     if prediction.state is ResultState.NOT_REPORTABLE:
         return replace(
