@@ -29,7 +29,7 @@ from PySide6.QtWidgets import (
 
 from echoing_gui import theme
 from echoing_gui.panels.traces import EcgView
-from echoing_gui.state import AppState, JobStatus
+from echoing_gui.state import AppState
 from echoing_gui.view_models import table_form
 from echoing_gui.view_models.table_form import TableForm
 from model_core.io import DELIMITERS, UNITS, TableLayout, TableProposal
@@ -85,7 +85,8 @@ class ImportDialog(QDialog):
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(f"Import table: {file_name}")
         self._proposal, self._remembered = proposal, remembered
-        self._state = replace(state, recording=None, prediction=None, message=None, job=JobStatus())
+        # Nothing of the recording that is open.
+        self._state = AppState(options=state.options, screen=state.screen)
         self._asked: TableLayout | None = None
         self._timer = QTimer(self, singleShot=True, interval=_WAIT_MS)
         self._timer.timeout.connect(self._ask)

@@ -15,7 +15,7 @@ from echoing_gui.import_dialog import ImportDialog
 from echoing_gui.settings import load_settings
 from echoing_gui.state import Stage
 from model_core.leads import STANDARD_LEADS
-from tests.gui_factory import spike_signal
+from tests.gui_factory import recording, spike_signal
 from tests.test_gui_accessibility import focusable
 
 
@@ -44,6 +44,18 @@ def ask(qtbot, program, path: Path) -> ImportDialog:
 def field(dialog: ImportDialog, name: str) -> Any:
     (found,) = (w for w in dialog.findChildren(QWidget) if w.accessibleName() == name)
     return found
+
+
+def test_the_preview_shows_nothing_of_the_recording_that_is_open(qtbot, program, fake, table):
+    fake.files["long.ecg"] = recording("long.ecg", spike_signal(90.0), fs=500.0)
+    program.controller.open_file(Path("long.ecg"))
+    qtbot.waitUntil(lambda: program.controller.state.long is not None)
+    program.controller.go_to(60)
+    dialog = ask(qtbot, program, table)
+    assert dialog._state.long is None
+    assert dialog._state.page_start_s == 0
+    assert dialog._state.screen == program.window.state.screen
+    dialog.reject()
 
 
 def test_nothing_is_opened_before_everything_is_stated(qtbot, program, asked):

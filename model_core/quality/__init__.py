@@ -32,6 +32,7 @@ FS_RANGE_HZ = (100.0, 2000.0)
 PLACEMENT, MICROVOLTS = "electrode_placement", "microvolts"
 CONFIRMABLE = (PLACEMENT, MICROVOLTS)
 FEWEST_BEATS = 2
+_DIVIDED = "The user stated that the values are microvolts: they were divided by 1,000."
 
 
 def assess(
@@ -79,6 +80,8 @@ def assess(
         reasons = check_timing(features, part, recording.fs, recording.duration_s, stated)
     if not reasons and names == STANDARD_LEADS:
         reasons = _poor_quality(features) or check_placement(features)
+    if _DIVIDED in recording.metadata.notes:
+        reasons = [*reasons, Reason(MICROVOLTS, Severity.CAUTION, _DIVIDED)]
     return QualityReport(
         tuple(_set_aside(reason, confirmed) for reason in reasons),
         grade_leads(features, part, recording.fs, names, faults),
@@ -131,12 +134,11 @@ def from_microvolts(recording: Recording) -> Recording:
     Returns
     -------
     Recording
-        Values divided by 1,000, and a note that says so.
+        Values divided by 1,000, and a note that says so, which becomes a caution of each result.
     """
-    note = "The user stated that the values are microvolts: they were divided by 1,000."
-    metadata = dataclasses.replace(recording.metadata, notes=(*recording.metadata.notes, note))
+    metadata = dataclasses.replace(recording.metadata, notes=(*recording.metadata.notes, _DIVIDED))
     if metadata.report is not None:
-        repairs = (*metadata.report.repairs, note)
+        repairs = (*metadata.report.repairs, _DIVIDED)
         report = dataclasses.replace(metadata.report, unit="uV by the user", repairs=repairs)
         metadata = dataclasses.replace(metadata, report=report)
     return dataclasses.replace(recording, signal_mv=recording.signal_mv / 1000, metadata=metadata)

@@ -65,7 +65,9 @@ def _pacing(recording: Recording, scope: Scope, *, spikes: bool) -> tuple[Reason
     metadata = recording.metadata
     if spikes:
         source = "Beats follow the spikes of a pacemaker"
-    elif any(states_pacing(text) for text in (*metadata.comments, *_statements(recording))):
+    elif ("Pacemaker", "yes") in metadata.patient or any(
+        states_pacing(text) for text in (*metadata.comments, *_statements(recording))
+    ):
         source = "The file states a pacemaker"
     else:
         return ()

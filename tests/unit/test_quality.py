@@ -204,6 +204,8 @@ def test_values_that_the_user_calls_microvolts() -> None:
     scaled = dataclasses.replace(ecg, signal_mv=ecg.signal_mv * 1000, metadata=metadata)
     taken = from_microvolts(scaled)
     assert assess(taken).usable
+    caution = assess(taken).reasons[-1]
+    assert (caution.code, caution.severity) == ("microvolts", Severity.CAUTION)
     np.testing.assert_allclose(taken.signal_mv, ecg.signal_mv, rtol=1e-6)
     assert taken.metadata.report is not None
     for told in (taken.metadata.notes, taken.metadata.report.repairs):

@@ -39,6 +39,13 @@ def test_ages_of_a_model_for_adults(metadata: Any, expected: Any) -> None:
     assert found(Scope(), **metadata) == expected
 
 
+def test_a_pacemaker_among_the_facts_of_the_patient() -> None:
+    facts = (("Name", "A"), ("Pacemaker", "yes"))
+    assert found(Scope(), age_y=60.0, patient=facts) == [("paced", Severity.REFUSE)]
+    assert found(Scope(), age_y=60.0, patient=(("Pacemaker", "no"),)) == []
+    assert found(Scope(paced=True), age_y=60.0, patient=facts) == []
+
+
 def test_an_adult_beyond_the_ages_studied_is_told() -> None:
     scope = Scope(age_y=(40.0, 90.0))
     assert found(scope, age_y=30.0) == [("age_not_studied", Severity.CAUTION)]
