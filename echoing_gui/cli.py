@@ -359,6 +359,9 @@ def _text(report: _Report) -> str:
             f"  {recording['duration_s']:g} s, {recording['fs_hz']:g} Hz, "
             f"{len(recording['lead_names'])} leads{simulated}"
         )
+        first_s, end_s = report["window_s"] or (0.0, recording["duration_s"])
+        if end_s - first_s < recording["duration_s"] - 0.05:
+            lines.append(f"  Only seconds {first_s:g} to {end_s:g} were looked at")
     if report["error"]:
         lines.append(f"  Error: {report['error']['message']} {report['error']['hint']}".rstrip())
     if report["state"] == ResultState.NOT_REPORTABLE.value:
