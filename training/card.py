@@ -203,8 +203,9 @@ skipped when it is there for the same settings. An interrupted training goes on 
    leads move the mean. The total variance also learns the size of the LVEF error. So the figures
    on noise below are those of trained skills; the kind of noise injected there is not among those
    trained with.
-6. **Calibration** on fold 9: a line that stretches the medians, which few patients flattened, to the
-   outcomes; conformalised quantile regression; Platt scaling; the colour scale. Baselines get the same.
+6. **Calibration** on fold 9: a line that stretches the medians, which few patients flattened, to
+   the outcomes; conformalised quantile regression; Platt scaling; the colour scale. Baselines get
+   the same.
 7. **Baselines** with the same number of steps: distilled by deterministic InfoNCE on the means;
    trained from scratch on the measures alone; an untrained student; tabular ECG features; the
    median of the training patients.

@@ -233,12 +233,10 @@ def load_model(run: Run, cohort: Cohort, folder: str = "finetune") -> PackageMod
 
 
 def calibrated_model(run: Run, cohort: Cohort) -> PackageModel:
-    """Read the fine-tuned model, its quantiles moved along the lines that `calibrate` found."""
+    """Read the fine-tuned model, its medians moved along the lines that `calibrate` found."""
     model = load_model(run, cohort)
     lines = torch.tensor(load_json(run.folder / "calibrate/calibration.json")["lines"])
-    offset_m, slope_m = lines.T
-    model.heads.centre_m.mul_(slope_m).add_(offset_m)
-    model.heads.scale_m.mul_(slope_m)
+    model.heads.move_medians(*lines.T)
     return model
 
 

@@ -246,7 +246,8 @@ def _calibrate(run: Run, folder: Path) -> None:
             observed = np.log(observed)
         lines.append(fit_line(outputs.quantiles[:, column, 1].astype(float), observed))
         offset, slope = lines[-1]
-        low, high = (offset + slope * outputs.quantiles[:, column, end] for end in (0, 2))
+        moved = offset + (slope - 1) * outputs.quantiles[:, column, 1]
+        low, high = (outputs.quantiles[:, column, end] + moved for end in (0, 2))
         known = ~np.isnan(observed).any(axis=1)
         widening = fit_widening(low[known], high[known], observed[known], level)
         measures.append([key, level, widening, LOG_SPACE[key], int(known.sum())])

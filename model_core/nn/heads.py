@@ -73,6 +73,14 @@ class MeasureHeads(nn.Module):
         )
         self.out = nn.Linear(hidden, 3 * self.n_measures + n_findings)
 
+    @torch.no_grad()
+    def move_medians(self, offset_m: Tensor, slope_m: Tensor) -> None:
+        """Move every median q to ``offset + slope q``, (M,) each; intervals keep their widths."""
+        rows = slice(1, 3 * self.n_measures, 3)
+        bias_m = (offset_m + (slope_m - 1) * self.centre_m) / self.scale_m
+        self.out.weight[rows] = slope_m[:, None] * self.out.weight[rows]
+        self.out.bias[rows] = slope_m * self.out.bias[rows] + bias_m
+
     def forward(self, mean_bd: Tensor, log_var_bd: Tensor) -> HeadOutput:
         """Estimates from Gaussian embeddings."""
         # Unit vectors have elements of about 1 / sqrt(D): brought to the scale of the rest.

@@ -11,10 +11,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from model_core.domain import distance, domain_features
 from model_core.errors import EchoingError
-from model_core.nn import LeadTokenStudent
+from model_core.nn import LeadTokenStudent, MeasureHeads
 from model_core.preprocess import PreprocessSpec, prepare
 from model_core.runtime.manifest import Manifest
 from model_core.runtime.package import load_package
@@ -425,3 +426,19 @@ def test_history_shows_pseudo_positives(finished: Run) -> None:
     assert len(history) == finished.config.distill.fit.n_epochs
     assert all("echo_mean_loss" in epoch and "text_mean_loss" in epoch for epoch in history)
     assert "echo_pseudo_positives_per_anchor" in history[-1]
+
+
+def test_moved_medians_take_their_intervals_along() -> None:
+    torch.manual_seed(0)
+    heads = MeasureHeads(8, [57.0, 4.6], [9.0, 0.3], 1).eval()
+    mean, log_var = torch.randn(5, 8), torch.randn(5, 8)
+    before = heads(mean, log_var)
+    offset, slope = torch.tensor([-20.0, 0.5]), torch.tensor([1.3, 0.9])
+    heads.move_medians(offset, slope)
+    after = heads(mean, log_var)
+    wanted = offset + slope * before.quantiles_bm3[..., 1]
+    torch.testing.assert_close(after.quantiles_bm3[..., 1], wanted)
+    torch.testing.assert_close(
+        after.quantiles_bm3.diff(dim=2), before.quantiles_bm3.diff(dim=2), atol=1e-4, rtol=1e-5
+    )
+    torch.testing.assert_close(after.finding_logits_bf, before.finding_logits_bf)

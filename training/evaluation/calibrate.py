@@ -132,7 +132,7 @@ def calibrated_estimates(
     log_space
         Measures of which the quantiles are logarithms.
     straighten
-        Measures whose quantiles are first moved along the line of `fit_line`.
+        Measures whose medians are first moved along the line of `fit_line`, intervals with them.
     level
         Of the intervals.
     uncertainty
@@ -144,7 +144,7 @@ def calibrated_estimates(
         observed = _complete(calibration.outcomes[key])
         observed = np.log(observed) if key in log_space else observed
         line = fit_line(pair[0][:, 1], observed) if key in straighten else (0.0, 1.0)
-        of_calibration, of_test = (line[0] + line[1] * q for q in pair)
+        of_calibration, of_test = (q + line[0] + (line[1] - 1) * q[:, 1:2] for q in pair)
         known = ~np.isnan(observed).any(1)
         low, _, high = of_calibration[known].T
         widening = fit_widening(low, high, observed[known], level)
