@@ -235,8 +235,10 @@ def load_model(run: Run, cohort: Cohort, folder: str = "finetune") -> PackageMod
 def calibrated_model(run: Run, cohort: Cohort) -> PackageModel:
     """Read the fine-tuned model, its medians moved along the lines that `calibrate` found."""
     model = load_model(run, cohort)
-    lines = torch.tensor(load_json(run.folder / "calibrate/calibration.json")["lines"])
-    model.heads.move_medians(*lines.T)
+    lines = load_json(run.folder / "calibrate/calibration.json")["lines"]
+    offset_m, slope_m = torch.tensor(lines).T
+    assert isinstance(model.heads, MeasureHeads)  # as load_model builds them
+    model.heads.move_medians(offset_m, slope_m)
     return model
 
 

@@ -244,7 +244,8 @@ def _calibrate(run: Run, folder: Path) -> None:
         observed = cohort.outcomes(key, records)
         if LOG_SPACE[key]:
             observed = np.log(observed)
-        lines.append(fit_line(outputs.quantiles[:, column, 1].astype(float), observed))
+        medians = outputs.quantiles[:, column, 1].astype(np.float64)
+        lines.append(fit_line(medians, observed.astype(np.float64)))
         offset, slope = lines[-1]
         moved = offset + (slope - 1) * outputs.quantiles[:, column, 1]
         low, high = (outputs.quantiles[:, column, end] + moved for end in (0, 2))

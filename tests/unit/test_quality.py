@@ -6,6 +6,7 @@ import csv
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,7 +32,7 @@ def changed(change: Change, ecg: Recording | None = None) -> Recording:
     return dataclasses.replace(ecg, signal_mv=signal)
 
 
-def codes(recording: Recording, **window: float) -> list[str]:
+def codes(recording: Recording, **window: Any) -> list[str]:
     return [reason.code for reason in assess(recording, **window).reasons]
 
 

@@ -19,7 +19,7 @@ from tests.package_factory import contents, synthetic_ecg, write_package
 
 
 def found(scope: Scope, *, paced: bool = False, **metadata: Any) -> list[tuple[str, Severity]]:
-    signal = np.zeros((12, 10))
+    signal = np.zeros((12, 10), np.float32)
     known = RecordingMetadata(**metadata)
     ecg = Recording("a", signal, 500.0, STANDARD_LEADS, "a", known)
     return [(each.code, each.severity) for each in check_scope(ecg, scope, paced=paced)]

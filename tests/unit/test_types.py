@@ -93,14 +93,14 @@ def test_segment_variance_fits_together() -> None:
         SegmentVariance(
             np.ones((1, 3), dtype=np.float32),
             ("all",),
-            np.arange(3.0, dtype=np.float32),
+            np.arange(3.0),
             (0.1, 1.0),
         )
     with pytest.raises(ValueError, match="scale"):
         SegmentVariance(
             np.ones((1, 2), dtype=np.float32),
             ("all",),
-            np.arange(3.0, dtype=np.float32),
+            np.arange(3.0),
             (1.0, 1.0),
         )
 
