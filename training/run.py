@@ -222,6 +222,18 @@ def load_standardiser(run: Run) -> Standardiser:
 
 def load_model(run: Run, cohort: Cohort, folder: str = "finetune") -> PackageModel:
     """Read a fine-tuned student with its heads."""
+    return _with_heads(run, cohort, folder, lines=None)
+
+
+def calibrated_model(run: Run, cohort: Cohort) -> PackageModel:
+    """Read the fine-tuned model, its medians moved along the lines that `calibrate` found."""
+    lines = load_json(run.folder / "calibrate/calibration.json")["lines"]
+    return _with_heads(run, cohort, "finetune", lines)
+
+
+def _with_heads(
+    run: Run, cohort: Cohort, folder: str, lines: list[list[float]] | None
+) -> PackageModel:
     student = load_student(run, f"{folder}/student.pt")
     n = len(measure_keys(cohort))
     n_findings = sum(f.measure_key in measure_keys(cohort) for f in FINDINGS.values())
@@ -229,17 +241,10 @@ def load_model(run: Run, cohort: Cohort, folder: str = "finetune") -> PackageMod
         student.embedding_dim, [0.0] * n, [1.0] * n, n_findings, hidden=run.config.finetune.hidden
     )
     _load(heads, run.folder / f"{folder}/heads.pt")
+    if lines is not None:
+        offset_m, slope_m = torch.tensor(lines).T
+        heads.move_medians(offset_m, slope_m)
     return PackageModel(student, heads).eval()
-
-
-def calibrated_model(run: Run, cohort: Cohort) -> PackageModel:
-    """Read the fine-tuned model, its medians moved along the lines that `calibrate` found."""
-    model = load_model(run, cohort)
-    lines = load_json(run.folder / "calibrate/calibration.json")["lines"]
-    offset_m, slope_m = torch.tensor(lines).T
-    assert isinstance(model.heads, MeasureHeads)  # as load_model builds them
-    model.heads.move_medians(offset_m, slope_m)
-    return model
 
 
 def load_calibration(run: Run) -> Calibration:
