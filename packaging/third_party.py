@@ -35,7 +35,7 @@ Qt and its Python binding (PySide6, shiboken6) are used under the LGPL 3.0. The 
 folder with ordinary shared libraries, so they can be exchanged: put other builds of the same
 version series in place of the files in `_internal/PySide6` and `_internal/shiboken6`, or run
 the program from source with another PySide6 installed. libsndfile, which soundfile brings, is
-under the LGPL 2.1 and can be exchanged likewise in `_internal/_soundfile_data`. The program itself is
+under the LGPL 2.1 and can be exchanged likewise in `_internal/_soundfile_data`. The program is
 under Apache-2.0, the PyInstaller start-up code under the GPL with its exception for bundled
 programs, the font Inter under the SIL Open Font License 1.1.
 """
