@@ -12,11 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from model_core.delineation import delineate
 from model_core.io import read_recording
-from model_core.measurements import measure
 from training.evaluation.metrics import auroc
-from training.simulated_cohort import read_ptbxl_table
+from training.simulated_cohort import measured_on, read_ptbxl_table
 from training.simulation import (
     MEASURED,
     EcgFindings,
@@ -33,12 +31,7 @@ N_DRAWS = 400
 def ptbxl_findings(folder: Path) -> EcgFindings:
     """Return the findings of all records with statements, intervals measured."""
     rows = [row for row in read_ptbxl_table(folder) if row["scp_codes"].strip()]
-    measured = []
-    for row in rows:
-        recording = read_recording(folder / f"{row['filename_lr']}.hea")
-        signal = recording.signal_mv
-        found = measure(delineate(signal, recording.fs, recording.lead_names), signal)
-        measured.append((found.heart_rate_bpm, found.qrs_ms, found.qtc_bazett_ms))
+    measured = [measured_on(read_recording(folder / f"{row['filename_lr']}.hea")) for row in rows]
     return findings_from_ptbxl(rows, dict(zip(MEASURED, np.array(measured).T, strict=True)))
 
 

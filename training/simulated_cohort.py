@@ -20,6 +20,7 @@ from model_core.io import read_recording
 from model_core.leads import STANDARD_LEADS
 from model_core.measurements import measure
 from model_core.preprocess import PreprocessSpec, filter_and_resample, prepare
+from model_core.types import Recording
 from training.checkpoint import require_space
 from training.cohort import Cohort, FloatArray, Split, assert_disjoint, save_cohort
 from training.config import CohortConfig
@@ -319,10 +320,14 @@ def _map(
 def _read_signal(path: Path) -> tuple[NDArray[np.float16], tuple[float, ...], bytes]:
     recording = read_recording(path)
     ecg = prepare(recording, NEUTRAL_SPEC)[0].astype(np.float16)
+    return ecg, measured_on(recording), recording.recording_id.encode()
+
+
+def measured_on(recording: Recording) -> tuple[float, float, float]:
+    """Measure heart rate (bpm), QRS and QTc (ms), in the order of MEASURED; NaN if not possible."""
     signal = recording.signal_mv
     found = measure(delineate(signal, recording.fs, recording.lead_names), signal)
-    values = (found.heart_rate_bpm, found.qrs_ms, found.qtc_bazett_ms)
-    return ecg, values, recording.recording_id.encode()
+    return found.heart_rate_bpm, found.qrs_ms, found.qtc_bazett_ms
 
 
 def _read_signals(

@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model_core.delineation import delineate
 from model_core.io import read_recording
-from model_core.measurements import measure
+from training.simulated_cohort import measured_on
 from training.simulation import (
     MEASURED,
     EcgFindings,
@@ -47,12 +46,7 @@ def ptbxl(shared: Path) -> EcgFindings:
     with (folder / "ptbxl_database.csv").open(encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["scp_codes"]]
     rows = rows[::2]  # measuring takes its time
-    found = []
-    for row in rows:
-        recording = read_recording(folder / f"{row['filename_lr']}.hea")
-        signal = recording.signal_mv
-        beats = measure(delineate(signal, recording.fs, recording.lead_names), signal)
-        found.append((beats.heart_rate_bpm, beats.qrs_ms, beats.qtc_bazett_ms))
+    found = [measured_on(read_recording(folder / f"{row['filename_lr']}.hea")) for row in rows]
     return findings_from_ptbxl(rows, dict(zip(MEASURED, np.array(found).T, strict=True)))
 
 

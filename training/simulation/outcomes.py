@@ -14,7 +14,7 @@ The findings move the odds of myocardial disease. What they cannot tell stays in
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +49,7 @@ class Regression:
     coefficients: Mapping[str, float]
     residual_sd: float
     per_lvef_point: float = 0.0
-    sd_given_lvef: float = field(default=0.0)
+    sd_given_lvef: float = 0.0
 
     def mean(self, findings: EcgFindings) -> Array:
         """Return the expected value for each ECG, (n,)."""
