@@ -12,10 +12,12 @@ import math
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+from echoing_gui.reading import ReadingProcess
 from echoing_gui.resources import DISTRIBUTION, default_package_path, program_version
 from echoing_gui.table_options import add_table_options, stated_layout
 from model_core.errors import EchoingError, PackageError
@@ -53,13 +55,15 @@ _log = logging.getLogger(__name__)
 _Report = dict[str, Any]
 
 
-def main(argv: Sequence[str]) -> int:
+def main(argv: Sequence[str], process: ReadingProcess | None = None) -> int:
     """Run ``echoing predict``.
 
     Parameters
     ----------
     argv
         Arguments, beginning with ``predict``.
+    process
+        Reads the files; by default one that lasts as long as the command.
 
     Returns
     -------
@@ -72,6 +76,25 @@ def main(argv: Sequence[str]) -> int:
     except EchoingError as error:
         sys.stderr.write(f"echoing: {_sentences(error)}\n")
         return EXIT_NOT_UNDERSTOOD
+    if process is not None:
+        return _run(options, layout, process)
+    process = ReadingProcess()
+    # It starts while the package is loaded and tested.
+    start = threading.Thread(target=_warm_up, args=(process,))
+    start.start()
+    try:
+        return _run(options, layout, process)
+    finally:
+        start.join()
+        process.close()
+
+
+def _warm_up(process: ReadingProcess) -> None:
+    with contextlib.suppress(EchoingError):  # what is wrong is told with the first file
+        process.warm_up()
+
+
+def _run(options: argparse.Namespace, layout: TableLayout | None, process: ReadingProcess) -> int:
     try:
         package = load_package(options.package or default_package_path())
         predictor = Predictor(package)
@@ -83,6 +106,7 @@ def main(argv: Sequence[str]) -> int:
         with _output(options.output) as output:
             return _predict_files(
                 options.files,
+                process,
                 predictor,
                 options.start,
                 options.json,
@@ -161,6 +185,7 @@ def _output(path: Path | None) -> Iterator[TextIO]:
 
 def _predict_files(
     files: Sequence[Path],
+    process: ReadingProcess,
     predictor: Predictor,
     start_s: float,
     as_json: bool,
@@ -170,7 +195,7 @@ def _predict_files(
 ) -> int:
     code = EXIT_REPORTED
     for path in files:
-        report = _report(path, predictor, start_s, layout, confirmed)
+        report = _report(path, process, predictor, start_s, layout, confirmed)
         if as_json:
             line = json.dumps(report, ensure_ascii=False, allow_nan=False) + "\n"
             # Bytes of a file name that are no text must not stop the output.
@@ -190,6 +215,7 @@ def _predict_files(
 
 def _report(
     path: Path,
+    process: ReadingProcess,
     predictor: Predictor,
     start_s: float,
     layout: TableLayout | None,
@@ -216,10 +242,11 @@ def _report(
         "package": _package_report(predictor.package),
     }
     try:
-        recording = open_recording(path, layout)
+        recording = process.call(open_recording, path, layout)
         report["recording"] = _recording_report(recording)
         if isinstance(recording, LongRecording):
-            part = read_part(recording, start_s, predictor.package.manifest.input.duration_s)
+            seconds = predictor.package.manifest.input.duration_s
+            part = process.call(read_part, recording, start_s, seconds)
             report["window_sha256"] = hashlib.sha256(part.signal_mv.tobytes()).hexdigest()
             return report | _prediction_report(_predict(predictor, part, 0.0, confirmed))
         report["sha256"] = recording.recording_id

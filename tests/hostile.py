@@ -7,8 +7,12 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 from model_core.errors import ReadError
+from model_core.io import TableLayout, open_recording
+from model_core.long_recording import LongRecording
+from model_core.types import Recording
 
 
 def packages() -> set[str]:
@@ -21,6 +25,12 @@ def hang() -> None:
 
 def crash() -> None:
     ctypes.string_at(0)
+
+
+def crash_on_a_name(path: Path, layout: TableLayout | None) -> Recording | LongRecording:
+    if path.stem == "crash":
+        crash()
+    return open_recording(path, layout)
 
 
 def take_memory() -> int:

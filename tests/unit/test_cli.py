@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,12 @@ import numpy as np
 import pytest
 
 from echoing_gui import cli
+from echoing_gui.reading import ReadingProcess
 from model_core.leads import STANDARD_LEADS
 from model_core.runtime.manifest import FindingOutput, MeasureOutput
 from model_core.runtime.predictor import Predictor
 from model_core.types import FloatArray, Prediction, Reason, Recording, Severity
+from tests import hostile
 from tests.package_factory import (
     QUANTILES,
     contents,
@@ -51,13 +53,20 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_package(tmp_path_factory.mktemp("packages") / "valid")
 
 
+@pytest.fixture(scope="module")
+def process() -> Iterator[ReadingProcess]:
+    made = ReadingProcess()
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def run(package: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(package: Path, process: ReadingProcess, capsys: pytest.CaptureFixture[str]) -> Run:
     """Runs the command with the test package; gives exit code and standard output."""
 
     def call(*arguments: Any, package: Path = package) -> tuple[int, str]:
         given = ["predict", *map(str, arguments), "--package", str(package)]
-        return cli.main(given), capsys.readouterr().out
+        return cli.main(given, process), capsys.readouterr().out
 
     return call
 
@@ -194,11 +203,14 @@ def test_a_bad_file_never_stops_the_others(
 def test_not_even_an_unexpected_fault_stops_the_others(
     run: Run, good: Path, flat: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: Any) -> Recording:
-        raise ZeroDivisionError
+    real = Predictor.predict
 
-    real = cli.open_recording
-    monkeypatch.setattr(cli, "open_recording", lambda p, _: fail() if p == flat else real(p))
+    def fail(self: Predictor, recording: Recording, **named: Any) -> Prediction:
+        if recording.source_name == flat.name:
+            raise ZeroDivisionError
+        return real(self, recording, **named)
+
+    monkeypatch.setattr(Predictor, "predict", fail)
     code, out = run(flat, good, "--json")
     assert code == 4
     first, second = (json.loads(line) for line in out.splitlines())
@@ -308,6 +320,17 @@ def test_packages_that_cannot_be_used(
     assert captured.err.startswith("echoing: ")
 
 
+def test_a_file_that_takes_the_reader_down_stops_no_other(
+    run: Run, good: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "open_recording", hostile.crash_on_a_name)
+    worse = write_record(good.with_name("crash.hea"), synthetic_ecg().signal_mv)
+    code, out = run(worse, good, "--json")
+    first, second = (json.loads(line) for line in out.splitlines())
+    assert (code, first["error"]["code"]) == (4, "reader_died")
+    assert second["state"] == "reported"
+
+
 def test_output_file(run: Run, good: Path, tmp_path: Path) -> None:
     target = tmp_path / "result.jsonl"
     target.write_text("old")
@@ -328,10 +351,10 @@ def test_an_interrupted_run_keeps_the_old_output(
     target = tmp_path / "result.jsonl"
     target.write_text("old")
 
-    def interrupt(*_: Any) -> Recording:
+    def interrupt(*_: Any, **__: Any) -> Prediction:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "open_recording", interrupt)
+    monkeypatch.setattr(Predictor, "predict", interrupt)
     with pytest.raises(KeyboardInterrupt):
         run(good, "--json", "-o", target)
     assert target.read_text() == "old"
