@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+from echoing_gui.log import log_confirmation, name_program, start_log, state_folder
 from echoing_gui.reading import ReadingProcess
 from echoing_gui.resources import DISTRIBUTION, default_package_path, program_version
 from echoing_gui.table_options import add_table_options, stated_layout
@@ -24,7 +25,7 @@ from model_core.errors import EchoingError, PackageError
 from model_core.io import TableLayout, open_recording, read_part
 from model_core.long_recording import LongRecording
 from model_core.measures import FINDINGS, MEASURES
-from model_core.quality import CONFIRMABLE, MICROVOLTS, from_microvolts
+from model_core.quality import CONFIRMABLE, MICROVOLTS, PLACEMENT, from_microvolts
 from model_core.runtime.package import ModelPackage, load_package
 from model_core.runtime.predictor import Predictor
 from model_core.types import Prediction, Recording, ResultState, SegmentVariance
@@ -71,6 +72,12 @@ def main(argv: Sequence[str], process: ReadingProcess | None = None) -> int:
         Exit code; ``echoing predict --help`` lists them.
     """
     options = _parser().parse_args(argv)
+    if PLACEMENT in options.confirm and len(options.files) > 1:
+        sys.stderr.write(
+            f"echoing: With --confirm {PLACEMENT}, give one file: whether electrodes were placed "
+            "correctly has to be looked at ECG by ECG.\n"
+        )
+        return EXIT_NOT_UNDERSTOOD
     try:
         layout = stated_layout(options)
     except EchoingError as error:
@@ -102,6 +109,9 @@ def _run(options: argparse.Namespace, layout: TableLayout | None, process: Readi
     except PackageError as error:
         sys.stderr.write(f"echoing: {_sentences(error)}\n")
         return EXIT_PACKAGE
+    if options.confirm:
+        name_program()
+        start_log(state_folder())
     try:
         with _output(options.output) as output:
             return _predict_files(
@@ -148,8 +158,8 @@ def _parser() -> argparse.ArgumentParser:
         choices=CONFIRMABLE,
         default=[],
         metavar="CODE",
-        help="set a reason aside that the result would be withheld for, for all files given: "
-        f"{' or '.join(CONFIRMABLE)}; may be given twice",
+        help="answer yes to a question that the result would be withheld for, which is logged: "
+        f"{PLACEMENT} (of one file only) or {MICROVOLTS} (of all files given); may be given twice",
     )
     add_table_options(predict)
     return parser
@@ -265,9 +275,13 @@ def _predict(
 ) -> Prediction:
     """Predict, taking values for microvolts where that is in question and confirmed."""
     prediction = predictor.predict(recording, start_s=start_s, confirmed=confirmed)
-    if MICROVOLTS in confirmed and any(each.code == MICROVOLTS for each in prediction.reasons):
-        _log.info("confirmed: %s", MICROVOLTS)
-        return predictor.predict(from_microvolts(recording), start_s=start_s, confirmed=confirmed)
+    questions = {each.code for each in prediction.reasons}
+    if MICROVOLTS in confirmed & questions:
+        taken = from_microvolts(recording)
+        prediction = predictor.predict(taken, start_s=start_s, confirmed=confirmed)
+        questions |= {each.code for each in prediction.reasons}
+    for code in sorted(confirmed & questions):
+        log_confirmation(code, recording.recording_id)
     return prediction
 
 

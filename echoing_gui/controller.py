@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
-from echoing_gui.errors import log, to_message
+from echoing_gui.errors import to_message
 from echoing_gui.jobs import JobReport, JobRunner
+from echoing_gui.log import log, log_confirmation
 from echoing_gui.settings import (
     Calibration,
     Settings,
@@ -209,7 +210,7 @@ class Controller(QObject):
         recording = self._state.recording
         if recording is None or not self._state.page_is_read:
             return
-        log.info("the user confirmed %s for recording %s", code, recording.recording_id[:16])
+        log_confirmation(code, recording.recording_id)
         recording = _as_confirmed(recording, {code} - self._state.confirmed)
         self._last_prediction = None
         confirmed = self._state.confirmed | {code}

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-import logging.handlers
 import sys
 import threading
 import traceback
-from pathlib import Path
 from types import TracebackType
 
 from PySide6.QtCore import (
@@ -28,10 +26,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from echoing_gui.log import log
 from echoing_gui.state import Level, UserMessage
 from model_core.errors import EchoingError
-
-log = logging.getLogger("echoing")
 
 _QT_LEVELS = {
     QtMsgType.QtDebugMsg: logging.DEBUG,
@@ -97,21 +94,6 @@ class Unexpected(QObject):
 
 def _log_qt_message(kind: QtMsgType, _context: QMessageLogContext, text: str) -> None:
     log.log(_QT_LEVELS.get(kind, logging.WARNING), "Qt: %s", text)
-
-
-def start_log(folder: Path) -> None:
-    """Log to a file of bounded size; without a place to write, to nowhere."""
-    log.setLevel(logging.INFO)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handler: logging.Handler = logging.handlers.RotatingFileHandler(
-            folder / "echoing.log", maxBytes=500_000, backupCount=1, encoding="utf-8"
-        )
-    except OSError:
-        handler = logging.NullHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    log.addHandler(handler)
-    log.propagate = False
 
 
 class ErrorDialog(QDialog):

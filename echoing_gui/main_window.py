@@ -49,13 +49,12 @@ from echoing_gui.panels import (
     RecordingPanel,
     TracesPanel,
 )
-from echoing_gui.resources import asset, program_version
+from echoing_gui.resources import TITLE, asset, program_version
 from echoing_gui.settings import screen_key
 from echoing_gui.state import AppState, DisplayOptions, Level, ScreenFacts, Stage, UserMessage
 from echoing_gui.view_models import texts
 from echoing_gui.view_models.results import RESEARCH_ONLY
 
-TITLE = "EchoingECG"
 _PLAUSIBLE_DPI = (60.0, 350.0)
 _TOOLBAR: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
     ("", (("open", "Open"), ("demo", "Demonstration"))),

@@ -7,6 +7,7 @@ from importlib import metadata
 from pathlib import Path
 
 DISTRIBUTION = "echoing-ecg"
+TITLE = "EchoingECG"
 
 
 def asset(*parts: str) -> Path:

@@ -13,7 +13,8 @@ from PySide6.QtCore import QEventLoop, QTimer
 from PySide6.QtGui import QColor, QImage
 
 from echoing_gui import resources, theme
-from echoing_gui.errors import Unexpected, log
+from echoing_gui.errors import Unexpected
+from echoing_gui.log import log
 from echoing_gui.state import AppState, Stage
 from echoing_gui.view_models.results import result_view
 from echoing_gui.wiring import Program, build, default_services, make_application

@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QCoreApplication, QSettings, QStandardPaths
+from PySide6.QtCore import QSettings, QStandardPaths
 from PySide6.QtGui import QFont
 from PySide6.QtWidgets import QApplication
 
 from echoing_gui import resources, theme
 from echoing_gui.controller import Controller, Model, Services
-from echoing_gui.errors import Unexpected, start_log
-from echoing_gui.main_window import TITLE, MainWindow
+from echoing_gui.errors import Unexpected
+from echoing_gui.log import name_program, start_log, state_folder
+from echoing_gui.main_window import MainWindow
 from echoing_gui.reading import ReadingProcess
 from echoing_gui.state import AppState, Stage
 from model_core.errors import CancelToken
@@ -39,9 +40,7 @@ def make_application() -> QApplication:
     """Make the Qt application with the program's name, style and font."""
     existing = QApplication.instance()
     app = existing if isinstance(existing, QApplication) else QApplication([])
-    QCoreApplication.setOrganizationName(TITLE)
-    QCoreApplication.setApplicationName(TITLE)
-    QCoreApplication.setApplicationVersion(resources.program_version())
+    name_program()
     app.setStyle("Fusion")
     theme.load_fonts()
     app.setFont(QFont(theme.FONT_FAMILY, app.font().pointSize()))
@@ -51,12 +50,6 @@ def make_application() -> QApplication:
 def config_folder() -> Path:
     """Folder of the user's settings."""
     place = QStandardPaths.StandardLocation.AppConfigLocation
-    return Path(QStandardPaths.writableLocation(place))
-
-
-def state_folder() -> Path:
-    """Folder of the log."""
-    place = QStandardPaths.StandardLocation.AppLocalDataLocation
     return Path(QStandardPaths.writableLocation(place))
 
 

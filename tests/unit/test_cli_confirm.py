@@ -1,0 +1,107 @@
+"""``echoing predict --confirm``: answers to the questions of the gate, and their log."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from echoing_gui import cli
+from echoing_gui.log import log
+from model_core.quality.placement import exchanged
+from tests.package_factory import synthetic_ecg, write_package
+from tests.unit.test_cli import write_record
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_package(tmp_path_factory.mktemp("packages") / "valid")
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> Path:
+    return write_record(tmp_path / "good.hea", synthetic_ecg().signal_mv)
+
+
+@pytest.fixture
+def arms(tmp_path: Path) -> Path:
+    signal = exchanged(synthetic_ecg().signal_mv.astype(np.float64), "RA-LA")
+    return write_record(tmp_path / "arms.hea", signal.astype(np.float32))
+
+
+@pytest.fixture
+def log_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where the command logs to; the logger is afterwards as it was."""
+    monkeypatch.setattr(cli, "state_folder", lambda: tmp_path / "state")
+    monkeypatch.setattr(log, "propagate", log.propagate)
+    handlers: list[Any] = []
+    monkeypatch.setattr(log, "handlers", handlers)
+    yield tmp_path / "state"
+    for handler in handlers:
+        handler.close()
+
+
+def logged(folder: Path) -> list[str]:
+    return (folder / "echoing.log").read_text(encoding="utf-8").splitlines()
+
+
+def test_a_confirmation_is_a_caution_and_in_the_log(
+    package: Path, arms: Path, log_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["predict", str(arms), "--json", "--package", str(package)]
+    assert cli.main(command) == 3
+    (reason,) = json.loads(capsys.readouterr().out)["reasons"]
+    assert (reason["code"], reason["severity"]) == ("electrode_placement", "confirm")
+    assert not log_folder.exists()
+    assert cli.main([*command, "--confirm", "electrode_placement"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    (reason,) = report["reasons"]
+    assert (reason["code"], reason["severity"]) == ("electrode_placement", "caution")
+    assert report["confirmed"] == ["electrode_placement"]
+    (line,) = logged(log_folder)
+    said = f"the user confirmed electrode_placement for recording {report['sha256'][:16]}"
+    assert line.endswith(said)
+
+
+def test_what_was_not_asked_is_not_logged(
+    package: Path, good: Path, log_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["predict", str(good), "--json", "--package", str(package)]
+    confirmed = ["--confirm", "electrode_placement", "--confirm", "microvolts"]
+    assert cli.main([*command, *confirmed]) == 0
+    assert json.loads(capsys.readouterr().out)["reasons"] == []
+    assert logged(log_folder) == []
+
+
+def test_microvolts_hold_for_all_files_and_are_logged_where_asked_about(
+    package: Path,
+    good: Path,
+    tmp_path: Path,
+    log_folder: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    large = write_record(tmp_path / "large.hea", synthetic_ecg().signal_mv)
+    large.write_text(large.read_text().replace("1000/mV", "1/mV"))
+    command = ["predict", str(good), str(large), "--json", "--package", str(package)]
+    assert cli.main([*command, "--confirm", "microvolts"]) == 0
+    reports = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [[each["code"] for each in report["reasons"]] for report in reports] == [
+        [],
+        ["microvolts"],
+    ]
+    (line,) = logged(log_folder)
+    assert line.endswith(f"confirmed microvolts for recording {reports[1]['sha256'][:16]}")
+
+
+def test_placement_is_confirmed_of_one_file_at_a_time(
+    package: Path, good: Path, arms: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["predict", str(good), str(arms), "--package", str(package)]
+    assert cli.main([*command, "--confirm", "electrode_placement"]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "give one file" in said.err
