@@ -61,7 +61,7 @@ class Action:
     group: str = ""
 
 
-MENUS = ("&File", "&View", "&Go", "&Window", "&Help")
+MENUS = ("&File", "&View", "&Go", "&Measure", "M&odel", "&Window", "&Help")
 
 
 def zoomed(options: DisplayOptions, step: int) -> DisplayOptions:

@@ -140,6 +140,15 @@ class Controller(QObject):
         """The current state."""
         return self._state
 
+    @property
+    def model(self) -> Model | None:
+        """The model package in use; None before it is loaded."""
+        return self._model
+
+    def change(self, **changes: object) -> None:
+        """Replace fields of the state: for the features, each of which has fields of its own."""
+        self._set(**changes)
+
     def load_package(self) -> None:
         """Load the model package in a worker."""
         load = self._services.load_model

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -26,13 +26,12 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import (
     QApplication,
     QFileDialog,
-    QFrame,
-    QHBoxLayout,
     QLabel,
     QMainWindow,
+    QMenu,
     QPushButton,
-    QScrollArea,
     QSplitter,
+    QStackedWidget,
     QToolBar,
     QVBoxLayout,
     QWidget,
@@ -46,16 +45,16 @@ from echoing_gui.panels import (
     ImportReportPanel,
     MeasuresPanel,
     OverviewPanel,
+    Panel,
     RecordingPanel,
     TracesPanel,
 )
 from echoing_gui.resources import TITLE, asset, program_version
-from echoing_gui.settings import screen_key
-from echoing_gui.state import AppState, DisplayOptions, Level, ScreenFacts, Stage, UserMessage
+from echoing_gui.state import AppState, DisplayOptions, Stage
 from echoing_gui.view_models import texts
 from echoing_gui.view_models.results import RESEARCH_ONLY
+from echoing_gui.window_parts import MessageBar, SidePages, screen_facts
 
-_PLAUSIBLE_DPI = (60.0, 350.0)
 _TOOLBAR: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
     ("", (("open", "Open"), ("demo", "Demonstration"))),
     ("Layout", (("grid", "3x4"), ("rows", "12x1"))),
@@ -64,48 +63,6 @@ _TOOLBAR: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
     ("Zoom", (("zoom_out", "−"), ("zoom_reset", "100 %"), ("zoom_in", "+"))),
     ("", (("variance", "Variance strips"),)),
 )
-
-
-class MessageBar(QFrame):
-    """One message, with what to do, until it is closed."""
-
-    closeRequested = Signal()
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._text = QLabel(wordWrap=True)
-        self._text.setTextFormat(Qt.TextFormat.PlainText)
-        self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        close = QPushButton("&Close")
-        close.setToolTip("Close this message (Esc)")
-        close.setAccessibleName("Close the message")
-        close.clicked.connect(self.closeRequested)
-        layout = QHBoxLayout(self)
-        layout.addWidget(self._text, 1)
-        layout.addWidget(close)
-        self.hide()
-
-    def show_message(self, message: UserMessage | None) -> None:
-        """Show a message, or none."""
-        if message is not None:
-            self._text.setText(f"{message.text} {message.hint}".strip())
-            self.setObjectName("messageError" if message.level is Level.ERROR else "messageInfo")
-            self.style().unpolish(self)
-            self.style().polish(self)
-        else:
-            self._text.clear()
-        self.setVisible(message is not None)
-
-
-class _Column(QWidget):
-    """A column whose texts wrap: never lower than they need, so that the scroll area scrolls."""
-
-    def event(self, event: QEvent) -> bool:
-        if event.type() in (QEvent.Type.LayoutRequest, QEvent.Type.Resize):
-            layout = self.layout()
-            if layout is not None:
-                self.setMinimumHeight(max(0, layout.totalHeightForWidth(self.width())))
-        return super().event(event)
 
 
 class MainWindow(QMainWindow):
@@ -146,9 +103,11 @@ class MainWindow(QMainWindow):
         self.recording = RecordingPanel()
         self.report = ImportReportPanel()
         self.overview = OverviewPanel()
-        self._panels = (self.traces, self.overview, self.measures, self.recording, self.report)
+        self._panels: list[Panel] = [
+            self.traces, self.overview, self.measures, self.recording, self.report,
+        ]  # fmt: skip
         self._message = MessageBar()
-        self._answers: dict[str, Callable[[], object]] = {
+        answers: dict[str, Callable[[], object]] = {
             "open": self._ask_for_file,
             "demo": self.demoRequested.emit,
             "predict": self.predictRequested.emit,
@@ -160,9 +119,16 @@ class MainWindow(QMainWindow):
             "about": self._show_about,
             **{key: partial(self._go_by, step_s) for key, step_s in PAGE_STEPS_S.items()},
         }
-        self._table: dict[str, Action] = {action.key: action for action in ACTIONS}
+        self._answers: dict[str, Callable[[], object]] = {}
+        self._table: dict[str, Action] = {}
         self._qactions: dict[str, QAction] = {}
-        self._make_actions()
+        self._menus: dict[str, QMenu] = {}
+        self._action_group = QActionGroup(self)
+        self._action_group.setExclusionPolicy(QActionGroup.ExclusionPolicy.None_)
+        self._action_group.triggered.connect(self._on_action)
+        for title in MENUS:
+            self._menus[title] = self.menuBar().addMenu(title)
+        self.add_actions(ACTIONS, answers)
         self._make_toolbar()
         self._place_panels()
         self._scale = QPushButton(flat=True)
@@ -199,6 +165,78 @@ class MainWindow(QMainWindow):
         spoken = texts.announcement(old, new)
         if spoken:
             QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, spoken))
+
+    @property
+    def actions_table(self) -> tuple[Action, ...]:
+        """All actions that the window offers."""
+        return tuple(self._table.values())
+
+    def add_actions(
+        self, actions: Iterable[Action], answers: Mapping[str, Callable[[], object]]
+    ) -> None:
+        """Offer actions in the menus.
+
+        Parameters
+        ----------
+        actions
+            In the order of the menus; a new group begins behind a line.
+        answers
+            What to do, by key, for those that do not change display options.
+        """
+        self._answers.update(answers)
+        for action in actions:
+            menu = self._menus[action.menu]
+            before = menu.actions()
+            if before and self._table[before[-1].data()].group != action.group:
+                menu.addSeparator()
+            qaction = QAction(action.text, self._action_group)
+            qaction.setData(action.key)
+            qaction.setShortcuts([QKeySequence(keys) for keys in action.shortcuts])
+            qaction.setCheckable(action.checked is not None)
+            qaction.setToolTip(f"{action.tip} ({_shown(action)})")
+            qaction.setStatusTip(action.tip)
+            menu.addAction(qaction)
+            self._table[action.key] = action
+            self._qactions[action.key] = qaction
+        for title, menu in self._menus.items():
+            menu.menuAction().setVisible(any(each.menu == title for each in self._table.values()))
+
+    def add_page(self, key: str, title: str, *panels: QWidget) -> None:
+        """Add a tab beside the ECG.
+
+        Parameters
+        ----------
+        key
+            Names the page for `show_page`.
+        title
+            On the tab, with the letter to press behind an ampersand.
+        panels
+            From top to bottom; those with `show_state` are shown each state.
+        """
+        self._pages.add_page(key, title, panels)
+        for panel in panels:
+            self._show_from_now(panel)
+
+    def show_page(self, key: str) -> None:
+        """Bring a tab beside the ECG to the front."""
+        self._pages.show_page(key)
+
+    def add_view(self, key: str, view: QWidget) -> None:
+        """Add a view that can take the place of the ECG and what stands beside it."""
+        view.setObjectName(key)
+        self._views.addWidget(view)
+        self._show_from_now(view)
+
+    def show_view(self, key: str = "reading") -> None:
+        """Show a view added by `add_view`; without a key, the ECG."""
+        for index in range(self._views.count()):
+            if self._views.widget(index).objectName() == key:
+                self._views.setCurrentIndex(index)
+
+    @property
+    def shown_view(self) -> str:
+        """Key of the view that is shown; ``reading`` for the ECG."""
+        return self._views.currentWidget().objectName()
 
     def show_error(self, error: Exception) -> None:
         """Tell of something unexpected, with details to copy."""
@@ -261,26 +299,6 @@ class MainWindow(QMainWindow):
         event.acceptProposedAction()
         self.openRequested.emit(Path(event.mimeData().urls()[0].toLocalFile()))
 
-    def _make_actions(self) -> None:
-        group = QActionGroup(self)
-        group.setExclusionPolicy(QActionGroup.ExclusionPolicy.None_)
-        group.triggered.connect(self._on_action)
-        for title in MENUS:
-            menu = self.menuBar().addMenu(title)
-            last = ""
-            for action in (a for a in ACTIONS if a.menu == title):
-                if last != action.group:
-                    menu.addSeparator()
-                last = action.group
-                qaction = QAction(action.text, group)
-                qaction.setData(action.key)
-                qaction.setShortcuts([QKeySequence(keys) for keys in action.shortcuts])
-                qaction.setCheckable(action.checked is not None)
-                qaction.setToolTip(f"{action.tip} ({_shown(action)})")
-                qaction.setStatusTip(action.tip)
-                menu.addAction(qaction)
-                self._qactions[action.key] = qaction
-
     def _make_toolbar(self) -> None:
         bar = QToolBar("Tools")
         bar.setMovable(False)
@@ -300,31 +318,18 @@ class MainWindow(QMainWindow):
                 button.setAccessibleName(self._table[key].text.replace("&", ""))
 
     def _place_panels(self) -> None:
-        rows = _Column()
-        rows.setObjectName("sideContent")
-        stacked = QVBoxLayout(rows)
-        stacked.addWidget(self.measures)
-        stacked.addSpacing(12)
-        stacked.addWidget(self.recording)
-        stacked.addSpacing(12)
-        stacked.addWidget(self.report)
-        stacked.addStretch()
-        stacked.setContentsMargins(12, 0, 12, 12)
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setAccessibleName("Result and recording")
-        scroll.setWidget(rows)
         side = QWidget()
         side.setObjectName("side")
         side.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         column = QVBoxLayout(side)
         column.setContentsMargins(0, 12, 0, 0)
         self.measures.header.setContentsMargins(12, 0, 12, 0)
+        self._pages = SidePages()
         column.addWidget(self.measures.header)
-        column.addWidget(scroll, 1)
+        column.addWidget(self._pages, 1)
         side.setMinimumWidth(self.fontMetrics().averageCharWidth() * 44)
+        self.add_page("result", "&Result", self.measures)
+        self.add_page("recording", "Re&cording", self.recording, self.report)
 
         ecg = QWidget()
         pages = QVBoxLayout(ecg)
@@ -338,13 +343,21 @@ class MainWindow(QMainWindow):
         splitter.setStretchFactor(0, 1)
         splitter.setCollapsible(0, False)
         splitter.setCollapsible(1, False)
+        self._views = QStackedWidget()
+        self.add_view("reading", splitter)
         central = QWidget()
         layout = QVBoxLayout(central)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addWidget(self._message)
-        layout.addWidget(splitter, 1)
+        layout.addWidget(self._views, 1)
         self.setCentralWidget(central)
+
+    def _show_from_now(self, panel: QWidget) -> None:
+        """Show the state to a panel now and whenever it changes."""
+        if isinstance(panel, Panel) and panel not in self._panels:
+            self._panels.append(panel)
+            panel.show_state(AppState(), self._state)
 
     def _show_all(self, old: AppState, new: AppState) -> None:
         for panel in self._panels:
@@ -407,7 +420,7 @@ class MainWindow(QMainWindow):
         self.setWindowState(self.windowState() ^ Qt.WindowState.WindowFullScreen)
 
     def _show_keys(self) -> None:
-        rows = [(_shown(action), action.tip) for action in ACTIONS]
+        rows = [(_shown(action), action.tip) for action in self.actions_table]
         KeysDialog([*rows, *OTHER_KEYS], self).open()
 
     def _show_about(self) -> None:
@@ -444,37 +457,6 @@ class MainWindow(QMainWindow):
 
     def _report_screen(self) -> None:
         self.screenChanged.emit(screen_facts(self.screen(), self.devicePixelRatioF()))
-
-
-def screen_facts(screen: QScreen, pixel_ratio: float) -> ScreenFacts:
-    """Say which screen this is and how large its pixels probably are.
-
-    Parameters
-    ----------
-    screen
-        The screen.
-    pixel_ratio
-        Device pixels to one pixel of the user interface.
-
-    Returns
-    -------
-    ScreenFacts
-        The guess is the system's word where that is plausible, else 96 dots an inch.
-    """
-    size = screen.size()
-    key = screen_key(
-        screen.name(),
-        screen.manufacturer(),
-        screen.model(),
-        screen.serialNumber(),
-        round(size.width() * pixel_ratio),
-        round(size.height() * pixel_ratio),
-    )
-    dpi = screen.physicalDotsPerInch() * pixel_ratio
-    square = screen.physicalDotsPerInchX() / max(screen.physicalDotsPerInchY(), 1.0)
-    if not (_PLAUSIBLE_DPI[0] <= dpi <= _PLAUSIBLE_DPI[1] and abs(square - 1) < 0.05):
-        dpi = 96.0 * pixel_ratio
-    return ScreenFacts(key, screen.model() or screen.name(), dpi / 25.4)
 
 
 def _shown(action: Action) -> str:

@@ -15,7 +15,9 @@ from PySide6.QtWidgets import QApplication
 
 from echoing_gui import resources, theme
 from echoing_gui.controller import Controller, Model, Services
+from echoing_gui.desk import Desk
 from echoing_gui.errors import Unexpected
+from echoing_gui.features import FEATURES
 from echoing_gui.log import name_program, start_log, state_folder
 from echoing_gui.main_window import MainWindow
 from echoing_gui.reading import ReadingProcess
@@ -156,6 +158,8 @@ def build(services: Services, folder: Path) -> Program:
             window, controller, path, proposal, remembered
         )
     )
+    for install in FEATURES:
+        install(Desk(window, controller, folder))
     window.show_state(window.state, controller.state)
     return Program(window, controller)
 

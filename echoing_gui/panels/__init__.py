@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from echoing_gui.panels.import_report import ImportReportPanel
 from echoing_gui.panels.measures import MeasuresPanel
@@ -22,6 +22,7 @@ __all__ = [
 ]
 
 
+@runtime_checkable
 class Panel(Protocol):
     """What the window asks of a panel."""
 

@@ -1,0 +1,13 @@
+"""What the desk offers beyond opening and estimating: one module each, one line here.
+
+A feature is a module, or a package, with `install(desk)`. It adds its actions, panels and views to
+the window, keeps its fields of the state through `Controller.change`, and knows no other feature.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from echoing_gui.desk import Desk
+
+FEATURES: tuple[Callable[[Desk], None], ...] = ()

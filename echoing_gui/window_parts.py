@@ -1,0 +1,130 @@
+"""Parts of the window that know nothing of it: message bar, tabs beside the ECG, screen facts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QEvent, Qt, Signal
+from PySide6.QtGui import QScreen
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from echoing_gui.settings import screen_key
+from echoing_gui.state import Level, ScreenFacts, UserMessage
+
+_PLAUSIBLE_DPI = (60.0, 350.0)
+
+
+class MessageBar(QFrame):
+    """One message, with what to do, until it is closed."""
+
+    closeRequested = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._text = QLabel(wordWrap=True)
+        self._text.setTextFormat(Qt.TextFormat.PlainText)
+        self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        close = QPushButton("&Close")
+        close.setToolTip("Close this message (Esc)")
+        close.setAccessibleName("Close the message")
+        close.clicked.connect(self.closeRequested)
+        layout = QHBoxLayout(self)
+        layout.addWidget(self._text, 1)
+        layout.addWidget(close)
+        self.hide()
+
+    def show_message(self, message: UserMessage | None) -> None:
+        """Show a message, or none."""
+        if message is not None:
+            self._text.setText(f"{message.text} {message.hint}".strip())
+            self.setObjectName("messageError" if message.level is Level.ERROR else "messageInfo")
+            self.style().unpolish(self)
+            self.style().polish(self)
+        else:
+            self._text.clear()
+        self.setVisible(message is not None)
+
+
+class _Column(QWidget):
+    """A column whose texts wrap: never lower than they need, so that the scroll area scrolls."""
+
+    def event(self, event: QEvent) -> bool:
+        if event.type() in (QEvent.Type.LayoutRequest, QEvent.Type.Resize):
+            layout = self.layout()
+            if layout is not None:
+                self.setMinimumHeight(max(0, layout.totalHeightForWidth(self.width())))
+        return super().event(event)
+
+
+class SidePages(QTabWidget):
+    """Tabs beside the ECG, each a column of panels that scrolls."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setDocumentMode(True)
+        self.setAccessibleName("Result and recording")
+
+    def add_page(self, key: str, title: str, panels: Sequence[QWidget]) -> None:
+        """Add a tab; see `MainWindow.add_page`."""
+        rows = _Column()
+        rows.setObjectName("sideContent")
+        stacked = QVBoxLayout(rows)
+        stacked.setContentsMargins(12, 8, 12, 12)
+        stacked.setSpacing(12)
+        for panel in panels:
+            stacked.addWidget(panel)
+        stacked.addStretch()
+        scroll = QScrollArea()
+        scroll.setObjectName(key)
+        scroll.setWidgetResizable(True)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setAccessibleName(title.replace("&", ""))
+        scroll.setWidget(rows)
+        self.addTab(scroll, title)
+
+    def show_page(self, key: str) -> None:
+        """Bring a tab to the front."""
+        for index in range(self.count()):
+            if self.widget(index).objectName() == key:
+                self.setCurrentIndex(index)
+
+
+def screen_facts(screen: QScreen, pixel_ratio: float) -> ScreenFacts:
+    """Say which screen this is and how large its pixels probably are.
+
+    Parameters
+    ----------
+    screen
+        The screen.
+    pixel_ratio
+        Device pixels to one pixel of the user interface.
+
+    Returns
+    -------
+    ScreenFacts
+        The guess is the system's word where that is plausible, else 96 dots an inch.
+    """
+    size = screen.size()
+    key = screen_key(
+        screen.name(),
+        screen.manufacturer(),
+        screen.model(),
+        screen.serialNumber(),
+        round(size.width() * pixel_ratio),
+        round(size.height() * pixel_ratio),
+    )
+    dpi = screen.physicalDotsPerInch() * pixel_ratio
+    square = screen.physicalDotsPerInchX() / max(screen.physicalDotsPerInchY(), 1.0)
+    if not (_PLAUSIBLE_DPI[0] <= dpi <= _PLAUSIBLE_DPI[1] and abs(square - 1) < 0.05):
+        dpi = 96.0 * pixel_ratio
+    return ScreenFacts(key, screen.model() or screen.name(), dpi / 25.4)
