@@ -99,6 +99,7 @@ def test_a_long_recording_is_reported_whole(of: Recording) -> None:
 
 def test_folded_opened_by_keys_and_copied(qtbot, fake, program, of: Recording) -> None:
     panel = program.window.report
+    program.window.show_page("recording")
     assert not panel.isVisible()
     fake.files["r.xml"] = of
     program.controller.open_file(Path("r.xml"))
