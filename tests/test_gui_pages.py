@@ -50,6 +50,7 @@ def test_a_long_recording_waits_for_the_user_to_choose(qtbot, hour):
     assert state.job.stage is Stage.IDLE
     assert hour.window.overview.isVisible()
     assert any("This is a long recording." in text for text in label_texts(hour))
+    hour.window.show_page("recording")
     assert "Duration: 1 h 0 min" in " ".join(label_texts(hour))
     hour.controller.predict_here()
     qtbot.waitUntil(lambda: has_result(hour, "hour.ecg"))
