@@ -1,7 +1,7 @@
 """Words on the screen in the user's language: English in the code, catalogues beside the program.
 
-A catalogue is `assets/languages/CODE.json`: English text to translated text, placeholders kept. What
-a catalogue lacks stays English, so that nothing is ever blank.
+A catalogue is `assets/languages/CODE.json`: English text to translated text, placeholders kept.
+What a catalogue lacks stays English, so that nothing is ever blank.
 """
 
 from __future__ import annotations
