@@ -1,8 +1,8 @@
 """Open a day of ECG: ``python benchmarks/long_recordings.py [--hours 24]``.
 
-Writes a recording of 24 h, 12 leads, 1 kHz (2 GB) in each of three formats, one after the other,
+Writes a recording of 24 h, 12 leads, 1 kHz (2 GB) in each format, one after the other,
 and measures in a fresh process what the program does with it. Prints a Markdown table for
-docs/performance.md.
+docs/formats.md.
 """
 
 from __future__ import annotations
@@ -115,10 +115,69 @@ def write_ishne(path: Path, n_minutes: int, fs: int) -> Path:
     return path
 
 
+def write_dicom(path: Path, n_minutes: int, fs: int) -> Path:
+    """Write a general ECG, explicit VR little endian, in sequences without a stated length."""
+    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.sequence import Sequence
+    from pydicom.uid import ExplicitVRLittleEndian, GeneralECGWaveformStorage, generate_uid
+
+    def one(**elements: object) -> Sequence:
+        item = Dataset()
+        for name, value in elements.items():
+            setattr(item, name, value)
+        return Sequence([item])
+
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = GeneralECGWaveformStorage
+    meta.MediaStorageSOPInstanceUID = generate_uid()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    unit = one(CodeValue="uV", CodingSchemeDesignator="UCUM", CodeMeaning="microvolt")
+    channels = Sequence()
+    for name in STANDARD_LEADS:
+        source = one(CodeValue="0", CodingSchemeDesignator="99TEST", CodeMeaning=f"Lead {name}")
+        channels += one(
+            ChannelSourceSequence=source,
+            ChannelSensitivity=UV_PER_COUNT,
+            ChannelSensitivityUnitsSequence=unit,
+            ChannelSensitivityCorrectionFactor=1,
+            ChannelBaseline=0,
+            WaveformBitsStored=16,
+        )
+    dataset = Dataset()
+    dataset.file_meta = meta
+    dataset.SOPClassUID = meta.MediaStorageSOPClassUID
+    dataset.SOPInstanceUID = meta.MediaStorageSOPInstanceUID
+    dataset.AcquisitionDateTime = "20260201130000"
+    dataset.WaveformSequence = one(
+        WaveformOriginality="ORIGINAL",
+        NumberOfWaveformChannels=12,
+        NumberOfWaveformSamples=n_minutes * 60 * fs,
+        SamplingFrequency=fs,
+        ChannelDefinitionSequence=channels,
+        WaveformBitsAllocated=16,
+        WaveformSampleInterpretation="SS",
+        WaveformData=b"\0\0",
+    )
+    dataset["WaveformSequence"].is_undefined_length = True
+    dataset.WaveformSequence[0].is_undefined_length_sequence_item = True
+    path = path.with_suffix(".dcm")
+    dataset.save_as(path, enforce_file_format=True)
+    made = path.read_bytes()
+    end = made.rindex(b"\x00\x54\x10\x10OW\0\0") + 8
+    size = 2 * 12 * n_minutes * 60 * fs
+    with path.open("wb") as file:
+        file.write(made[:end] + size.to_bytes(4, "little"))
+        for counts in minutes(n_minutes, fs):
+            file.write(np.ascontiguousarray(counts.T).tobytes())
+        file.write(made[end + 6 :])
+    return path
+
+
 WRITERS: dict[str, Callable[[Path, int, int], Path]] = {
     "WFDB, format 16": write_wfdb,
     "EDF": write_edf,
     "ISHNE": write_ishne,
+    "DICOM": write_dicom,
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -39,17 +39,18 @@ _MEASUREMENT_CODES = {
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A multiplex group: leads recorded together, in mV, from `start_s` on."""
+    """A multiplex group: leads recorded together, from `start_s` on.
+
+    `read` gives samples from the first to the one before the last, in mV, of the leads with these
+    numbers.
+    """
 
     number: int
     fs: float
     start_s: float
+    n_samples: int
     lead_names: tuple[str, ...]
-    signal_mv: NDArray[np.float32]
-
-    @property
-    def n_samples(self) -> int:
-        return self.signal_mv.shape[1]
+    read: Callable[[int, int, Sequence[int]], NDArray[np.float32]]
 
 
 def noted(

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import re
 import warnings
-import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from io import BytesIO
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,15 +21,15 @@ from numpy.typing import NDArray
 from model_core.errors import ReadError
 from model_core.io._complete import (
     NO_CHECKSUM,
-    Stored,
-    check_shape,
+    check_kind,
     checked_size,
-    complete,
     labelled,
     mv_per_unit,
     plain,
 )
+from model_core.io._dicom_file import InPlace, parse, value_of
 from model_core.io._dicom_notes import Group, noted
+from model_core.io._in_file import InFile, Samples, whole
 from model_core.io._kit import age_between
 from model_core.leads import STANDARD_LEADS, canonical_lead_name
 from model_core.types import (
@@ -43,9 +42,10 @@ from model_core.types import (
 FORMAT_NAME: str = "DICOM"
 SUFFIXES: tuple[str, ...] = (".dcm", ".dicom")
 
-MAX_BYTES = 256_000_000
+MAX_BYTES = 16_000_000_000
 
-_DEFLATED = b"1.2.840.10008.1.2.1.99"
+_NOTES, _SAMPLES = 0x0040B020, 0x54001010
+_DEFLATED = "1.2.840.10008.1.2.1.99"
 _BIG_ENDIAN = "1.2.840.10008.1.2.2"
 _TYPES = {"SS": "i2", "US": "u2", "SL": "i4", "UL": "u4", "SB": "i1", "UB": "u1"}
 # Numbers of the leads in SCP-ECG (EN 1064) and, in partition 2, of ISO/IEEE 11073-10102
@@ -57,6 +57,15 @@ _LEAD_NUMBERS = {
 }
 _AGE = re.compile(r"(\d{1,3})([DWMY])", re.IGNORECASE)
 _AGE_UNITS = {"D": "days", "W": "weeks", "M": "months", "Y": "years"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """A group within the recording: its first sample, and which rows its leads are."""
+
+    group: Group
+    start: int
+    rows: Sequence[int]
 
 
 def recognises(path: Path, head: bytes) -> bool:
@@ -81,20 +90,23 @@ def _begins_as_data_set(head: bytes) -> bool:
 
 def read(path: Path) -> Recording:
     """Read the rhythm of a DICOM ECG; see `model_core.io.read_recording`."""
+    return whole(open_file(path))
+
+
+def open_file(path: Path) -> InFile:
+    """Read what a DICOM ECG says of its rhythm."""
+    checked_size(path, MAX_BYTES)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pydicom warns when a value is looked at, of any doubt
-        return _read(path)
+        return _open(path)
 
 
-def _read(path: Path) -> Recording:
-    checked_size(path, MAX_BYTES)
-    data = path.read_bytes()
-    _check_inflated_size(path, data)
-    dataset = _parse(path, data)
+def _open(path: Path) -> InFile:
+    dataset, sequence = parse(path)
     repairs: list[str] = []
-    if data[128:132] != b"DICM":
-        repairs.append("The file lacks the DICOM preamble: read as a plain data set.")
-    sequence: list[Any] = list(dataset.get("WaveformSequence") or [])
+    with path.open("rb") as file:
+        if file.read(132)[128:] != b"DICM":
+            repairs.append("The file lacks the DICOM preamble: read as a plain data set.")
     if not sequence:
         raise ReadError(
             f"{path.name} is a DICOM file without a waveform.",
@@ -111,83 +123,65 @@ def _read(path: Path) -> Recording:
             hint="Check that it is an ECG.",
             code="no_signal",
         )
-    signal_mv, names = _merge(path, groups, repairs)
+    placed, names = _merge(path, groups, repairs)
+    n_samples = max(place.start + place.group.n_samples for place in placed)
+    fs = groups[0].fs
+    check_kind(path, len(names), n_samples, fs)
     channels = [c for number in rhythm for c in sequence[number].ChannelDefinitionSequence]
-    return complete(
-        Stored(
-            signal_mv=signal_mv,
-            fs=groups[0].fs,
-            lead_names=names,
-            report=ImportReport(
-                format_name=FORMAT_NAME,
-                rate_source="as stated for the waveform",
-                gain=_gain(channels),
-                gain_source="as stated for each channel",
-                unit=", ".join(sorted({_unit(c) for c in channels} - {""})),
-                device_filters=_filters(channels),
-                integrity=NO_CHECKSUM,
-                repairs=tuple(dict.fromkeys(repairs)),
-            ),
-            metadata=_metadata(dataset, groups),
-        ),
-        [path],
-        path,
-    )
+    notes = value_of(dataset, _NOTES)
+    if isinstance(notes, InPlace):
+        repairs.append(f"Marks and measurements of {notes.size / 1e6:.1f} MB are not looked at.")
+    metadata = _metadata(dataset, groups)
 
-
-def _check_inflated_size(path: Path, data: bytes) -> None:
-    """Refuse a deflated data set that would grow beyond the limit; pydicom has none."""
-    if _DEFLATED not in data[:4096]:
-        return
-    start = 132 if data[128:132] == b"DICM" else 0
-    header = data[start : start + 12]
-    if header[:6] != b"\x02\x00\x00\x00UL":
-        raise ReadError(f"{path.name} is a damaged DICOM file.", code="damaged")
-    body = memoryview(data)[start + 12 + int.from_bytes(header[8:12], "little") :]
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    inflater.decompress(body, MAX_BYTES)
-    if inflater.unconsumed_tail:
-        raise ReadError(
-            f"{path.name} unpacks to more than {MAX_BYTES / 1e6:.0f} MB.",
-            hint="It is not an ECG of a size that this program reads.",
-            code="too_large",
+    def read_samples(first: int, last: int, rows: Sequence[int]) -> Samples:
+        signal_mv = np.full((len(rows), last - first), np.nan, dtype=np.float32)
+        for place in placed:
+            low = max(first - place.start, 0)
+            high = min(last - place.start, place.group.n_samples)
+            there = [at for at, row in enumerate(rows) if row in place.rows]
+            if low < high and there:
+                wanted = [place.rows.index(rows[at]) for at in there]
+                inside = slice(place.start + low - first, place.start + high - first)
+                signal_mv[there, inside] = place.group.read(low, high, wanted)
+        return Samples(
+            signal_mv,
+            annotations=tuple(m for m in metadata.annotations if first <= m.time_s * fs < last),
+            integrity=NO_CHECKSUM,
         )
 
-
-def _parse(path: Path, data: bytes) -> Any:  # noqa: ANN401 - a data set has the elements it has
-    from pydicom.filereader import read_partial
-
-    damaged = ReadError(
-        f"{path.name} is a damaged DICOM file.", hint="Export it again.", code="damaged"
+    return InFile(
+        read=read_samples,
+        n_samples=n_samples,
+        fs=fs,
+        lead_names=names,
+        report=ImportReport(
+            format_name=FORMAT_NAME,
+            rate_source="as stated for the waveform",
+            gain=_gain(channels),
+            gain_source="as stated for each channel",
+            unit=", ".join(sorted({_unit(c) for c in channels} - {""})),
+            device_filters=_filters(channels),
+            repairs=tuple(dict.fromkeys(repairs)),
+        ),
+        metadata=metadata,
+        paths=(path,),
+        source=path,
+        seekable=_transfer_syntax(dataset) != _DEFLATED,
     )
-    previous = -1
-
-    def out_of_order(tag: int, _vr: str | None, _length: int) -> bool:
-        # Elements ascend. A tail of zeros would else be read as tens of thousands of elements.
-        nonlocal previous
-        if tag <= previous:
-            raise damaged
-        previous = int(tag)
-        return False
-
-    try:
-        return cast("Any", read_partial)(BytesIO(data), out_of_order, force=True)
-    except Exception as error:  # pydicom leaks many kinds on damaged files
-        raise damaged from error
 
 
-def _transfer_syntax(dataset: Any) -> str:  # noqa: ANN401 - see _parse
+def _transfer_syntax(dataset: Any) -> str:  # noqa: ANN401 - see parse
     return str(getattr(dataset.file_meta, "TransferSyntaxUID", ""))
 
 
 def _rhythm_groups(path: Path, sequence: list[Any], repairs: list[str]) -> list[int]:
     """Numbers of the groups that are rhythm: original, and not labelled as a median beat."""
 
-    def is_median(group: Any) -> bool:  # noqa: ANN401 - see _parse
+    def is_median(group: Any) -> bool:  # noqa: ANN401 - see parse
         label = str(group.get("MultiplexGroupLabel") or "")
         return bool(re.search(r"median|average|template|representative", label, re.IGNORECASE))
 
-    def duration_s(group: Any) -> float:  # noqa: ANN401 - see _parse
+    def duration_s(group: Any) -> float:  # noqa: ANN401 - see parse
         return int(group.NumberOfWaveformSamples) / float(group.SamplingFrequency)
 
     plausible = [n for n, group in enumerate(sequence) if not is_median(group)]
@@ -210,10 +204,10 @@ def _rhythm_groups(path: Path, sequence: list[Any], repairs: list[str]) -> list[
 
 
 def _group(path: Path, number: int, item: Any, order: str, repairs: list[str]) -> Group:  # noqa: ANN401
-    """Decode one multiplex group to mV."""
+    """Say what one multiplex group holds, and how its samples become mV."""
     n_channels, n_samples = int(item.NumberOfWaveformChannels), int(item.NumberOfWaveformSamples)
     fs = float(item.SamplingFrequency)
-    check_shape(path, n_channels, n_samples, fs)
+    check_kind(path, n_channels, n_samples, fs)
     kind = _TYPES.get(str(item.WaveformSampleInterpretation))
     if kind is None:
         raise ReadError(
@@ -223,16 +217,16 @@ def _group(path: Path, number: int, item: Any, order: str, repairs: list[str]) -
             code="unsupported_samples",
         )
     dtype = np.dtype(f"{order}{kind}")
-    data: bytes = item.WaveformData
+    data: bytes = value_of(item, _SAMPLES)
+    held = data.size if isinstance(data, InPlace) else len(data)
     size = n_channels * n_samples * dtype.itemsize
-    if int(item.WaveformBitsAllocated) != 8 * dtype.itemsize or not 0 <= len(data) - size <= 1:
+    if int(item.WaveformBitsAllocated) != 8 * dtype.itemsize or not 0 <= held - size <= 1:
         raise ReadError(
-            f"{path.name} holds {len(data)} bytes of samples, but describes {size}: it is damaged "
+            f"{path.name} holds {held} bytes of samples, but describes {size}: it is damaged "
             "or incomplete.",
             hint="Export it again.",
             code="size_mismatch",
         )
-    counts = np.frombuffer(data[:size], dtype=dtype).reshape(n_samples, n_channels).T
     channels: list[Any] = list(item.ChannelDefinitionSequence)
     if len(channels) != n_channels:
         raise ReadError(
@@ -242,24 +236,36 @@ def _group(path: Path, number: int, item: Any, order: str, repairs: list[str]) -
         )
     padding = _padding(item, dtype, repairs)
     names: list[str] = []
-    rows: list[NDArray[np.float32]] = []
-    for channel, values in zip(channels, counts, strict=True):
+    scales: list[tuple[int, float, float]] = []  # number of the channel, mV a count, baseline in mV
+    for column, channel in enumerate(channels):
         name = _lead_name(path, channel)
         factor = _mv_per_count(path, channel, name, repairs)
         if factor is None:
             continue
         baseline = float(channel.get("ChannelBaseline") or 0) * (mv_per_unit(_unit(channel)) or 0)
-        row = (values.astype(np.float64) * factor + baseline).astype(np.float32)
-        if padding is not None:
-            row[values == padding] = np.nan
         skew_s = float(channel.get("ChannelTimeSkew") or 0)
         if skew_s or float(channel.get("ChannelSampleSkew") or 0):
             repairs.append("Channels are stated to be sampled one after another: not corrected.")
         names.append(name)
-        rows.append(row)
-    signal = np.array(rows, dtype=np.float32).reshape(len(rows), n_samples)
+        scales.append((column, factor, baseline))
+
+    def read(first: int, last: int, rows: Sequence[int]) -> NDArray[np.float32]:
+        skipped, n_values = first * n_channels * dtype.itemsize, (last - first) * n_channels
+        if isinstance(data, InPlace):
+            counts = np.fromfile(path, dtype, n_values, offset=data.offset + skipped)
+        else:
+            counts = np.frombuffer(data, dtype, n_values, skipped)
+        counts = counts.reshape(-1, n_channels)
+        signal_mv = np.empty((len(rows), last - first), dtype=np.float32)
+        for at, (column, factor, baseline) in enumerate(scales[row] for row in rows):
+            values = counts[:, column]
+            signal_mv[at] = values.astype(np.float64) * factor + baseline
+            if padding is not None:
+                signal_mv[at, values == padding] = np.nan
+        return signal_mv
+
     start_s = float(item.get("MultiplexGroupTimeOffset") or 0) / 1000.0
-    return Group(number, fs, start_s, tuple(names), signal)
+    return Group(number, fs, start_s, n_samples, tuple(names), read)
 
 
 def _padding(item: Any, dtype: np.dtype[Any], repairs: list[str]) -> int | None:  # noqa: ANN401
@@ -275,7 +281,7 @@ def _padding(item: Any, dtype: np.dtype[Any], repairs: list[str]) -> int | None:
     return value
 
 
-def _unit(channel: Any) -> str:  # noqa: ANN401 - see _parse
+def _unit(channel: Any) -> str:  # noqa: ANN401 - see parse
     codes = channel.get("ChannelSensitivityUnitsSequence")
     return plain(codes[0].get("CodeValue", ""), 20) if codes else ""
 
@@ -297,7 +303,7 @@ def _mv_per_count(path: Path, channel: Any, name: str, repairs: list[str]) -> fl
     return factor * (mv_per_unit(unit) or 0)
 
 
-def _lead_name(path: Path, channel: Any) -> str:  # noqa: ANN401 - see _parse
+def _lead_name(path: Path, channel: Any) -> str:  # noqa: ANN401 - see parse
     """Lead by code where the scheme is known, by name else; refused if the two disagree."""
     codes = channel.get("ChannelSourceSequence")
     meaning = plain(codes[0].get("CodeMeaning", "") if codes else "", 40)
@@ -333,30 +339,29 @@ def _of_one_rate(groups: list[Group], repairs: list[str]) -> list[Group]:
 
 def _merge(
     path: Path, groups: list[Group], repairs: list[str]
-) -> tuple[NDArray[np.float32], tuple[str, ...]]:
-    """Put groups in time; where two hold the same lead, the longer group counts."""
+) -> tuple[list[_Placed], tuple[str, ...]]:
+    """Put groups in time, the longer one last: of two that hold the same lead, it counts."""
     if len(groups) == 1:
-        return groups[0].signal_mv, groups[0].lead_names
+        return [_Placed(groups[0], 0, range(len(groups[0].lead_names)))], groups[0].lead_names
     fs, origin_s = groups[0].fs, min(group.start_s for group in groups)
-    starts = {group.number: round((group.start_s - origin_s) * fs) for group in groups}
-    n_samples = max(starts[group.number] + group.n_samples for group in groups)
     names = tuple(dict.fromkeys(name for group in groups for name in group.lead_names))
-    check_shape(path, len(names), n_samples, fs)
-    signal = np.full((len(names), n_samples), np.nan, dtype=np.float32)
-    for group in sorted(groups, key=lambda group: group.n_samples):
-        if len(set(group.lead_names)) < len(group.lead_names):
-            raise ReadError(
-                f"{path.name} names a lead twice.", hint="Export it again.", code="ambiguous_leads"
-            )
-        rows = [names.index(name) for name in group.lead_names]
-        start = starts[group.number]
-        signal[rows, start : start + group.n_samples] = group.signal_mv
+    if any(len(set(group.lead_names)) < len(group.lead_names) for group in groups):
+        raise ReadError(
+            f"{path.name} names a lead twice.", hint="Export it again.", code="ambiguous_leads"
+        )
     repairs.append(f"{len(groups)} groups of leads were put together by their time offsets.")
-    return signal, names
+    return [
+        _Placed(
+            group,
+            round((group.start_s - origin_s) * fs),
+            [names.index(name) for name in group.lead_names],
+        )
+        for group in sorted(groups, key=lambda group: group.n_samples)
+    ], names
 
 
 def _gain(channels: Iterable[Any]) -> str:
-    def one(channel: Any) -> str:  # noqa: ANN401 - see _parse
+    def one(channel: Any) -> str:  # noqa: ANN401 - see parse
         correction = channel.get("ChannelSensitivityCorrectionFactor")
         value = float(channel.get("ChannelSensitivity") or 0)
         return f"{value * float(1 if correction is None else correction):g} {_unit(channel)}"
@@ -379,7 +384,7 @@ def _filters(channels: Iterable[Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _metadata(dataset: Any, groups: list[Group]) -> RecordingMetadata:  # noqa: ANN401 - see _parse
+def _metadata(dataset: Any, groups: list[Group]) -> RecordingMetadata:  # noqa: ANN401 - see parse
     measurements, statements, marks = noted(dataset, groups)
     acquired_at = _time(dataset)
     began = datetime.fromisoformat(acquired_at) if acquired_at else None
@@ -410,7 +415,7 @@ def _metadata(dataset: Any, groups: list[Group]) -> RecordingMetadata:  # noqa: 
     )
 
 
-def _time(dataset: Any) -> str:  # noqa: ANN401 - see _parse
+def _time(dataset: Any) -> str:  # noqa: ANN401 - see parse
     """Start of the recording, ISO 8601; only the day where no time is stated."""
     kinds = ("Acquisition", "Content", "Study")
     stated = [
@@ -432,7 +437,7 @@ def _time(dataset: Any) -> str:  # noqa: ANN401 - see _parse
     return ""
 
 
-def _born(dataset: Any) -> datetime | None:  # noqa: ANN401 - see _parse
+def _born(dataset: Any) -> datetime | None:  # noqa: ANN401 - see parse
     try:
         return datetime.strptime(str(dataset.get("PatientBirthDate") or ""), "%Y%m%d")  # noqa: DTZ007
     except ValueError:

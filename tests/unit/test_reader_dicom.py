@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from pydicom import filereader
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import (
@@ -332,7 +331,7 @@ def test_deflated_files_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     packed.write(packer.flush())
     bomb = tmp_path / "bomb.dcm"
     bomb.write_bytes(data[:end_of_meta] + packed.getvalue())
-    monkeypatch.setattr(filereader, "read_partial", lambda *_, **__: pytest.fail("was unpacked"))
+    monkeypatch.setattr(zlib, "decompress", lambda *_, **__: pytest.fail("was unpacked"))
     assert bomb.stat().st_size < 1_000_000
     assert refusal(bomb).code == "too_large"
 
