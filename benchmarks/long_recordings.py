@@ -173,11 +173,39 @@ def write_dicom(path: Path, n_minutes: int, fs: int) -> Path:
     return path
 
 
+def write_mfer(path: Path, n_minutes: int, fs: int, samples_a_block: int = 0) -> Path:
+    """Write MFER in blocks of one second, or of so many samples, in frames of an hour or less."""
+
+    def field(tag: int, value: bytes) -> bytes:
+        return bytes([tag, len(value)]) + value
+
+    block = samples_a_block or fs
+    head = field(0x40, b"MFR ".ljust(32)) + field(0x01, b"\1") + field(0x08, b"\2\0")
+    head += field(0x0B, b"\0\0" + fs.to_bytes(2, "little"))
+    head += field(0x0C, b"\0" + bytes([256 - 7]) + round(UV_PER_COUNT * 10).to_bytes(2, "little"))
+    head += field(0x85, (2026).to_bytes(2, "little") + bytes([2, 1, 13, 0, 0]) + bytes(4))
+    head += field(0x04, block.to_bytes(4, "little")) + field(0x05, b"\x0c") + field(0x0A, b"\0")
+    for channel, code in enumerate((1, 2, 61, 62, 63, 64, *range(3, 9))):
+        head += bytes([0x3F, channel, 3]) + field(0x09, bytes([code]))
+    path = path.with_suffix(".mwf")
+    with path.open("wb") as file:
+        file.write(head)
+        for number, counts in enumerate(minutes(n_minutes, fs)):
+            if number % 60 == 0:
+                size = 2 * 12 * 60 * fs * min(60, n_minutes - number)
+                file.write(b"\x1e\x84" + size.to_bytes(4, "big"))
+            blocks = counts.reshape(12, -1, block).swapaxes(0, 1)
+            file.write(np.ascontiguousarray(blocks).tobytes())
+        file.write(b"\x80\0")
+    return path
+
+
 WRITERS: dict[str, Callable[[Path, int, int], Path]] = {
     "WFDB, format 16": write_wfdb,
     "EDF": write_edf,
     "ISHNE": write_ishne,
     "DICOM": write_dicom,
+    "MFER": write_mfer,
 }
 
 

@@ -83,8 +83,11 @@ class Reader(Protocol):
 class PartReader(Protocol):
     """What the reader of a format offers besides, where parts of a file can be read."""
 
-    def open_file(self, path: Path) -> InFile:
-        """Read what the file says of its samples; raises `ReadError` as `Reader.read`."""
+    def open_file(self, path: Path) -> InFile | None:
+        """Read what the file says of its samples; raises `ReadError` as `Reader.read`.
+
+        None if this file can only be read as a whole.
+        """
         ...
 
 
@@ -155,7 +158,7 @@ def open_recording(path: Path, layout: TableLayout | None = None) -> Recording |
     def read() -> Recording | LongRecording:
         if isinstance(reader, PartReader):
             in_file = reader.open_file(path)
-            if in_file.duration_s > WHOLE_AT_MOST_S and in_file.seekable:
+            if in_file and in_file.seekable and in_file.duration_s > WHOLE_AT_MOST_S:
                 return outline(in_file, path)
         return _whole(reader, path, layout)
 
@@ -223,9 +226,14 @@ def _whole(reader: Reader, path: Path, layout: TableLayout | None) -> Recording:
 
 def _in_file(path: Path, use: Callable[[InFile], _Result]) -> _Result:
     reader = _reader_of(path)
-    if not isinstance(reader, PartReader):
-        raise ReadError(f"{path.name} is not the file that was opened.", code="changed")
-    return _guarded(reader, path, lambda: use(reader.open_file(path)))
+
+    def read() -> _Result:
+        in_file = reader.open_file(path) if isinstance(reader, PartReader) else None
+        if in_file is None:
+            raise ReadError(f"{path.name} is not the file that was opened.", code="changed")
+        return use(in_file)
+
+    return _guarded(reader, path, read)
 
 
 def _reader_of(path: Path) -> Reader:

@@ -22,7 +22,6 @@ from model_core.io._complete import (
     Stored,
     check_shape,
     checked_size,
-    complete,
     labelled,
     mv_per_unit,
     plain,
@@ -33,7 +32,6 @@ from model_core.types import (
     Annotation,
     ImportReport,
     MachineMeasurement,
-    Recording,
     RecordingMetadata,
     Statement,
 )
@@ -85,7 +83,7 @@ def decode(
     return record, tuple(_detail(path, warning.message) for warning in caught)
 
 
-def recording_of(
+def stored_of(
     path: Path,
     record: Any,  # noqa: ANN401 - the package's types are its own
     warned: Sequence[str],
@@ -99,8 +97,8 @@ def recording_of(
     measurements: Mapping[str, float | None] | None = None,
     annotations: Sequence[Annotation] = (),
     cut_s: float | None = None,
-) -> Recording:
-    """Make a recording of a decoded file.
+) -> Stored:
+    """Take leads, report and metadata from a decoded file.
 
     Parameters
     ----------
@@ -144,26 +142,22 @@ def recording_of(
         signal = signal[:, : round(cut_s * fs)]
     version = plain(record.file_format.version, 40)
     gains = sorted({f"{lead.resolution:g} {lead.resolution_unit} a count" for lead in leads})
-    return complete(
-        Stored(
-            signal_mv=signal,
-            fs=fs,
-            lead_names=[lead.label for lead in leads],
-            report=ImportReport(
-                format_name=format_name,
-                format_version=version,
-                rate_source=rate_source,
-                gain=", ".join(gains),
-                gain_source="as stated in the file",
-                unit=", ".join(sorted({str(lead.resolution_unit) for lead in leads})),
-                device_filters=_filters(record.recording.acquisition.filters),
-                integrity=integrity,
-                repairs=(*repairs, *notes),
-            ),
-            metadata=_metadata(record, age, measurements or {}, annotations),
+    return Stored(
+        signal_mv=signal,
+        fs=fs,
+        lead_names=[lead.label for lead in leads],
+        report=ImportReport(
+            format_name=format_name,
+            format_version=version,
+            rate_source=rate_source,
+            gain=", ".join(gains),
+            gain_source="as stated in the file",
+            unit=", ".join(sorted({str(lead.resolution_unit) for lead in leads})),
+            device_filters=_filters(record.recording.acquisition.filters),
+            integrity=integrity,
+            repairs=(*repairs, *notes),
         ),
-        [path],
-        path,
+        metadata=_metadata(record, age, measurements or {}, annotations),
     )
 
 
@@ -203,11 +197,11 @@ def _detail(path: Path, finding: object) -> str:
     )
 
 
-def _unit(lead: Any) -> str:  # noqa: ANN401 - see recording_of
+def _unit(lead: Any) -> str:  # noqa: ANN401 - see stored_of
     return str(lead.resolution_unit if lead.is_raw else lead.units)
 
 
-def _mv(path: Path, lead: Any) -> Any:  # noqa: ANN401 - see recording_of
+def _mv(path: Path, lead: Any) -> Any:  # noqa: ANN401 - see stored_of
     factor = mv_per_unit(_unit(lead))
     if factor is None or (lead.is_raw and not lead.resolution):
         raise ReadError(
@@ -227,7 +221,7 @@ def _qtc_ms(annotations: Mapping[str, str]) -> float | None:
     return float(match[1]) if match else None
 
 
-def _filters(filters: Any) -> tuple[str, ...]:  # noqa: ANN401 - see recording_of
+def _filters(filters: Any) -> tuple[str, ...]:  # noqa: ANN401 - see stored_of
     named = (
         ("high-pass", filters.highpass),
         ("low-pass", filters.lowpass),
@@ -237,7 +231,7 @@ def _filters(filters: Any) -> tuple[str, ...]:  # noqa: ANN401 - see recording_o
 
 
 def _metadata(
-    record: Any,  # noqa: ANN401 - see recording_of
+    record: Any,  # noqa: ANN401 - see stored_of
     age: Age | None,
     replaced: Mapping[str, float | None],
     annotations: Sequence[Annotation],

@@ -8,8 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from model_core.io._complete import plain
-from model_core.io._kit import age_between, age_of, decode, recording_of
+from model_core.io._complete import complete, plain
+from model_core.io._kit import age_between, age_of, decode, stored_of
 from model_core.io._xml import MAX_BYTES, in_plain_encoding, number_of, parse_xml, root_name
 from model_core.types import Annotation, Recording
 
@@ -39,7 +39,7 @@ def read(path: Path) -> Recording:
     observations: dict[str, str] = record.raw_metadata.get("related_observations", {})
     stated = next((v for key, v in observations.items() if key.lower() == _REPORTED_AGE), "")
     value, _, unit = stated.partition(" ")
-    return recording_of(
+    stored = stored_of(
         path,
         record,
         [text for text in warned if "rounded to" not in text],  # the true rate is taken
@@ -49,6 +49,7 @@ def read(path: Path) -> Recording:
         age=age_of(value, unit) or age_between(record.patient.birth_date, record.recording.date),
         annotations=_marks(root),
     )
+    return complete(stored, [path], path)
 
 
 def _marks(root: Element) -> list[Annotation]:

@@ -1,17 +1,26 @@
-"""MFER (ISO 22077, Nihon Kohden and others), decoded by `ecgdatakit`."""
+"""MFER (ISO 22077, Nihon Kohden and others), decoded by `ecgdatakit`.
+
+Of a long recording it gets a copy that holds only the part asked for.
+"""
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from model_core.errors import ReadError
-from model_core.io._kit import age_between, age_of, decode, recording_of
+from model_core.io._complete import Stored, check_kind, checked_size, complete
+from model_core.io._in_file import InFile, Samples
+from model_core.io._kit import age_between, age_of, decode, stored_of
+from model_core.io._mfer_frames import frames_of
 from model_core.types import Recording
 
 FORMAT_NAME: str = "MFER"
 SUFFIXES: tuple[str, ...] = (".mwf", ".mfr", ".mfer")
 
-MAX_BYTES = 64_000_000
+MAX_BYTES = 16_000_000_000
+MAX_WHOLE_BYTES = 64_000_000
 
 
 def recognises(path: Path, head: bytes) -> bool:
@@ -23,9 +32,44 @@ def recognises(path: Path, head: bytes) -> bool:
 
 def read(path: Path) -> Recording:
     """Read the first waveform of an MFER file; see `model_core.io.read_recording`."""
+    return complete(_stored(path), [path], path)
+
+
+def open_file(path: Path) -> InFile | None:
+    """Read what an MFER file says of its samples; None if they can only be read as a whole."""
+    checked_size(path, MAX_BYTES)
+    frames = frames_of(path)
+    if frames is None or frames.n_samples < 2:
+        return None
+
+    def cut(first: int, last: int) -> Stored:
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder) / path.name
+            copy.write_bytes(frames.cut(path, first, last))
+            return _stored(copy)
+
+    def read_samples(first: int, last: int, rows: Sequence[int]) -> Samples:
+        found = cut(first, last)
+        return Samples(found.signal_mv[list(rows)], integrity=found.report.integrity)
+
+    beginning = cut(0, 2)
+    check_kind(path, len(beginning.lead_names), frames.n_samples, beginning.fs)
+    return InFile(
+        read=read_samples,
+        n_samples=frames.n_samples,
+        fs=beginning.fs,
+        lead_names=tuple(beginning.lead_names),
+        report=beginning.report,
+        metadata=beginning.metadata,
+        paths=(path,),
+        source=path,
+    )
+
+
+def _stored(path: Path) -> Stored:
     from ecgdatakit.parsing.parsers.mfer import MFERParser
 
-    record, warned = decode(path, FORMAT_NAME, MAX_BYTES, MFERParser().parse)
+    record, warned = decode(path, FORMAT_NAME, MAX_WHOLE_BYTES, MFERParser().parse)
     rates: list[float] = record.raw_metadata.get("sampling_rates") or []
     fs = float(rates[0]) if rates else float(record.leads[0].sampling_rate) if record.leads else 0.0
     if any(rate != fs for rate in rates):
@@ -36,7 +80,7 @@ def read(path: Path) -> Recording:
         )
     stated = record.raw_metadata.get("sampling_rate_stated") is not False
     age = age_between(record.patient.birth_date, record.recording.date)
-    return recording_of(
+    return stored_of(
         path,
         record,
         warned,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from model_core.errors import ReadError
-from model_core.io._kit import age_between, age_of, decode, recording_of
+from model_core.io._complete import complete
+from model_core.io._kit import age_between, age_of, decode, stored_of
 from model_core.io._xml import MAX_BYTES, in_plain_encoding, number_of, parse_xml, root_name
 from model_core.types import Recording
 
@@ -36,7 +37,7 @@ def read(path: Path) -> Recording:
     years: int | None = record.patient.age
     age = age_of(stated, root.get("AGE_UNITS", "")) if stated else None
     age = age or age_between(record.patient.birth_date, record.recording.date)
-    return recording_of(
+    stored = stored_of(
         path,
         record,
         warned,
@@ -46,3 +47,4 @@ def read(path: Path) -> Recording:
         age=age or (age_of(years, "years") if years else None),
         repairs=("The reader of this format was never checked on a file from a device.",),
     )
+    return complete(stored, [path], path)

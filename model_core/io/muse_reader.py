@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model_core.errors import ReadError
-from model_core.io._kit import CHECKSUM_AGREES, age_between, age_of, decode, recording_of
+from model_core.io._complete import complete
+from model_core.io._kit import CHECKSUM_AGREES, age_between, age_of, decode, stored_of
 from model_core.io._xml import (
     MAX_BYTES,
     in_plain_encoding,
@@ -47,7 +48,7 @@ def read(path: Path) -> Recording:
         number_of(text_of(waveform, "SampleExponent")) or 0.0
     )
     repairs: list[str] = []
-    return recording_of(
+    stored = stored_of(
         path,
         record,
         [text for text in warned if "CRC32" not in text],
@@ -65,6 +66,7 @@ def read(path: Path) -> Recording:
         annotations=_beats(root, record.measurements.heart_rate, fs, repairs),
         repairs=repairs,
     )
+    return complete(stored, [path], path)
 
 
 def _integrity(path: Path, waveform: Element | None, warned: tuple[str, ...]) -> str:

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from model_core.errors import ReadError
-from model_core.io._complete import checked_size
-from model_core.io._kit import CHECKSUM_AGREES, age_between, decode, recording_of
+from model_core.io._complete import checked_size, complete
+from model_core.io._kit import CHECKSUM_AGREES, age_between, decode, stored_of
 from model_core.types import Age, Recording
 
 FORMAT_NAME: str = "SCP-ECG"
@@ -45,7 +45,7 @@ def read(path: Path) -> Recording:
         )
     record, warned = decode(path, FORMAT_NAME, MAX_BYTES, SCPECGParser().parse)
     age = _stated_age(data)
-    return recording_of(
+    stored = stored_of(
         path,
         record,
         warned,
@@ -56,6 +56,7 @@ def read(path: Path) -> Recording:
         integrity=CHECKSUM_AGREES,
         measurements=_intervals(record.annotations),
     )
+    return complete(stored, [path], path)
 
 
 def _intervals(stated: Mapping[str, str]) -> dict[str, float | None]:

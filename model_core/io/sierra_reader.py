@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from model_core.io._kit import age_between, age_of, decode, recording_of
+from model_core.io._complete import complete
+from model_core.io._kit import age_between, age_of, decode, stored_of
 from model_core.io._xml import MAX_BYTES, in_plain_encoding, parse_xml, root_name
 from model_core.types import Recording
 
@@ -35,7 +36,7 @@ def read(path: Path) -> Recording:
     stated = root.find(".//generalpatientdata/age")
     parts = [] if stated is None else [(part.text or "", part.tag) for part in stated]
     age = next((found for value, unit in parts if (found := age_of(value.strip(), unit))), None)
-    return recording_of(
+    stored = stored_of(
         path,
         record,
         warned,
@@ -48,3 +49,4 @@ def read(path: Path) -> Recording:
         if calibrated
         else (),
     )
+    return complete(stored, [path], path)
