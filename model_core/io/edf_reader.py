@@ -122,6 +122,7 @@ def open_file(path: Path) -> InFile:
     if header.kind.endswith("D"):
         repairs.append("The recording was interrupted: the breaks are shown as gaps.")
     starts = _record_starts(path, header, fs)
+    n_samples = int(starts[-1]) + n_per_record
     origin_s = _onset(path, header, 0) or 0.0
 
     def read_samples(first: int, last: int, rows: Sequence[int]) -> Samples:
@@ -137,15 +138,18 @@ def open_file(path: Path) -> InFile:
             values = (counts - signal.digital[1]) * signal.units_per_count + signal.physical[1]
             row[where[inside]] = (values * factor).ravel()[inside]
         notes = _annotations(header, records)
+        marks = tuple(Annotation(onset - origin_s, text) for onset, text in notes if text)
+        if last - first < n_samples:  # records reach beyond the part
+            marks = tuple(mark for mark in marks if first <= mark.time_s * fs < last)
         return Samples(
             signal_mv,
-            annotations=tuple(Annotation(onset - origin_s, text) for onset, text in notes if text),
+            annotations=marks,
             integrity=NO_CHECKSUM,
         )
 
     return InFile(
         read=read_samples,
-        n_samples=int(starts[-1]) + n_per_record,
+        n_samples=n_samples,
         fs=fs,
         lead_names=tuple(signal.label for signal in chosen),
         report=ImportReport(
