@@ -26,9 +26,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.long_recordings import write_edf, write_ishne, write_wfdb
+from benchmarks.long_recordings import WRITERS, write_edf, write_ishne, write_mfer, write_wfdb
 from model_core.errors import EchoingError
-from model_core.io import TableLayout, open_recording, propose_layout, read_part
+from model_core.io import TableLayout, open_lead, open_recording, propose_layout, read_part
 from model_core.leads import STANDARD_LEADS
 from model_core.long_recording import LongRecording
 from model_core.types import Recording
@@ -100,6 +100,7 @@ def read_all(path: Path) -> Recording | None:
     try:
         found = open_recording(path)
         if isinstance(found, LongRecording):
+            open_lead(found, found.lead_names[0])(0, min(found.n_samples, 5000))
             found = read_part(found, found.duration_s / 2, 10.0)
     except EchoingError:
         return None
@@ -144,12 +145,17 @@ def seeds(parser: str, folder: Path) -> list[Path]:
         "Sierra": lambda: sample("philips_sierra_xml/*"),
         "Mortara": lambda: sample("mortara_xml/*.xml"),
         "table": lambda: [_table(folder)],
+        # At this rate the samples of DICOM are more than is read at once.
+        "parts of long files": lambda: [
+            *(write(folder / "l", 2, 400) for write in WRITERS.values()),
+            write_mfer(folder / "l1", 2, 400, 1),
+        ],
     }[parser]()
 
 
 PARSERS = (
     *("WFDB", "EDF", "ISHNE", "MFER", "MUSE", "CardioSoft", "Schiller"),
-    *("DICOM", "SCP", "aECG", "Sierra", "Mortara", "table"),
+    *("DICOM", "SCP", "aECG", "Sierra", "Mortara", "table", "parts of long files"),
 )
 
 
