@@ -47,6 +47,10 @@ class InferenceError(EchoingError):
     """The model ran and failed, or gave numbers that cannot be true."""
 
 
+class ExportError(EchoingError):
+    """A recording or a result cannot be written in the form asked for."""
+
+
 class Cancelled(Exception):  # noqa: N818 - not an error: somebody asked for it
     """The work was cancelled; nothing is shown for it."""
 
