@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 
 from pyqtgraph import GraphicsObject, GraphicsView, ViewBox
 from PySide6.QtCore import QEvent, QRectF
-from PySide6.QtGui import QMouseEvent, QPainter, QTransform, QWheelEvent
+from PySide6.QtGui import QImage, QMouseEvent, QPainter, QTransform, QWheelEvent
 from PySide6.QtWidgets import QStyleOptionGraphicsItem, QWidget
 
 from echoing_gui import theme
@@ -19,6 +20,7 @@ _MOST_CHUNKS = 400
 _DIGITS = 6
 
 _PaintBand = Callable[[QPainter, QRectF, bands.BandTexts, float], None]
+PaintOverlay = Callable[[QPainter, Sheet, paper.Camera], None]
 
 
 def _scaled(rect: QRectF, factor: float) -> QRectF:
@@ -37,24 +39,12 @@ def _to_device_pixels(painter: QPainter) -> float:
     return ratio
 
 
-class SheetItem(GraphicsObject):
-    """Paper and recording in one item, in millimetres of the view box.
+class _PaperItem(GraphicsObject):
+    """Something on all of the paper in sight, drawn in device pixels.
 
-    Drawn in device pixels, found from the view box's transform: grid lines and calibration pulse
-    have to lie on whole pixels, which an item drawn in millimetres cannot promise.
+    Grid lines and calibration pulse have to lie on whole pixels, which an item drawn in
+    millimetres of the view box cannot promise.
     """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._sheet: Sheet | None = None
-        self._cache: Cache = {}
-        self._cached_scale = 0.0
-
-    def set_sheet(self, sheet: Sheet | None) -> None:
-        """Draw another sheet; None for blank paper."""
-        self._sheet = sheet
-        self._cache.clear()
-        self.update()
 
     def boundingRect(self) -> QRectF:
         """Return what the view box shows: paper has no end."""
@@ -69,7 +59,7 @@ class SheetItem(GraphicsObject):
         self,
         painter: QPainter,
         option: QStyleOptionGraphicsItem,  # noqa: ARG002
-        widget: QWidget | None = None,  # noqa: ARG002
+        widget: QWidget | None = None,
     ) -> None:
         """Paint what is in sight."""
         world = painter.worldTransform()
@@ -83,11 +73,86 @@ class SheetItem(GraphicsObject):
             area=_scaled(shown, ratio),
             pixel_ratio=ratio,
         )
+        self.paint_pixels(painter, camera, on_screen=widget is not None)
+        painter.restore()
+
+    @abstractmethod
+    def paint_pixels(self, painter: QPainter, camera: paper.Camera, *, on_screen: bool) -> None:
+        """Paint in device pixels."""
+
+
+class SheetItem(_PaperItem):
+    """Paper and recording.
+
+    On the screen, a picture that stays where it is is kept: what moves above it uncovers paper at
+    the price of copying pixels.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sheet: Sheet | None = None
+        self._cache: Cache = {}
+        self._cached_scale = 0.0
+        self._shown_by: paper.Camera | None = None
+        self._picture: QImage | None = None
+
+    def set_sheet(self, sheet: Sheet | None) -> None:
+        """Draw another sheet; None for blank paper."""
+        self._sheet = sheet
+        self._cache.clear()
+        self._shown_by = self._picture = None
+        self.update()
+
+    def paint_pixels(self, painter: QPainter, camera: paper.Camera, *, on_screen: bool) -> None:
+        """Paint paper and recording, or copy them if they were just painted from this camera."""
         if camera.px_per_mm != self._cached_scale or len(self._cache) > _MOST_CHUNKS:
             self._cache.clear()
             self._cached_scale = camera.px_per_mm
-        paper.paint_sheet(painter, self._sheet, camera, self._cache)
-        painter.restore()
+        if not on_screen:
+            paper.paint_sheet(painter, self._sheet, camera, self._cache)
+            return
+        if camera != self._shown_by:
+            # Perhaps one of many that follow each other: keeping it would cost time for nothing.
+            self._shown_by, self._picture = camera, None
+            paper.paint_sheet(painter, self._sheet, camera, self._cache)
+            return
+        corner = camera.area.toAlignedRect().topLeft()
+        if self._picture is None:
+            self._picture = QImage(camera.area.toAlignedRect().size(), QImage.Format.Format_RGB32)
+            inner = QPainter(self._picture)
+            inner.translate(-corner)
+            paper.paint_sheet(inner, self._sheet, camera, self._cache)
+            inner.end()
+        painter.drawImage(corner, self._picture)
+
+
+class OverlayItem(_PaperItem):
+    """What others draw above the recording; it never touches the recording's own picture."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sheet: Sheet | None = None
+        self._paints: list[PaintOverlay] = []
+
+    def add(self, paint: PaintOverlay) -> None:
+        """Draw with another function, above those before."""
+        self._paints.append(paint)
+        self.update()
+
+    def set_sheet(self, sheet: Sheet | None) -> None:
+        """Draw on another sheet."""
+        self._sheet = sheet
+        self.update()
+
+    def paint_pixels(self, painter: QPainter, camera: paper.Camera, *, on_screen: bool) -> None:  # noqa: ARG002
+        """Paint all overlays, each from a fresh painter's settings."""
+        if self._sheet is None:
+            return
+        for paint in self._paints:
+            painter.save()
+            painter.setClipRect(camera.area)
+            paint(painter, self._sheet, camera)
+            painter.restore()
 
 
 class BandItem(GraphicsObject):
@@ -142,6 +207,8 @@ class Canvas(GraphicsView):
         self.box.disableAutoRange()
         self.sheet_item = SheetItem()
         self.box.addItem(self.sheet_item, ignoreBounds=True)
+        self.overlay = OverlayItem()
+        self.box.addItem(self.overlay, ignoreBounds=True)
         self.header = BandItem(bands.paint_header)
         self.footer = BandItem(bands.paint_footer)
         for item in (self.box, self.header, self.footer):
@@ -170,6 +237,11 @@ class Canvas(GraphicsView):
             area.height() / scale,
         )
         self.box.setRange(rect=visible, padding=0.0)
+
+    def set_sheet(self, sheet: Sheet | None) -> None:
+        """Draw another sheet; None for blank paper."""
+        self.sheet_item.set_sheet(sheet)
+        self.overlay.set_sheet(sheet)
 
     def set_texts(self, texts: bands.BandTexts) -> None:
         """Show other texts above and below the paper."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QAccessible,
@@ -15,6 +17,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import (
     QAbstractSlider,
+    QApplication,
     QGridLayout,
     QHBoxLayout,
     QLabel,
@@ -27,7 +30,8 @@ from PySide6.QtWidgets import (
 )
 
 from echoing_gui.graphics import bands, paper
-from echoing_gui.graphics.canvas import Canvas
+from echoing_gui.graphics.canvas import Canvas, PaintOverlay
+from echoing_gui.graphics.pointer import Pointed, pointed
 from echoing_gui.state import AppState, Stage
 from echoing_gui.view_models import texts
 from echoing_gui.view_models.sheet import Sheet, build_sheet, hover_text
@@ -47,10 +51,38 @@ _KEYS = {
 }
 
 
+class Tool(Protocol):
+    """What the mouse and the keys do on the ECG instead of moving it.
+
+    Each answer says whether the tool took the event; what it leaves moves the ECG as usual.
+    """
+
+    def press(self, at: Pointed) -> bool:
+        """Answer the left mouse button going down."""
+        ...
+
+    def move(self, at: Pointed, *, held: bool) -> bool:
+        """Answer the pointer moving; `held` if the tool took the press before."""
+        ...
+
+    def release(self, at: Pointed) -> None:
+        """Answer the left mouse button coming up, if the tool took the press."""
+        ...
+
+    def key(self, event: QKeyEvent) -> bool:
+        """Answer a key; Tab and Shift+Tab among them."""
+        ...
+
+
 class EcgView(QWidget):
-    """Shows the sheet to scale; drag, wheel, scroll bars and arrow keys move it."""
+    """Shows the sheet to scale; drag, wheel, scroll bars and arrow keys move it.
+
+    `clicked` carries lead and second of the recording of a press and release without a drag that
+    no tool took.
+    """
 
     hovered = Signal(str)
+    clicked = Signal(str, float)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -73,6 +105,60 @@ class EcgView(QWidget):
         self._state = AppState()
         self._sheet: Sheet | None = None
         self._drag_from: QPoint | None = None
+        self._pressed_at: QPoint | None = None
+        self._tool: Tool | None = None
+        self._tool_holds = False
+
+    def add_overlay(self, paint: PaintOverlay) -> None:
+        """Draw something above the traces, whenever they are drawn.
+
+        Parameters
+        ----------
+        paint
+            Called with a painter in device pixels, the sheet and the camera; it changes nothing
+            but what it draws. Places are found by `graphics.pointer.to_px`.
+        """
+        self._canvas.overlay.add(paint)
+
+    def refresh_overlays(self) -> None:
+        """Draw the overlays anew; the traces are not."""
+        self._canvas.overlay.update()
+
+    def set_tool(self, tool: Tool | None) -> None:
+        """Let a tool answer mouse and keys first; None lets them move the ECG."""
+        self._tool, self._tool_holds = tool, False
+        self.viewport().unsetCursor()
+
+    def show_time(self, time_s: float, lead: str | None = None) -> bool:
+        """Scroll a moment into sight.
+
+        Parameters
+        ----------
+        time_s
+            Seconds of the recording.
+        lead
+            In the row of this lead, where the layout shows it then.
+
+        Returns
+        -------
+        bool
+            Whether the moment is on the sheet at all.
+        """
+        sheet = self._sheet
+        if sheet is None or not sheet.window_s[0] <= time_s <= sheet.window_s[1]:
+            return False
+        shown = [piece for piece in sheet.pieces if piece.start_s <= time_s <= piece.end_s]
+        piece = next((piece for piece in shown if piece.lead == lead), shown[-1])
+        ratio = self.viewport().devicePixelRatioF()
+        camera = self.camera(ratio)
+        x_mm = piece.x_mm + (time_s - piece.start_s) * sheet.speed_mm_s
+        middle = ((camera.x(x_mm),) * 2, (camera.y(piece.top_mm), camera.y(piece.bottom_mm)))
+        area = camera.area.adjusted(self._gutter(ratio), 0, 0, 0)
+        seen = ((area.left(), area.right()), (area.top(), area.bottom()))
+        for bar, (low, high), (first, last) in zip(self._bars, middle, seen, strict=True):
+            if low < first or high > last:
+                bar.setValue(bar.value() + round(((low + high) - (first + last)) / 2 / ratio))
+        return True
 
     def viewport(self) -> QWidget:
         """Get the widget that the picture is painted on."""
@@ -99,7 +185,7 @@ class EcgView(QWidget):
         )  # fmt: skip
         if any(getattr(old, name) is not getattr(new, name) for name in drawn):
             self._sheet = build_sheet(new)
-            self._canvas.sheet_item.set_sheet(self._sheet)
+            self._canvas.set_sheet(self._sheet)
             self._canvas.set_texts(self.band_texts())
             self._update_range()
             if _other_file(old, new):
@@ -168,7 +254,15 @@ class EcgView(QWidget):
         self._update_range()
 
     def event(self, event: QEvent) -> bool:
-        """Fit the scroll bars to another pixel density, and the paper to a new layout."""
+        """Fit the scroll bars to another density or layout; offer Tab to the tool first."""
+        if (
+            isinstance(event, QKeyEvent)
+            and event.type() == QEvent.Type.KeyPress
+            and event.key() in (Qt.Key.Key_Tab, Qt.Key.Key_Backtab)
+            and self._tool is not None
+            and self._tool.key(event)
+        ):
+            return True
         handled = super().event(event)
         if event.type() in (QEvent.Type.DevicePixelRatioChange, QEvent.Type.LayoutRequest):
             self._update_range()
@@ -183,7 +277,9 @@ class EcgView(QWidget):
         return QSize(1080, 720)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Move by arrows and pages, to the start or to the end."""
+        """Let the tool answer; else move by arrows and pages, to the start or to the end."""
+        if self._tool is not None and self._tool.key(event):
+            return
         move = _KEYS.get(Qt.Key(event.key()))
         if move is None:
             super().keyPressEvent(event)
@@ -201,24 +297,44 @@ class EcgView(QWidget):
         event.accept()
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
-        """Take hold of the paper."""
-        if event.button() == Qt.MouseButton.LeftButton:
-            self._drag_from = event.position().toPoint()
-            self.viewport().setCursor(Qt.CursorShape.ClosedHandCursor)
+        """Let the tool answer; else take hold of the paper."""
+        if event.button() != Qt.MouseButton.LeftButton:
+            return
+        at = self.pointed_at(event)
+        if self._tool is not None and at is not None and self._tool.press(at):
+            self._tool_holds = True
+            return
+        self._drag_from = self._pressed_at = event.position().toPoint()
+        self.viewport().setCursor(Qt.CursorShape.ClosedHandCursor)
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        """Let go of the paper."""
-        if event.button() == Qt.MouseButton.LeftButton:
-            self._drag_from = None
-            self.viewport().unsetCursor()
+        """Let go of what is held."""
+        if event.button() != Qt.MouseButton.LeftButton:
+            return
+        at = self.pointed_at(event)
+        if self._tool_holds:
+            self._tool_holds = False
+            if self._tool is not None and at is not None:
+                self._tool.release(at)
+            return
+        pressed_at, self._drag_from, self._pressed_at = self._pressed_at, None, None
+        self.viewport().unsetCursor()
+        if pressed_at is None or at is None or at.piece is None:
+            return
+        moved = event.position().toPoint() - pressed_at
+        if moved.manhattanLength() < QApplication.startDragDistance():
+            self.clicked.emit(at.piece.lead, at.time_s)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        """Move the paper, or say what is under the pointer."""
+        """Move what is held, or say what is under the pointer."""
         if self._drag_from is not None:
             moved = event.position().toPoint() - self._drag_from
             self._drag_from = event.position().toPoint()
             for bar, by in zip(self._bars, (moved.x(), moved.y()), strict=True):
                 bar.setValue(bar.value() - by)
+            return
+        at = self.pointed_at(event)
+        if self._tool is not None and at is not None and self._tool.move(at, held=self._tool_holds):
             return
         text = self.text_at(event.position())
         self.hovered.emit(text)
@@ -231,6 +347,14 @@ class EcgView(QWidget):
         """Say nothing once the pointer is gone."""
         self.hovered.emit("")
         super().leaveEvent(event)
+
+    def pointed_at(self, event: QMouseEvent) -> Pointed | None:
+        """Say what an event of the mouse points at; None without a recording."""
+        if self._sheet is None:
+            return None
+        ratio = self.viewport().devicePixelRatioF()
+        place = event.position() * ratio
+        return pointed(self._sheet, self.camera(ratio), place.x(), place.y(), event.modifiers())
 
     def text_at(self, position: QPointF) -> str:
         """Say what lies at a place of the viewport, in its own pixels."""
