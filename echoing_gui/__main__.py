@@ -39,6 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from echoing_gui import cli
 
         return cli.main(given)
+    if given[:1] == ["audit"]:
+        from echoing_gui import audit
+
+        return audit.main(given)
     options = _parser().parse_args(given)
     if options.self_test:
         from echoing_gui.self_test import self_test
@@ -55,7 +59,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="echoing",
         description="Draws a 12-lead ECG to scale and estimates echo measures with intervals. "
         "Research use only. Not a medical device.",
-        epilog="'echoing predict FILE...' prints predictions without a window.",
+        epilog="'echoing predict FILE...' prints predictions without a window; "
+        "'echoing audit verify' checks the audit log.",
     )
     parser.add_argument("file", nargs="?", type=Path, help="ECG file to open")
     parser.add_argument("--demo", action="store_true", help="open the demonstration ECG")

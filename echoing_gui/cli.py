@@ -17,7 +17,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from echoing_gui.log import log_confirmation, name_program, start_log, state_folder
+from echoing_gui import audit
+from echoing_gui.log import config_folder, name_program
 from echoing_gui.reading import ReadingProcess
 from echoing_gui.resources import DISTRIBUTION, default_package_path, program_version
 from echoing_gui.table_options import add_table_options, stated_layout
@@ -111,7 +112,6 @@ def _run(options: argparse.Namespace, layout: TableLayout | None, process: Readi
         return EXIT_PACKAGE
     if options.confirm:
         name_program()
-        start_log(state_folder())
     try:
         with _output(options.output) as output:
             return _predict_files(
@@ -281,8 +281,14 @@ def _predict(
         prediction = predictor.predict(taken, start_s=start_s, confirmed=confirmed)
         questions |= {each.code for each in prediction.reasons}
     for code in sorted(confirmed & questions):
-        log_confirmation(code, recording.recording_id)
+        log = audit.AuditLog(config_folder() / audit.FILE_NAME)
+        log.on_failure = _complain
+        log.record("confirmed", what=code, recording=recording.recording_id)
     return prediction
+
+
+def _complain(sentence: str) -> None:
+    sys.stderr.write(f"echoing: {sentence}\n")
 
 
 def _package_report(package: ModelPackage) -> _Report:

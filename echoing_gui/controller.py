@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
+from echoing_gui.audit import AuditLog
 from echoing_gui.errors import to_message
 from echoing_gui.jobs import JobReport, JobRunner
-from echoing_gui.log import log, log_confirmation
+from echoing_gui.log import log
 from echoing_gui.settings import (
     Calibration,
     Settings,
@@ -118,10 +119,15 @@ class Controller(QObject):
     table_previewed = Signal(object, object)
 
     def __init__(
-        self, services: Services, settings_path: Path, parent: QObject | None = None
+        self,
+        services: Services,
+        settings_path: Path,
+        audit: AuditLog,
+        parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
         self._services = services
+        self._audit = audit
         self._settings_path = settings_path
         self._settings = load_settings(settings_path)
         self._model: Model | None = None
@@ -219,7 +225,7 @@ class Controller(QObject):
         recording = self._state.recording
         if recording is None or not self._state.page_is_read:
             return
-        log_confirmation(code, recording.recording_id)
+        self._audit.record("confirmed", what=code, recording=recording.recording_id)
         recording = _as_confirmed(recording, {code} - self._state.confirmed)
         self._last_prediction = None
         confirmed = self._state.confirmed | {code}
@@ -242,6 +248,10 @@ class Controller(QObject):
     def close_message(self) -> None:
         """Close the message."""
         self._set(message=None)
+
+    def tell(self, text: str, hint: str = "") -> None:
+        """Say in the message bar that something failed."""
+        self._set(message=UserMessage(text, hint, Level.ERROR))
 
     def set_options(self, options: DisplayOptions) -> None:
         """Draw in another way, and remember it."""
@@ -298,7 +308,7 @@ class Controller(QObject):
         except OSError as error:
             log.warning("settings not saved: %s", error.strerror)
             text = "Your settings could not be saved; they hold until the program closes."
-            self._set(message=UserMessage(text, "Free some disk space.", Level.ERROR))
+            self.tell(text, "Free some disk space.")
 
     def _start_reading(self, path: Path, read: Callable[[], Recording | _Opened]) -> None:
         self._path = path
@@ -357,8 +367,17 @@ class Controller(QObject):
         elif isinstance(report.value, _Opened):
             self._show_opened(report.value.page, report.value.long)
         else:
-            self._last_prediction = report.value
-            self._set(prediction=report.value, job=JobStatus())
+            self._on_prediction(report.value)
+
+    def _on_prediction(self, prediction: Prediction) -> None:
+        self._last_prediction = prediction
+        self._set(prediction=prediction, job=JobStatus())
+        self._audit.record(
+            "predicted",
+            recording=prediction.recording_id,
+            package=prediction.package.package_id,
+            state=prediction.state.value,
+        )
 
     def _on_proposal(self, proposal: TableProposal) -> None:
         from model_core.io import layout_from_dict
@@ -392,6 +411,7 @@ class Controller(QObject):
             prediction=None,
             confirmed=frozenset(),
         )
+        self._audit.record("opened", recording=(long or recording).recording_id)
         if self._state.has_pages:
             survey = self._services.survey
             self._jobs.submit_steps(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from echoing_gui.audit import AuditLog
 from echoing_gui.controller import Controller
 from echoing_gui.main_window import MainWindow
 
@@ -21,8 +22,11 @@ class Desk:
         Owns the state; a feature replaces its own fields by `change`.
     folder
         Of the user's settings; a feature keeps what it remembers in files of its own there.
+    audit
+        Takes down what was done, by `record`.
     """
 
     window: MainWindow
     controller: Controller
     folder: Path
+    audit: AuditLog

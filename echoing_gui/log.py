@@ -1,4 +1,4 @@
-"""The log file: what went wrong, and what a user confirmed; never a patient's name or a file's."""
+"""The log file: what went wrong; never a patient's name or a file's."""
 
 from __future__ import annotations
 
@@ -28,6 +28,14 @@ def state_folder() -> Path:
     return Path(QStandardPaths.writableLocation(place))
 
 
+def config_folder() -> Path:
+    """Folder of the user's settings and of the audit log."""
+    from PySide6.QtCore import QStandardPaths
+
+    place = QStandardPaths.StandardLocation.AppConfigLocation
+    return Path(QStandardPaths.writableLocation(place))
+
+
 def start_log(folder: Path) -> None:
     """Log to a file of bounded size; without a place to write, to nowhere."""
     log.setLevel(logging.INFO)
@@ -41,8 +49,3 @@ def start_log(folder: Path) -> None:
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(handler)
     log.propagate = False
-
-
-def log_confirmation(code: str, recording_id: str) -> None:
-    """Write down that the user answered a question of the input gate."""
-    log.info("the user confirmed %s for recording %s", code, recording_id[:16])

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QSettings, QStandardPaths
+from PySide6.QtCore import QSettings
 from PySide6.QtGui import QFont
 from PySide6.QtWidgets import QApplication
 
-from echoing_gui import resources, theme
+from echoing_gui import audit, resources, theme
 from echoing_gui.controller import Controller, Model, Services
 from echoing_gui.desk import Desk
 from echoing_gui.errors import Unexpected
 from echoing_gui.features import FEATURES
-from echoing_gui.log import name_program, start_log, state_folder
+from echoing_gui.log import config_folder, name_program, start_log, state_folder
 from echoing_gui.main_window import MainWindow
 from echoing_gui.reading import ReadingProcess
 from echoing_gui.state import AppState, Stage
@@ -47,12 +47,6 @@ def make_application() -> QApplication:
     theme.load_fonts()
     app.setFont(QFont(theme.FONT_FAMILY, app.font().pointSize()))
     return app
-
-
-def config_folder() -> Path:
-    """Folder of the user's settings."""
-    place = QStandardPaths.StandardLocation.AppConfigLocation
-    return Path(QStandardPaths.writableLocation(place))
 
 
 def default_services() -> Services:
@@ -136,7 +130,9 @@ def build(services: Services, folder: Path) -> Program:
     folder
         Where settings and the window's place are kept.
     """
-    controller = Controller(services, folder / "settings.json")
+    log = audit.AuditLog(folder / audit.FILE_NAME)
+    controller = Controller(services, folder / "settings.json", log)
+    log.on_failure = controller.tell
     geometry = QSettings(str(folder / "window.ini"), QSettings.Format.IniFormat)
     window = MainWindow(geometry)
     window.openRequested.connect(controller.open_file)
@@ -159,7 +155,7 @@ def build(services: Services, folder: Path) -> Program:
         )
     )
     for install in FEATURES:
-        install(Desk(window, controller, folder))
+        install(Desk(window, controller, folder, log))
     window.show_state(window.state, controller.state)
     return Program(window, controller)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -58,7 +59,8 @@ def recording(
 ) -> Recording:
     """Make a recording; its name is its identity."""
     signal = spike_signal(n_leads=len(leads)) if signal_mv is None else signal_mv
-    return Recording(name, signal, fs, leads, name, RecordingMetadata(**metadata))
+    identity = hashlib.sha256(name.encode()).hexdigest()
+    return Recording(identity, signal, fs, leads, name, RecordingMetadata(**metadata))
 
 
 def left_in_file(of: Recording) -> LongRecording:

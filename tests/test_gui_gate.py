@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
+import json
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +65,7 @@ def shown(program):
     return " | ".join(label.text() for label in labels if label.isVisible())
 
 
-def test_the_result_is_withheld_until_the_user_confirms(qtbot, program, fake, monkeypatch):
+def test_the_result_is_withheld_until_the_user_confirms(qtbot, program, fake, tmp_path):
     fake.reasons["a.hea"] = (ARMS,)
     open_and_wait(qtbot, program, "a.hea")
     assert "54" not in shown(program)
@@ -74,15 +74,13 @@ def test_the_result_is_withheld_until_the_user_confirms(qtbot, program, fake, mo
     button = confirm_button(program)
     assert button.isVisible()
     assert button.text() == "I confirm that the electrodes were placed correctly"
-    logged: list[str] = []
-    monkeypatch.setattr(
-        logging.getLogger("echoing"), "info", lambda text, *values: logged.append(text % values)
-    )
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: has_estimates(program))
     assert "55 %" in shown(program)
     assert not button.isVisible()
-    assert logged == ["the user confirmed electrode_placement for recording a.hea"]
+    entries = map(json.loads, (tmp_path / "audit.jsonl").read_text().splitlines())
+    asked = [(each["event"], each["what"]) for each in entries if "what" in each]
+    assert asked == [("confirmed", "electrode_placement")]
     assert program.controller.state.confirmed == {"electrode_placement"}
 
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from echoing_gui import cli
-from echoing_gui.log import log
+from echoing_gui import audit, cli
 from model_core.quality.placement import exchanged
 from tests.package_factory import synthetic_ecg, write_package
 from tests.unit.test_cli import write_record
@@ -34,19 +31,16 @@ def arms(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def log_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where the command logs to; the logger is afterwards as it was."""
-    monkeypatch.setattr(cli, "state_folder", lambda: tmp_path / "state")
-    monkeypatch.setattr(log, "propagate", log.propagate)
-    handlers: list[Any] = []
-    monkeypatch.setattr(log, "handlers", handlers)
-    yield tmp_path / "state"
-    for handler in handlers:
-        handler.close()
+def log_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the command keeps the audit log."""
+    monkeypatch.setattr(cli, "config_folder", lambda: tmp_path / "config")
+    return tmp_path / "config"
 
 
-def logged(folder: Path) -> list[str]:
-    return (folder / "echoing.log").read_text(encoding="utf-8").splitlines()
+def logged(folder: Path) -> list[tuple[str, str, str]]:
+    lines = (folder / audit.FILE_NAME).read_text(encoding="utf-8").splitlines()
+    entries = [json.loads(line) for line in lines]
+    return [(entry["event"], entry["what"], entry["recording"]) for entry in entries]
 
 
 def test_a_confirmation_is_a_caution_and_in_the_log(
@@ -62,9 +56,7 @@ def test_a_confirmation_is_a_caution_and_in_the_log(
     (reason,) = report["reasons"]
     assert (reason["code"], reason["severity"]) == ("electrode_placement", "caution")
     assert report["confirmed"] == ["electrode_placement"]
-    (line,) = logged(log_folder)
-    said = f"the user confirmed electrode_placement for recording {report['sha256'][:16]}"
-    assert line.endswith(said)
+    assert logged(log_folder) == [("confirmed", "electrode_placement", report["sha256"])]
 
 
 def test_what_was_not_asked_is_not_logged(
@@ -74,7 +66,7 @@ def test_what_was_not_asked_is_not_logged(
     confirmed = ["--confirm", "electrode_placement", "--confirm", "microvolts"]
     assert cli.main([*command, *confirmed]) == 0
     assert json.loads(capsys.readouterr().out)["reasons"] == []
-    assert logged(log_folder) == []
+    assert not log_folder.exists()
 
 
 def test_microvolts_hold_for_all_files_and_are_logged_where_asked_about(
@@ -93,8 +85,7 @@ def test_microvolts_hold_for_all_files_and_are_logged_where_asked_about(
         [],
         ["microvolts"],
     ]
-    (line,) = logged(log_folder)
-    assert line.endswith(f"confirmed microvolts for recording {reports[1]['sha256'][:16]}")
+    assert logged(log_folder) == [("confirmed", "microvolts", reports[1]["sha256"])]
 
 
 def test_placement_is_confirmed_of_one_file_at_a_time(
