@@ -121,6 +121,8 @@ class ImportReport:
         Filters that the device says it applied, each in words.
     integrity
         One sentence: a checksum that agrees, or that the format holds none.
+    checksum_failed
+        Whether a checksum in the file does not agree, which is a caution of every result.
     repairs
         Everything that differs from what the file holds, each as one sentence.
     """
@@ -138,6 +140,7 @@ class ImportReport:
     n_gaps: int = 0
     device_filters: tuple[str, ...] = ()
     integrity: str = ""
+    checksum_failed: bool = False
     repairs: tuple[str, ...] = ()
 
     @property

@@ -95,6 +95,8 @@ def _summary(report: ImportReport) -> str:
         parts.append(_counted(len(report.leads_derived), "lead computed", "leads computed"))
     if report.n_gaps:
         parts.append(_counted(report.n_gaps, "gap", "gaps"))
+    if report.checksum_failed:
+        parts.append("a checksum does not agree")
     if report.repairs:
         parts.append(_counted(len(report.repairs), "note", "notes"))
     return ", ".join(parts)

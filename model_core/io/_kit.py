@@ -131,8 +131,9 @@ def stored_of(
         notes.append(f"{plain(lead.label, 20)} is in {plain(_unit(lead), 20)}, no ECG: left out.")
         del starts[leads.index(lead)]
         leads.remove(lead)
-    if any(_MISMATCH.search(text) for text in warned):
-        integrity = "The samples do not match the checksum in the file: they may be damaged."
+    failed = any(_MISMATCH.search(text) for text in warned)
+    if failed:
+        integrity = "A checksum in the file does not match its content: the ECG may be damaged."
     signal = np.full((len(leads), n_samples), np.nan, dtype=np.float32)
     for row, (start, lead) in enumerate(zip(starts, leads, strict=True)):
         signal[row, start : start + len(lead.samples)] = _mv(path, lead)
@@ -155,6 +156,7 @@ def stored_of(
             unit=", ".join(sorted({str(lead.resolution_unit) for lead in leads})),
             device_filters=_filters(record.recording.acquisition.filters),
             integrity=integrity,
+            checksum_failed=failed,
             repairs=(*repairs, *notes),
         ),
         metadata=_metadata(record, age, measurements or {}, annotations),

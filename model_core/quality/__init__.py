@@ -32,6 +32,10 @@ FS_RANGE_HZ = (100.0, 2000.0)
 PLACEMENT, MICROVOLTS = "electrode_placement", "microvolts"
 CONFIRMABLE = (PLACEMENT, MICROVOLTS)
 FEWEST_BEATS = 2
+_ONE_AFTER_ANOTHER = (
+    "The leads were recorded one after another, each for only a part of the time; all of them are "
+    "needed at the same time. Export the ECG with leads recorded together, if the device can."
+)
 _DIVIDED = "The user stated that the values are microvolts: they were divided by 1,000."
 
 
@@ -80,6 +84,9 @@ def assess(
         reasons = check_timing(features, part, recording.fs, recording.duration_s, stated)
     if not reasons and names == STANDARD_LEADS:
         reasons = _poor_quality(features) or check_placement(features)
+    report = recording.metadata.report
+    if report is not None and report.checksum_failed:
+        reasons = [*reasons, Reason("checksum_failed", Severity.CAUTION, report.integrity)]
     if _DIVIDED in recording.metadata.notes:
         reasons = [*reasons, Reason(MICROVOLTS, Severity.CAUTION, _DIVIDED)]
     return QualityReport(
@@ -123,9 +130,17 @@ def _part(
     signal_mv = recording.signal_mv[rows, first:last].astype(np.float64)
     missing = ~np.isfinite(signal_mv.sum(axis=1))  # finite only if every sample is
     if missing.any():
+        if _one_after_another(np.isfinite(signal_mv)):
+            return refuse("missing_samples", _ONE_AFTER_ANOTHER)
         sentence = "Samples are missing in {}.".format
         return refuse_leads("missing_samples", missing, names, sentence)
     return signal_mv
+
+
+def _one_after_another(present: NDArray[np.bool_]) -> bool:
+    """Whether each lead has one stretch of samples, and never all leads at the same time."""
+    n_edges = (present[:, 1:] != present[:, :-1]).sum(axis=1)
+    return bool(present.any(axis=1).all() and n_edges.max() <= 2 and not present.all(axis=0).any())
 
 
 def from_microvolts(recording: Recording) -> Recording:

@@ -112,6 +112,27 @@ def test_one_missing_or_infinite_sample() -> None:
         assert (reason.code, reason.lead) == ("missing_samples", "V3")
 
 
+@pytest.mark.parametrize("overlap", [0, 1, 100])
+def test_leads_one_after_another_are_told_from_missing_samples(overlap: int) -> None:
+    def in_four_groups(signal: NDArray[np.float32]) -> None:
+        for group in range(4):
+            rows, first = slice(3 * group, 3 * group + 3), 1250 * group
+            kept = signal[rows, max(0, first - overlap) : first + 1250].copy()
+            signal[rows] = np.nan
+            signal[rows, max(0, first - overlap) : first + 1250] = kept
+        signal[ROW["II"]] = synthetic_ecg().signal_mv[ROW["II"]]  # the rhythm strip
+
+    def cut_at_both_ends(signal: NDArray[np.float32]) -> None:
+        signal[:6, :1000] = np.nan
+        signal[6:, 4000:] = np.nan
+
+    (reason,) = assess(changed(in_four_groups)).reasons
+    assert reason.code == "missing_samples"
+    assert "one after another" in reason.message
+    (reason,) = assess(changed(cut_at_both_ends)).reasons
+    assert reason.message == "Samples are missing in all leads."
+
+
 def flat(signal: NDArray[np.float32]) -> None:
     signal[ROW["V2"]] = 0.3
 

@@ -13,8 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from echoing_gui.view_models.import_report import import_report_view
 from model_core.io import read_recording
-from model_core.types import Recording
+from model_core.quality import assess
+from model_core.types import Recording, Severity
 from tests.reading import refusal, report_of
 
 pytestmark = pytest.mark.needs_shared
@@ -128,6 +130,23 @@ def test_scp_states_the_intervals_that_its_twin_states(samples: Path) -> None:
     scp, aecg = (measured(read_recording(samples / name)) for name in (SCP, AECG))
     for key in ("pr_interval", "qrs_duration", "qt_interval", "qtc", "p_axis", "qrs_axis"):
         assert scp[key] == aecg[key]
+
+
+def test_a_checksum_that_fails_is_a_caution_of_the_result(samples: Path, tmp_path: Path) -> None:
+    data = bytearray((samples / SCP).read_bytes())
+    # The checksum of section 1 (patient data), wrong, under a right one of the whole record.
+    pointer = next(p for p in range(22, 22 + 120, 10) if struct.unpack_from("<H", data, p)[0] == 1)
+    start = struct.unpack_from("<I", data, pointer + 6)[0] - 1
+    data[start] ^= 0xFF
+    struct.pack_into("<H", data, 0, binascii.crc_hqx(bytes(data[2:]), 0xFFFF))
+    (tmp_path / "a.scp").write_bytes(data)
+    for path, failed in ((samples / SCP, False), (tmp_path / "a.scp", True)):
+        recording = read_recording(path)
+        assert report_of(recording).checksum_failed is failed
+        found = [r for r in assess(recording).reasons if r.code == "checksum_failed"]
+        assert [reason.severity for reason in found] == [Severity.CAUTION] * failed
+        assert ("a checksum does not agree" in import_report_view(recording).summary) is failed
+        np.testing.assert_array_equal(recording.signal_mv, read_recording(samples / SCP).signal_mv)
 
 
 def test_scp_leads_that_begin_later_lie_later(samples: Path, tmp_path: Path) -> None:
