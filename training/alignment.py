@@ -32,7 +32,7 @@ from training.cohort import Cohort, IntArray
 from training.config import DistillConfig
 from training.engine import encode, on_device
 
-# Squared error of a patch's features, relative to their variance, that counts as clean.
+# Squared error of a patch's normalised features, relative to their variance, that counts as clean.
 CLEAN_ERROR = 0.02
 INVERSE_TEMPERATURE = 15.0
 DISTANCES = {"sampled": sampled_distance, "wasserstein": wasserstein_distance}
@@ -70,8 +70,9 @@ def forward_with_gate(student: Student, ecgs: EcgBatch) -> tuple[StudentOutput, 
     """Embed the noisy ECGs; beside, the loss of the gate of `lead_token` (0 for others).
 
     The gate has a loss of its own: it predicts the squared error that known added noise makes in
-    a patch's features, as a Gaussian negative log-likelihood with variance
-    ``CLEAN_ERROR * exp(gate)``. Its gradient reaches gate and stem, never through the error.
+    the shape of a patch (not in its size, in which a wave's own height counts), as a Gaussian
+    negative log-likelihood with variance ``CLEAN_ERROR * exp(gate)``. Its gradient reaches gate and
+    stem, never through the error.
     """
 
     def embed_part(noisy: Tensor, clean: Tensor, keep: Tensor) -> _Embedded:
@@ -81,7 +82,7 @@ def forward_with_gate(student: Student, ecgs: EcgBatch) -> tuple[StudentOutput, 
             return _Embedded(out.mean_bd, out.log_var_bd, out.segment_log_var_brt, nothing)
         patches = student.patches(noisy, keep)
         with torch.no_grad():
-            error_blt = (patches.features_bltw - student.stem(clean)).square().mean(3)
+            error_blt = (patches.shape_bltw - student.stem(clean)).square().mean(3)
         nll_blt = 0.5 * (patches.gate_blt + error_blt / (CLEAN_ERROR * patches.gate_blt.exp()))
         gate_b = (nll_blt.mean(2) * keep).sum(1) / keep.sum(1)
         out = student.pool(*student.mix(patches, keep))

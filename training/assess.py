@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +73,8 @@ NOISE_LEVELS = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8)
 LOST_LEADS = (0, 1, 2, 4, 6)
 BURST_RMS_MV = 0.3
 BURST_S = 1.0
+# Networks with random weights that the map is compared with.
+RANDOM_DRAWS = 20
 
 
 def evaluate(run: Run, folder: Path) -> None:
@@ -161,10 +163,17 @@ def _uncertainty(run: Run, parts: Parts, model: PackageModel) -> tuple[list[Curv
         lambda rows: float(per_ecg[rows].mean()), n, n_bootstrap, np.random.default_rng(seed)
     )
     clean = run_model(model, parts.standardise, ecg_mv).segment_log_var
-    random = PackageModel(new_student(run, model.student.embedding_dim), model.heads).eval()
-    of_random = run_model(random, parts.standardise, ecg_mv).segment_log_var
+    of_random = [
+        run_model(random.eval(), parts.standardise, ecg_mv).segment_log_var
+        for random in _random_models(run, model)
+    ]
     similarity = map_similarity(clean, of_random, n_bootstrap, seed)
     return curves, [*targets, *map_targets(burst, similarity)]
+
+
+def _random_models(run: Run, model: PackageModel) -> Iterator[PackageModel]:
+    dim = model.student.embedding_dim
+    return (PackageModel(new_student(run, dim, draw), model.heads) for draw in range(RANDOM_DRAWS))
 
 
 @torch.no_grad()

@@ -164,6 +164,9 @@ class DistillConfig:
         Registered name.
     settings
         Of that student.
+    course_fit
+        Length and speed of a training of the convolutions of `lead_token` alone, before (see
+        `CourseTask`); None for none.
     shares
         Share of each batch by source name; empty for even shares.
     single_source
@@ -192,6 +195,7 @@ class DistillConfig:
     fit: FitConfig
     student: str = "lead_token"
     settings: dict[str, float] = field(default_factory=dict)
+    course_fit: FitConfig | None = None
     shares: dict[str, float] = field(default_factory=dict)
     single_source: bool = False
     echo_weight: float = 1.0
@@ -215,6 +219,10 @@ class DistillConfig:
         _check(
             holds=0 <= self.warm_share <= self.pseudo_from <= 1,
             message="the warm start must end before pseudo-positives count",
+        )
+        _check(
+            holds=self.course_fit is None or self.student == "lead_token",
+            message="only the student lead_token has convolutions that can be trained before",
         )
         _check_shares(self.shares)
         _check(holds=0 <= self.mix_share <= 1, message="mix_share must lie between 0 and 1")

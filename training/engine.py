@@ -71,8 +71,8 @@ def start(precision: Precision = "auto") -> None:
     Parameters
     ----------
     precision
-        ``bf16`` trains in mixed precision with weights kept in float32; ``auto`` takes it where a
-        CUDA device supports it, float32 elsewhere.
+        ``bf16`` trains in mixed precision with weights kept in float32; ``auto`` takes it where
+        the CUDA device, or without one the processor, computes in it, float32 elsewhere.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def start(precision: Precision = "auto") -> None:
 
     on_gpu = torch.cuda.is_available()
     if precision == "auto":
-        precision = "bf16" if on_gpu and torch.cuda.is_bf16_supported() else "fp32"
+        precision = "bf16" if _has_bfloat16(on_gpu=on_gpu) else "fp32"
     devices, nodes = 1, 1
     cluster: ClusterEnvironment = LightningEnvironment()
     try:
@@ -123,6 +123,14 @@ def start(precision: Precision = "auto") -> None:
     _Started.fabric = fabric
     if not single:
         _Started.patient_group = torch.distributed.new_group(backend="gloo", timeout=_PATIENCE)
+
+
+def _has_bfloat16(*, on_gpu: bool) -> bool:
+    """Whether bfloat16 is computed in hardware: emulated, it would be slower than float32."""
+    if on_gpu:
+        return torch.cuda.is_bf16_supported()
+    able = torch.cpu.get_capabilities()
+    return any(able.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
 
 
 def world_size() -> int:

@@ -47,6 +47,7 @@ def debug() -> RunConfig:
         distill=DistillConfig(
             fit=FitConfig(steps=4, steps_per_epoch=2, batch=16, learning_rate=1e-3),
             settings={"patch_width": 32, "width": 32, "n_blocks": 1},
+            course_fit=FitConfig(steps=2, steps_per_epoch=2, batch=16, learning_rate=1e-3),
         ),
         finetune=FinetuneConfig(
             fit=FitConfig(steps=4, steps_per_epoch=2, batch=16, learning_rate=1e-3)
@@ -89,10 +90,11 @@ def default() -> RunConfig:
         distill=DistillConfig(
             fit=FitConfig(steps=500, steps_per_epoch=100, batch=128, learning_rate=1.5e-3),
             settings={"course_dropout": 0.1},
+            course_fit=FitConfig(steps=500, steps_per_epoch=100, batch=256, learning_rate=2e-3),
             shares=DISTILL_SHARES,
         ),
         finetune=FinetuneConfig(
-            fit=FitConfig(steps=1000, steps_per_epoch=100, batch=128, learning_rate=1.5e-3),
+            fit=FitConfig(steps=1400, steps_per_epoch=100, batch=128, learning_rate=1.5e-3),
             shares=FINETUNE_SHARES,
         ),
         evaluate=EvaluateConfig(),
@@ -113,6 +115,7 @@ def archives() -> RunConfig:
             base.distill,
             fit=FitConfig(steps=20_000, steps_per_epoch=1000, batch=256, learning_rate=5e-4),
             settings={},
+            course_fit=None,
             shares={},
         ),
         finetune=dataclasses.replace(

@@ -2,7 +2,7 @@
 
 RUN/cohort/      who is trained on; by the stage, or given by `give_cohort`
 RUN/teacher/     weights.pt, vocabulary.json
-RUN/distill/     weights.pt, text.pt, text_vocabulary.json, standardiser.json
+RUN/distill/     course.pt, weights.pt, alignment.pt, embedding_dim.json, standardiser.json
 RUN/finetune/    student.pt, heads.pt
 RUN/calibrate/   calibration.json
 RUN/baselines/   the networks to compare with
@@ -193,9 +193,12 @@ def teacher_gaussians(run: Run, cohort: Cohort) -> TeacherGaussians:
     return TeacherGaussians(mean, log_var)
 
 
-def new_student(run: Run, embedding_dim: int) -> Student:
-    """Build the student in the teacher's dimension, untrained, from the run's seed."""
-    torch.manual_seed(run.config.seed + 2)
+def new_student(run: Run, embedding_dim: int, draw: int = 0) -> Student:
+    """Build the student in the teacher's dimension, untrained, from the run's seed.
+
+    Training starts from draw 0; others are other random weights.
+    """
+    torch.manual_seed(run.config.seed + 2 + 1000 * draw)
     config = run.config.distill
     return create_student(config.student, embedding_dim=embedding_dim, **config.settings)
 

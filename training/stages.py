@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from model_core.calibration import fit_platt, fit_widening
 from model_core.domain import TrainingDomain, domain_features, fit_domain
 from model_core.errors import EchoingError
 from model_core.export import write_package
-from model_core.nn import Student
+from model_core.nn import LeadTokenStudent, Student
 from model_core.preprocess import PreprocessSpec, prepare
 from model_core.runtime.manifest import (
     SCHEMA_VERSION,
@@ -29,7 +30,7 @@ from model_core.runtime.manifest import (
 from model_core.teachers import build_vocabulary
 from model_core.types import Recording
 from training import card, engine
-from training.alignment import Alignment
+from training.alignment import Alignment, TeacherGaussians
 from training.assess import evaluate
 from training.batches import (
     LOG_SPACE,
@@ -42,7 +43,7 @@ from training.batches import (
 )
 from training.checkpoint import load_json, load_tensors, save_json, save_tensors, write_atomic
 from training.cohort import Cohort, IntArray, Split, assert_disjoint
-from training.config import DistillConfig, FinetuneConfig, config_hash, config_json
+from training.config import DistillConfig, FinetuneConfig, FitConfig, config_hash, config_json
 from training.estimates import tabular_features
 from training.evaluation.calibrate import fit_line
 from training.fit import fit
@@ -64,7 +65,7 @@ from training.run import (
 )
 from training.simulated_cohort import build_cohort
 from training.simulation import sample_patients, simulate_ecg
-from training.tasks import DistillTask, FinetuneTask, TeacherTask, create_heads
+from training.tasks import CourseTask, DistillTask, FinetuneTask, TeacherTask, create_heads
 
 PACKAGE_NAME = "EchoingECG demonstration"
 # Of the package; rises with the weights.
@@ -174,16 +175,39 @@ def _distill(run: Run, folder: Path) -> None:
     standardise = fit_standardiser(cohort, cohort.source_names[0])
     values = {"mean_mv": standardise.mean_mv.tolist(), "scale_mv": standardise.scale_mv.tolist()}
     _store(folder, {}, {"standardiser.json": values})
-    _fit_distillation(run, cohort, run.config.distill, folder)
-
-
-def _fit_distillation(run: Run, cohort: Cohort, config: DistillConfig, folder: Path) -> None:
     teacher = teacher_gaussians(run, cohort)
+    _store(folder, {}, {"embedding_dim.json": teacher.mean.shape[1]})
+    if run.config.distill.course_fit is not None:
+        _fit_course(run, cohort, run.config.distill.course_fit, folder)
+    _fit_distillation(run, cohort, teacher, run.config.distill, folder)
+
+
+def _fit_course(run: Run, cohort: Cohort, config: FitConfig, folder: Path) -> None:
+    student = new_student(run, load_json(folder / "embedding_dim.json"))
+    assert isinstance(student, LeadTokenStudent)  # noqa: S101 - the settings were checked
+    shares = run.config.distill.shares
+    batches = Batches(cohort, load_standardiser(run), run.config.augment, shares)
+    task = CourseTask(student, batches)
+    history = fit(
+        task,
+        config,
+        name=f"convolutions ({folder.name})",
+        seed=run.config.seed + 7,
+        checkpoint=folder / "course_checkpoint.pt",
+    )
+    _store(folder, {"course.pt": task.course.state_dict()}, {"course_history.json": history})
+
+
+def _fit_distillation(
+    run: Run, cohort: Cohort, teacher: TeacherGaussians, config: DistillConfig, folder: Path
+) -> None:
     dim = teacher.mean.shape[1]
-    _store(folder, {}, {"embedding_dim.json": dim})
+    student = new_student(run, dim)
+    if isinstance(student, LeadTokenStudent) and config.course_fit is not None:
+        student.course.load_state_dict(load_tensors(run.folder / "distill/course.pt"))
     alignment = Alignment(cohort, teacher, new_text_encoder(run, cohort, dim), config)
     batches = Batches(cohort, load_standardiser(run), run.config.augment, config.shares)
-    task = DistillTask(new_student(run, dim), batches, alignment, teacher, config)
+    task = DistillTask(student, batches, alignment, teacher, config)
     history = fit(
         task,
         config.fit,
@@ -275,7 +299,7 @@ def _baselines(run: Run, folder: Path) -> None:
     cohort = the_cohort(run)
     config = run.config
     infonce = dataclasses.replace(config.distill, deterministic=True)
-    _fit_distillation(run, cohort, infonce, folder / "infonce")
+    _fit_distillation(run, cohort, teacher_gaussians(run, cohort), infonce, folder / "infonce")
     both = config.distill.fit.steps + config.finetune.fit.steps
     supervised = dataclasses.replace(
         config.finetune,
@@ -298,7 +322,9 @@ def _baselines(run: Run, folder: Path) -> None:
 
 def _evaluate(run: Run, folder: Path) -> None:
     assert_disjoint(the_cohort(run))
-    evaluate(run, folder)
+    # numpy's threads only wait for one another in the many small fits of an evaluation.
+    with threadpool_limits(1, user_api="blas"):
+        evaluate(run, folder)
 
 
 def _export(run: Run, _: Path) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from model_core.losses import info_nce, masked_bce, pinball_loss
-from model_core.nn import HeadOutput, MeasureHeads, Student, StudentOutput
+from model_core.nn import HeadOutput, LeadTokenStudent, MeasureHeads, Student, StudentOutput
 from model_core.teachers import ImageTextTeacher
 from training.alignment import (
     INVERSE_TEMPERATURE,
@@ -89,6 +89,48 @@ def _jitter(clips: NDArray[np.uint8], rng: np.random.Generator) -> Tensor:
     down, right = rng.integers(-2, 3, size=2)
     values = np.roll(values, (down, right), axis=(2, 3))
     return torch.from_numpy(values)
+
+
+class CourseTask(Task):
+    """The convolutions of `lead_token` alone learn what is stated about an ECG and measured on it.
+
+    Far less work than the whole student, so that they see many more ECGs in the same time; no echo
+    enters. They answer through layers that are thrown away.
+    """
+
+    def __init__(self, student: LeadTokenStudent, batches: Batches) -> None:
+        super().__init__()
+        cohort = batches.cohort
+        self._batches = batches
+        self._values = standard_values(cohort)
+        self._labels = np.stack(list(cohort.ecg_labels.values()), axis=1)
+        self._usable = ~np.isnan(np.hstack([self._labels, self._values])).all(1)
+        self.course = student.course
+        width = student.course.project.out_features
+        n = self._labels.shape[1] + self._values.shape[1]
+        self.read = nn.Sequential(nn.Linear(2 * width, 256), nn.GELU(), nn.Linear(256, n))
+
+    def step_loss(
+        self, rng: np.random.Generator, batch: int, done: float
+    ) -> tuple[Tensor, dict[str, float]]:
+        """Cross-entropy of the statements and Huber loss of the values."""
+        del done
+        records = self._batches.records(rng, batch, source=None, among=self._usable)
+        ecgs = self._batches.ecgs(records, rng)
+        answers = encode(self._answers, ecgs.noisy, ecgs.keep)
+        n_labels = self._labels.shape[1]
+        labels = on_device(torch.from_numpy(self._labels[records]))
+        label_loss = masked_bce(answers[:, :n_labels], labels)
+        value_loss = error_of_values(answers[:, n_labels:], self._values[records])
+        figures = {
+            "label_loss": float(label_loss.detach()),
+            "value_loss": float(value_loss.detach()),
+        }
+        return label_loss + value_loss, figures
+
+    def _answers(self, ecg_bls: Tensor, keep_bl: Tensor) -> Tensor:
+        course_btw = functional.gelu(self.course(ecg_bls * keep_bl[:, :, None]))
+        return self.read(torch.cat([course_btw.mean(1), course_btw.amax(1)], dim=1))
 
 
 class DistillTask(Task):

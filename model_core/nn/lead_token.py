@@ -22,8 +22,6 @@ GATE_MAX = 8.0
 # 0.5 s at 100 Hz, and what a patch sees of its neighbours on each side.
 SEGMENT_SAMPLES = 50
 OVERLAP_SAMPLES = 10
-# Of the stem's filters: 0.25 s, laid every 0.05 s.
-WINDOW_SAMPLES, WINDOW_STEP = 25, 5
 
 
 class Patches(NamedTuple):
@@ -31,14 +29,17 @@ class Patches(NamedTuple):
 
     Attributes
     ----------
+    shape_bltw
+        From the patch alone: no other lead or distant segment enters; its size is taken away.
     features_bltw
-        From the patch alone: no other lead or distant segment enters.
+        The same with its size.
     gate_blt
         Added to the token's log variance; 0 (clean) to `GATE_MAX`.
     course_btw
         Of all leads together, segment by segment.
     """
 
+    shape_bltw: Tensor
     features_bltw: Tensor
     gate_blt: Tensor
     course_btw: Tensor
@@ -52,32 +53,35 @@ def _cut(ecg_bls: Tensor, n_segments: int) -> Tensor:
 class _PatchStem(nn.Module):
     """A patch of one lead, with a little of its neighbours, becomes one token; one for all leads.
 
-    The whole patch tells where waves lie; the best match of each window filter tells their shape
-    wherever they lie; the extremes keep the size, which layer normalisation takes away. All are
-    matrix products: strided convolutions over 12 leads took 60 % of the training time.
+    Matrix products on purpose: strided convolutions over 12 leads took 60 % of the training time.
     """
 
     def __init__(self, width: int, n_segments: int) -> None:
         super().__init__()
         self.n_segments = n_segments
-        n_filters = width // 2
         self.whole = nn.Linear(SEGMENT_SAMPLES + 2 * OVERLAP_SAMPLES, 2 * width)
-        self.window = nn.Linear(WINDOW_SAMPLES, n_filters)
-        self.project = nn.Linear(2 * width + n_filters, width)
+        self.project = nn.Linear(2 * width, width)
         self.norm = nn.LayerNorm(width)
-        self.extremes = nn.Linear(2, width)
 
     def forward(self, ecg_bls: Tensor) -> Tensor:
         patches = _cut(ecg_bls, self.n_segments)
         before = functional.pad(patches[:, :, :-1, -OVERLAP_SAMPLES:], (0, 0, 1, 0))
         after = functional.pad(patches[:, :, 1:, :OVERLAP_SAMPLES], (0, 0, 0, 1))
         wide = torch.cat([before, patches, after], dim=3)
-        starts = range(0, wide.shape[3] - WINDOW_SAMPLES + 1, WINDOW_STEP)
-        windows = torch.stack([wide[..., i : i + WINDOW_SAMPLES] for i in starts], dim=3)
-        matches = self.window(windows).amax(dim=3)
-        hidden = functional.gelu(torch.cat([self.whole(wide), matches], dim=3))
-        extremes = torch.asinh(torch.stack([patches.amax(3), patches.amin(3)], dim=3))
-        return self.norm(self.project(hidden)) + self.extremes(extremes)
+        return self.norm(self.project(functional.gelu(self.whole(wide))))
+
+
+class _Size(nn.Module):
+    """The largest and smallest value of a patch, which layer normalisation takes away."""
+
+    def __init__(self, width: int, n_segments: int) -> None:
+        super().__init__()
+        self.n_segments = n_segments
+        self.extremes = nn.Linear(2, width)
+
+    def forward(self, ecg_bls: Tensor) -> Tensor:
+        patches = _cut(ecg_bls, self.n_segments)
+        return self.extremes(torch.asinh(torch.stack([patches.amax(3), patches.amin(3)], dim=3)))
 
 
 class _Convolution(nn.Module):
@@ -121,7 +125,7 @@ class _Course(nn.Module):
 
 
 class _Gate(nn.Module):
-    """Quality of a patch from its local features and its amplitude statistics."""
+    """Quality of a patch from its shape and its amplitude statistics."""
 
     def __init__(self, width: int, n_segments: int) -> None:
         super().__init__()
@@ -130,13 +134,13 @@ class _Gate(nn.Module):
         nn.init.constant_(last.bias, -1.0)  # near the clean end
         self.layers = nn.Sequential(first, nn.GELU(), last)
 
-    def forward(self, ecg_bls: Tensor, features_bltw: Tensor) -> Tensor:
+    def forward(self, ecg_bls: Tensor, shape_bltw: Tensor) -> Tensor:
         # Layer normalisation took the amplitude away: give size and roughness back.
         patches = _cut(ecg_bls, self.n_segments)
         size = patches.square().mean(3)
         rough = (patches[..., 1:] - patches[..., :-1]).square().mean(3)
         statistics = 0.5 * torch.log(torch.stack([size, rough], dim=3) + 1e-4)
-        gate = self.layers(torch.cat([features_bltw, statistics], dim=3)).squeeze(3)
+        gate = self.layers(torch.cat([shape_bltw, statistics], dim=3)).squeeze(3)
         return functional.softplus(gate).clamp(max=GATE_MAX)
 
 
@@ -197,7 +201,7 @@ class LeadTokenStudent(Student):
         *,
         n_leads: int = 12,
         n_segments: int = 20,
-        patch_width: int = 96,
+        patch_width: int = 64,
         width: int = 128,
         n_blocks: int = 3,
         n_heads: int = 4,
@@ -210,6 +214,7 @@ class LeadTokenStudent(Student):
         self.row_names = STANDARD_LEADS[:n_leads]
         self.n_segments = n_segments
         self.stem = _PatchStem(patch_width, n_segments)
+        self.size = _Size(patch_width, n_segments)
         self.gate = _Gate(patch_width, n_segments)
         self.lead_projection = nn.Parameter(
             torch.randn(n_leads, patch_width, width) / math.sqrt(patch_width)
@@ -230,9 +235,10 @@ class LeadTokenStudent(Student):
 
     def patches(self, ecg_bls: Tensor, keep_bl: Tensor | None) -> Patches:
         """Local features and gate, and the course of the leads that are there."""
-        features = self.stem(ecg_bls)
+        shape = self.stem(ecg_bls)
         there_bls = ecg_bls if keep_bl is None else ecg_bls * keep_bl[:, :, None]
-        return Patches(features, self.gate(ecg_bls, features), self.course(there_bls))
+        gate, features = self.gate(ecg_bls, shape), shape + self.size(ecg_bls)
+        return Patches(shape, features, gate, self.course(there_bls))
 
     def mix(self, patches: Patches, keep_bl: Tensor | None) -> tuple[Tensor, Tensor]:
         """Tokens' means and log variances, (B, N, D); absent leads with infinite variance."""

@@ -28,6 +28,7 @@ from training.batches import (
 from training.cohort import Cohort, Split, assert_disjoint, load_cohort, save_cohort
 from training.config import AugmentConfig, DistillConfig, FinetuneConfig, FitConfig
 from training.tasks import (
+    CourseTask,
     DistillTask,
     FinetuneTask,
     create_heads,
@@ -328,6 +329,38 @@ def test_single_source_batches_hold_one_source(
     assert all(len(sources) == 1 for sources in seen)
     assert {0} in seen
     assert {1} in seen
+
+
+def test_the_convolutions_learn_statements_and_values_and_nothing_else_moves(
+    cohort: Cohort,
+) -> None:
+    # Every ECG has a value, and those of source a a statement, told by the sign of a wave.
+    rows = np.arange(N)
+    ecg = np.zeros((N, 12, 1000), np.float16)
+    ecg[:, :, ::100] = np.where(rows % 2, 1.0, -1.0)[:, None, None]
+    stated = np.where(rows < N // 2, rows % 2, np.nan).astype(np.float32)
+    clear = dataclasses.replace(
+        cohort,
+        ecg_mv=ecg,
+        ecg_labels={"af": stated},
+        ecg_values={"qrs_ms": 80.0 + 20.0 * (rows % 2).astype(np.float32)},
+    )
+    student = _student()
+    before = {name: value.clone() for name, value in student.state_dict().items()}
+    task = CourseTask(student, Batches(clear, STANDARD, NO_CHANGE, {}))
+    optimiser = torch.optim.Adam(task.parameters(), 3e-3)
+    rng = np.random.default_rng(0)
+    for _ in range(30):
+        optimiser.zero_grad()
+        loss, figures = task.step_loss(rng, 16, 0.0)
+        loss.backward()
+        optimiser.step()
+    assert figures["label_loss"] < 0.2, "log 2 is what a coin would give"
+    assert figures["value_loss"] < 0.1
+    after = student.state_dict()
+    moved = {name for name in after if not torch.equal(before[name], after[name])}
+    assert moved
+    assert all(name.startswith("course.") for name in moved)
 
 
 def test_distillation_without_target_is_refused(cohort: Cohort) -> None:

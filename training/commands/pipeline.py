@@ -43,7 +43,7 @@ def register(commands: Commands) -> None:
         "--precision",
         choices=("auto", "fp32", "bf16"),
         default="auto",
-        help="of the networks while they train (default: bf16 on GPUs that have it, else fp32)",
+        help="of the networks while they train (default: bf16 if the hardware has it, else fp32)",
     )
     shared.add_argument(
         "--embeddings",

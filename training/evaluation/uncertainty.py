@@ -134,24 +134,27 @@ def row_correlations(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def map_similarity(
-    trained: FloatArray, randomised: FloatArray, n_bootstrap: int = 1000, seed: int = 0
+    trained: FloatArray, randomised: Sequence[FloatArray], n_bootstrap: int = 1000, seed: int = 0
 ) -> Estimated:
-    """Mean over ECGs of the rank correlation between two maps' cells.
+    """Rank correlation between the cells of a map and of random networks' maps, in size.
 
     A map that hardly changes when the weights are drawn at random shows the input and not what was
-    learnt (Adebayo et al., "Sanity checks for saliency maps", NeurIPS 2018).
+    learnt (Adebayo et al., "Sanity checks for saliency maps", NeurIPS 2018). A random network's map
+    follows the size of the signal upwards or downwards, as its weights happen to be, so that one
+    draw tells little: the correlation is averaged over ECGs, its size over several draws.
 
     Parameters
     ----------
     trained, randomised
-        (n, rows, segments), of the trained network and of one with random weights.
+        (n, rows, segments), of the trained network and of each of some with random weights.
     n_bootstrap, seed
-        Of the interval.
+        Of the interval, over ECGs.
     """
     n = len(trained)
-    found = row_correlations(trained.reshape(n, -1), randomised.reshape(n, -1))
+    flat = trained.reshape(n, -1)
+    found = np.stack([row_correlations(flat, one.reshape(n, -1)) for one in randomised])
     rng = np.random.default_rng(seed)
-    return bootstrap(lambda rows: float(found[rows].mean()), n, n_bootstrap, rng)
+    return bootstrap(lambda rows: float(np.abs(found[:, rows].mean(1)).mean()), n, n_bootstrap, rng)
 
 
 def burst_auroc(
