@@ -185,8 +185,10 @@ skipped when it is there for the same settings. An interrupted training goes on 
    phases of one beat, because a single frame shows a volume and not how it changes. Then it is
    frozen. A study is the Gaussian of its snippets: renormalised mean, log of population variance
    plus 1e-8.
-3. **Distillation.** Both losses of EchoingECG, ECG-echo against the frozen teacher and ECG-text
-   against what is stated about the ECG. The `lead_token` student first learns means (cosine and
+3. **Distillation.** First the convolutions of the `lead_token` student alone learn what is stated
+   about an ECG and what delineation measures on it, without any echo: they are a part of the work,
+   and so see more ECGs in the same time. Then both losses of EchoingECG, ECG-echo against the
+   frozen teacher and ECG-text against what is stated. The whole student first learns means (cosine and
    InfoNCE): PCME++ from scratch stalls, because nearly every pair counts as a pseudo-positive.
    PCME++ follows (sampled distance, learnable shift and scale from 5, information bottleneck 1e-4,
    mixup and cutmix on a quarter of the ECGs, label smoothing 1e-4), at last with pseudo-positives
@@ -198,7 +200,7 @@ skipped when it is there for the same settings. An interrupted training goes on 
    average of the weights is what comes out; it also answers for ECGs that nobody stated anything
    about, and the student learns to give the same answer under noise.
 5. **What variance means is taught, not hoped for.** Noise is added in training, and is known: the
-   gate of each patch learns the error that it makes in the patch's features, and the total
+   gate of each patch learns the error that it makes in the patch's shape, and the total
    variance learns the clean ECG's variance plus the square of the distance that noise or lost
    leads move the mean. The total variance also learns the size of the LVEF error. So the figures
    on noise below are those of trained skills; the kind of noise injected there is not among those
@@ -206,8 +208,8 @@ skipped when it is there for the same settings. An interrupted training goes on 
 6. **Calibration** on fold 9: a line that stretches the medians, which few patients flattened, to
    the outcomes; conformalised quantile regression; Platt scaling; the colour scale. Baselines get
    the same.
-7. **Baselines** with the same number of steps: distilled by deterministic InfoNCE on the means;
-   trained from scratch on the measures alone; an untrained student; tabular ECG features; the
+7. **Baselines** with the same number of steps: distilled by deterministic InfoNCE on the means,
+   from the same convolutions; trained from scratch on the measures alone; an untrained student; tabular ECG features; the
    median of the training patients.
 8. **Figures** on fold 10, which nothing was chosen by.
 
@@ -220,4 +222,7 @@ skipped when it is there for the same settings. An interrupted training goes on 
   figures are reported for the method's sake; the program shows the heads' estimates.
 - Total variance of the embedding is not a measure of the estimate's error: see its correlation
   below. The prediction interval is what is calibrated.
+- Random weights make a map that follows the signal's size, upwards or downwards as they happen to
+  be: with one draw the rank correlation with the trained map is anything between some -0.5 and 0.5.
+  The size of the correlation is therefore averaged over 20 draws.
 """

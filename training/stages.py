@@ -69,7 +69,7 @@ from training.tasks import CourseTask, DistillTask, FinetuneTask, TeacherTask, c
 
 PACKAGE_NAME = "EchoingECG demonstration"
 # Of the package; rises with the weights.
-PACKAGE_VERSION = "0.2.0"
+PACKAGE_VERSION = "0.3.0"
 GOLDEN_FS = 500.0
 # From how many ECGs of each source the training domain is learned.
 LEAST_DOMAIN_ECGS, MOST_DOMAIN_ECGS = 20, 10_000
