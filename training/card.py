@@ -222,7 +222,7 @@ skipped when it is there for the same settings. An interrupted training goes on 
   figures are reported for the method's sake; the program shows the heads' estimates.
 - Total variance of the embedding is not a measure of the estimate's error: see its correlation
   below. The prediction interval is what is calibrated.
-- Random weights make a map that follows the signal's size, upwards or downwards as they happen to
-  be: with one draw the rank correlation with the trained map is anything between some -0.5 and 0.5.
-  The size of the correlation is therefore averaged over 20 draws.
+- A network with random weights makes a map that follows the signal's size, upwards or downwards as
+  its weights happen to be, so that one draw tells little about whether the trained map is another:
+  the size of the rank correlation is averaged over 20 draws.
 """
