@@ -187,9 +187,10 @@ skipped when it is there for the same settings. An interrupted training goes on 
    plus 1e-8.
 3. **Distillation.** First the convolutions of the `lead_token` student alone learn what is stated
    about an ECG and what delineation measures on it, without any echo: they are a part of the work,
-   and so see more ECGs in the same time. Then both losses of EchoingECG, ECG-echo against the
-   frozen teacher and ECG-text against what is stated. The whole student first learns means (cosine and
-   InfoNCE): PCME++ from scratch stalls, because nearly every pair counts as a pseudo-positive.
+   and so see more ECGs in the same time. Then come both losses of EchoingECG, ECG-echo against the
+   frozen teacher and ECG-text against what is stated. The whole student learns means at first
+   (cosine and InfoNCE): PCME++ from scratch stalls, because nearly every pair counts as a
+   pseudo-positive.
    PCME++ follows (sampled distance, learnable shift and scale from 5, information bottleneck 1e-4,
    mixup and cutmix on a quarter of the ECGs, label smoothing 1e-4), at last with pseudo-positives
    (weight 0.1); the warm start's losses stay on with a small weight.
@@ -208,9 +209,9 @@ skipped when it is there for the same settings. An interrupted training goes on 
 6. **Calibration** on fold 9: a line that stretches the medians, which few patients flattened, to
    the outcomes; conformalised quantile regression; Platt scaling; the colour scale. Baselines get
    the same.
-7. **Baselines** with the same number of steps: distilled by deterministic InfoNCE on the means,
-   from the same convolutions; trained from scratch on the measures alone; an untrained student; tabular ECG features; the
-   median of the training patients.
+7. **Baselines** with the same number of steps: distilled by deterministic InfoNCE on the means from
+   the same convolutions; trained from scratch on the measures alone; an untrained student; tabular
+   ECG features; the median of the training patients.
 8. **Figures** on fold 10, which nothing was chosen by.
 
 ## How to read the figures

@@ -350,6 +350,7 @@ def test_the_convolutions_learn_statements_and_values_and_nothing_else_moves(
     task = CourseTask(student, Batches(clear, STANDARD, NO_CHANGE, {}))
     optimiser = torch.optim.Adam(task.parameters(), 3e-3)
     rng = np.random.default_rng(0)
+    figures: dict[str, float] = {}
     for _ in range(30):
         optimiser.zero_grad()
         loss, figures = task.step_loss(rng, 16, 0.0)
