@@ -4,34 +4,39 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import dataclasses
-import hashlib
 import json
 import logging
 import math
-import os
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from echoing_gui import audit
+from echoing_gui.exports import Item, measures_row, write_csv, write_parquet
+from echoing_gui.files import replacing
 from echoing_gui.log import config_folder, name_program
 from echoing_gui.reading import ReadingProcess
-from echoing_gui.resources import DISTRIBUTION, default_package_path, program_version
+from echoing_gui.reports import (
+    Report,
+    blank_report,
+    error_report,
+    package_report,
+    prediction_report,
+    recording_report,
+    window_hash,
+)
+from echoing_gui.resources import default_package_path
 from echoing_gui.table_options import add_table_options, stated_layout
 from model_core.errors import EchoingError, PackageError
 from model_core.io import TableLayout, open_recording, read_part
 from model_core.long_recording import LongRecording
-from model_core.measures import FINDINGS, MEASURES
+from model_core.measures import MEASURES
 from model_core.quality import CONFIRMABLE, MICROVOLTS, PLACEMENT, from_microvolts
 from model_core.runtime.package import ModelPackage, load_package
 from model_core.runtime.predictor import Predictor
-from model_core.types import Prediction, Recording, ResultState, SegmentVariance
-
-SCHEMA_VERSION = 1
+from model_core.types import Prediction, Recording, ResultState
 
 EXIT_REPORTED = 0
 EXIT_NO_OUTPUT = 1
@@ -53,8 +58,6 @@ The JSON is described in docs/json-output.md.
 """
 
 _log = logging.getLogger(__name__)
-
-_Report = dict[str, Any]
 
 
 def main(argv: Sequence[str], process: ReadingProcess | None = None) -> int:
@@ -114,7 +117,7 @@ def _run(options: argparse.Namespace, layout: TableLayout | None, process: Readi
         name_program()
     try:
         with _output(options.output) as output:
-            return _predict_files(
+            code, reports = _predict_files(
                 options.files,
                 process,
                 predictor,
@@ -124,9 +127,21 @@ def _run(options: argparse.Namespace, layout: TableLayout | None, process: Readi
                 layout,
                 frozenset(options.confirm),
             )
+        rows = [
+            measures_row(Item(number, report), identified=options.identified)
+            for number, report in enumerate(reports, start=1)
+        ]
+        if options.csv is not None:
+            write_csv(options.csv, rows)
+        if options.parquet is not None:
+            write_parquet(options.parquet, rows)
+    except EchoingError as error:
+        sys.stderr.write(f"echoing: {_sentences(error)}\n")
+        return EXIT_NO_OUTPUT
     except OSError as error:
         sys.stderr.write(f"echoing: The output cannot be written: {error.strerror}.\n")
         return EXIT_NO_OUTPUT
+    return code
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -152,6 +167,17 @@ def _parser() -> argparse.ArgumentParser:
         help="first second of the recording that the model sees (default 0)",
     )
     predict.add_argument("-o", "--output", type=Path, metavar="FILE", help="write to this file")
+    for kind in ("csv", "parquet"):
+        predict.add_argument(
+            f"--{kind}",
+            type=Path,
+            metavar="FILE",
+            help=f"also write the measures to this {kind.upper() if kind == 'csv' else 'Parquet'} "
+            "file, one row a recording, without file names",
+        )
+    predict.add_argument(
+        "--identified", action="store_true", help="with file names in --csv and --parquet"
+    )
     predict.add_argument(
         "--confirm",
         action="append",
@@ -181,16 +207,11 @@ def _output(path: Path | None) -> Iterator[TextIO]:
             reconfigure(encoding="utf-8")
         yield sys.stdout
         return
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with (
+        replacing(path) as unfinished,
+        unfinished.open("w", encoding="utf-8", newline="\n") as file,
+    ):
+        yield file
 
 
 def _predict_files(
@@ -202,10 +223,12 @@ def _predict_files(
     output: TextIO,
     layout: TableLayout | None,
     confirmed: frozenset[str],
-) -> int:
+) -> tuple[int, list[Report]]:
     code = EXIT_REPORTED
+    reports: list[Report] = []
     for path in files:
         report = _report(path, process, predictor, start_s, layout, confirmed)
+        reports.append(report)
         if as_json:
             line = json.dumps(report, ensure_ascii=False, allow_nan=False) + "\n"
             # Bytes of a file name that are no text must not stop the output.
@@ -220,7 +243,7 @@ def _predict_files(
             code = max(code, EXIT_NOT_REPORTABLE)
     if not as_json:
         output.write(_footer(predictor.package))
-    return code
+    return code, reports
 
 
 def _report(
@@ -230,44 +253,26 @@ def _report(
     start_s: float,
     layout: TableLayout | None,
     confirmed: frozenset[str],
-) -> _Report:
+) -> Report:
     """Everything that the JSON of one file says; a bad file never stops the others."""
-    report: _Report = {
-        "schema_version": SCHEMA_VERSION,
-        "program": {"name": DISTRIBUTION, "version": program_version()},
-        "file": str(path),
-        "sha256": None,
-        "window_sha256": None,
-        "recording": None,
-        "state": "error",
-        "error": None,
-        "reasons": [],
-        "window_s": None,
-        "measures": [],
-        "findings": [],
-        "confirmed": sorted(confirmed),
-        "lead_quality": [],
-        "embedding_variance": None,
-        "segment_variance": None,
-        "package": _package_report(predictor.package),
-    }
+    report = blank_report(str(path), package_report(predictor.package), confirmed)
     try:
         recording = process.call(open_recording, path, layout)
-        report["recording"] = _recording_report(recording)
+        report["recording"] = recording_report(recording)
         if isinstance(recording, LongRecording):
             seconds = predictor.package.manifest.input.duration_s
             part = process.call(read_part, recording, start_s, seconds)
-            report["window_sha256"] = hashlib.sha256(part.signal_mv.tobytes()).hexdigest()
-            return report | _prediction_report(_predict(predictor, part, 0.0, confirmed))
+            report["window_sha256"] = window_hash(part)
+            return report | prediction_report(_predict(predictor, part, 0.0, confirmed))
         report["sha256"] = recording.recording_id
-        return report | _prediction_report(_predict(predictor, recording, start_s, confirmed))
+        return report | prediction_report(_predict(predictor, recording, start_s, confirmed))
     except EchoingError as error:
-        found = {"code": error.code, "message": str(error), "hint": error.hint}
+        return report | error_report(error)
     except Exception as error:  # noqa: BLE001 - logged, told, and the next file gets its turn
         _log.exception("unexpected failure on one of the files")
         message = f"The program failed on this file ({type(error).__name__})."
-        found = {"code": "unexpected", "message": message, "hint": "Please report this fault."}
-    return report | {"error": found}
+        hint = "Please report this fault."
+        return report | error_report(EchoingError(message, hint=hint, code="unexpected"))
 
 
 def _predict(
@@ -291,112 +296,7 @@ def _complain(sentence: str) -> None:
     sys.stderr.write(f"echoing: {sentence}\n")
 
 
-def _package_report(package: ModelPackage) -> _Report:
-    return {
-        "name": package.identity.name,
-        "version": package.identity.version,
-        "id": package.identity.package_id,
-        "demonstration": package.manifest.demonstration,
-        "caveat": package.identity.caveat,
-        "licence": package.manifest.licence,
-    }
-
-
-def _import_report(recording: Recording | LongRecording) -> _Report | None:
-    report = recording.metadata.report
-    if report is None:
-        return None
-    values = dataclasses.asdict(report)
-    for gap in values["gaps"]:
-        gap |= {key: _number(gap[key]) for key in ("start_s", "end_s")}
-    return {**values, "leads_extra": report.leads_extra}
-
-
-def _recording_report(recording: Recording | LongRecording) -> _Report:
-    return {
-        "format": recording.metadata.format_name,
-        "fs_hz": _number(recording.fs),
-        "duration_s": _number(recording.duration_s),
-        "lead_names": list(recording.lead_names),
-        "simulated": recording.metadata.simulated,
-        "notes": list(recording.metadata.notes),
-        "import": _import_report(recording),
-        "machine_measurements": [
-            dataclasses.asdict(measurement) for measurement in recording.metadata.measurements
-        ],
-    }
-
-
-def _prediction_report(prediction: Prediction) -> _Report:
-    return {
-        "state": prediction.state.value,
-        "reasons": [
-            {
-                "code": reason.code,
-                "severity": reason.severity.value,
-                "message": reason.message,
-                "lead": reason.lead,
-            }
-            for reason in prediction.reasons
-        ],
-        "window_s": [_second(second) for second in prediction.window_s],
-        "measures": [
-            {
-                "key": estimate.key,
-                "label": MEASURES[estimate.key].label,
-                "unit": MEASURES[estimate.key].unit,
-                "value": _number(estimate.value),
-                "interval": {
-                    "low": _number(estimate.interval.low),
-                    "high": _number(estimate.interval.high),
-                    "level": estimate.interval.level,
-                },
-            }
-            for estimate in prediction.estimates
-        ],
-        "findings": [
-            {
-                "key": finding.key,
-                "label": FINDINGS[finding.key].label,
-                "probability": _number(finding.probability),
-            }
-            for finding in prediction.findings
-        ],
-        "lead_quality": [
-            {"lead": each.lead, "grade": each.grade.value, "message": each.message}
-            for each in prediction.lead_quality
-        ],
-        "embedding_variance": (
-            None
-            if prediction.embedding_variance is None
-            else _number(prediction.embedding_variance)
-        ),
-        "segment_variance": _variance_report(prediction.segment_variance),
-    }
-
-
-def _variance_report(cells: SegmentVariance | None) -> _Report | None:
-    if cells is None:
-        return None
-    return {
-        "lead_names": list(cells.lead_names),
-        "edges_s": [_second(edge) for edge in cells.edges_s],
-        "variance": [[_number(value) for value in row] for row in cells.variance],
-        "unit": "1",
-    }
-
-
-def _number(value: float) -> float | None:
-    """Six digits, which is more than the network has; None for NaN, which JSON does not know."""
-    return float(f"{value:.6g}") if math.isfinite(value) else None
-
-
-def _second(value: float) -> float:
-    """To a tenth of a millisecond, late in a long recording too."""
-    return round(float(value), 4)
-
-
-def _text(report: _Report) -> str:
+def _text(report: Report) -> str:
     """Block of the readable output for one file."""
     lines = [report["file"]]
     if report["recording"]:

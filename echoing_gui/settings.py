@@ -7,12 +7,11 @@ copy or mend lies here.
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from echoing_gui.files import atomic_write
 from echoing_gui.state import (
     GAINS_MM_MV,
     SPEEDS_MM_S,
@@ -139,15 +138,7 @@ def save_settings(path: Path, settings: Settings) -> None:
         }
     if settings.tables:
         values["tables"] = settings.tables
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(values, file, indent=1)
-        Path(temporary).replace(path)
-    except OSError:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    atomic_write(path, json.dumps(values, indent=1).encode())
 
 
 def with_calibration(settings: Settings, key: str, calibration: Calibration) -> Settings:

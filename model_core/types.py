@@ -418,6 +418,8 @@ class Prediction:
     embedding_variance
         Of the recording as the model sees it: mean variance over embedding dimensions,
         dimensionless. None if the model did not run.
+    embedding_mean
+        Mean of that embedding, (dimensions,), dimensionless; None if the model did not run.
     segment_variance
         Where that variance comes from. None if the model did not run.
     reasons
@@ -441,8 +443,13 @@ class Prediction:
     segment_variance: SegmentVariance | None = None
     reasons: tuple[Reason, ...] = ()
     lead_quality: tuple[LeadQuality, ...] = ()
+    embedding_mean: FloatArray | None = None
 
     def __post_init__(self) -> None:
+        if self.embedding_mean is not None:
+            object.__setattr__(
+                self, "embedding_mean", _own(self.embedding_mean, 1, "embedding_mean")
+            )
         if (self.state is ResultState.NOT_REPORTABLE) == bool(self.estimates or self.findings):
             raise ValueError("a prediction holds either estimates or a reason to withhold them")
 

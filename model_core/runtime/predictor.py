@@ -241,6 +241,7 @@ class Predictor:
             ),
             reasons=(*_withheld(manifest), *found, *unlike),
             lead_quality=quality.leads,
+            embedding_mean=outputs["mean"][0],
         )
 
     def _unlike_training(self, ecg_ls: FloatArray) -> tuple[Reason, ...]:

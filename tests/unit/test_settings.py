@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from echoing_gui import settings as module
+from echoing_gui import files
 from echoing_gui.settings import Calibration, Settings, load_settings, save_settings, screen_key
 from echoing_gui.state import DisplayOptions, Layout, ThemeChoice
 
@@ -56,7 +56,7 @@ def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
     def full(*_arguments, **_options):
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(module.json, "dump", full)
+    monkeypatch.setattr(files.os, "fsync", full)
     with pytest.raises(OSError, match="no space"):
         save_settings(path, Settings(DisplayOptions(speed_mm_s=12.5)))
     assert path.read_text() == before
