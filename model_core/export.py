@@ -26,6 +26,8 @@ OUTPUT_NAMES = ("mean", "log_var", "segment_log_var", "quantiles", "finding_logi
 OPSET = 18
 PARITY_TOLERANCE = 1e-3
 MIN_PARITY_INPUTS = 100
+# Optional input of students that take it: (leads, segments), false where a segment is missing.
+KEEP_NAME = "keep"
 _EXPORT_PREFIX = "output_"
 
 
@@ -37,9 +39,14 @@ class PackageModel(nn.Module):
         self.student = student
         self.heads = heads
 
-    def forward(self, ecg: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Give the outputs in the order of `OUTPUT_NAMES`; shapes as in `Manifest`."""
-        embedding = self.student(ecg)
+    def forward(
+        self, ecg: Tensor, keep: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Give the outputs in the order of `OUTPUT_NAMES`; shapes as in `Manifest`.
+
+        `keep` is (leads, segments), the same for the whole batch.
+        """
+        embedding = self.student(ecg, None if keep is None else keep[None])
         estimates = self.heads(embedding.mean_bd, embedding.log_var_bd)
         return (
             embedding.mean_bd,
@@ -52,6 +59,9 @@ class PackageModel(nn.Module):
 
 def export_onnx(model: PackageModel, example_bls: Tensor) -> bytes:
     """Serialise as ONNX with standard operators, a free batch axis and nothing machine-specific.
+
+    Where the student takes single segments, the graph has an optional input ``keep``: an
+    initialiser of all true that a caller may override.
 
     Parameters
     ----------
@@ -68,15 +78,21 @@ def export_onnx(model: PackageModel, example_bls: Tensor) -> bytes:
     import onnx
 
     checker, exporter = cast("Any", onnx.checker), cast("Any", torch.onnx)
+    example: tuple[Tensor, ...] = (example_bls,)
+    shapes: dict[str, Any] = {"ecg": {0: torch.export.Dim("batch", min=1, max=4096)}}
+    if model.student.takes_segments:
+        rows, n_segments = len(model.student.row_names), model.student.n_segments
+        example += (torch.ones(rows, n_segments, dtype=torch.bool),)
+        shapes[KEEP_NAME] = None
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         # The exporter warns of its own internals.
         warnings.simplefilter("ignore")
         program = exporter.export(
             model,
-            (example_bls,),
-            input_names=["ecg"],
+            example,
+            input_names=list(shapes),
             output_names=[_EXPORT_PREFIX + name for name in OUTPUT_NAMES],
-            dynamic_shapes={"ecg": {0: torch.export.Dim("batch", min=1, max=4096)}},
+            dynamic_shapes=shapes,
             opset_version=OPSET,
             dynamo=True,
             external_data=False,
@@ -86,6 +102,9 @@ def export_onnx(model: PackageModel, example_bls: Tensor) -> bytes:
         raise EchoingError("The network cannot be written as ONNX.", code="export_failed")
     graph_model = program.model_proto
     _clean(graph_model)
+    for everything in example[1:]:
+        tensor = cast("Any", onnx.numpy_helper).from_array(everything.numpy(), KEEP_NAME)
+        graph_model.graph.initializer.append(tensor)
     odd = {node.domain for node in graph_model.graph.node} - {"", "ai.onnx"}
     if odd or graph_model.functions:
         raise EchoingError(

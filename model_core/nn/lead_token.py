@@ -22,6 +22,8 @@ GATE_MAX = 8.0
 # 0.5 s at 100 Hz, and what a patch sees of its neighbours on each side.
 SEGMENT_SAMPLES = 50
 OVERLAP_SAMPLES = 10
+# Of what is absent: weighs nothing beside the rest, and is still a number where all is absent.
+_NO_LOG_PRECISION = -1e4
 
 
 class Patches(NamedTuple):
@@ -48,6 +50,11 @@ class Patches(NamedTuple):
 def _cut(ecg_bls: Tensor, n_segments: int) -> Tensor:
     """Cut into segments: (B, L, T, samples)."""
     return ecg_bls.reshape(ecg_bls.shape[0], ecg_bls.shape[1], n_segments, SEGMENT_SAMPLES)
+
+
+def _per_cell(keep: Tensor, n_segments: int) -> Tensor:
+    """Say for each segment what is said of leads, or of segments already: (B, L, T)."""
+    return keep if keep.ndim == 3 else keep[:, :, None].expand(-1, -1, n_segments)
 
 
 class _PatchStem(nn.Module):
@@ -177,7 +184,7 @@ class LeadTokenStudent(Student):
     and variance. (Attention among all 240 tokens cost four times the time.) The gate is found
     from the raw patch before the mixing and is added to the token's log variance after it, so
     that mixing cannot wash a patch's own quality out. Tokens are pooled as a product of experts.
-    A missing lead has infinite variance and enters nothing.
+    A missing lead, or segment of a lead, has infinite variance and enters nothing.
 
     Parameters
     ----------
@@ -195,6 +202,8 @@ class LeadTokenStudent(Student):
         Share of what the convolutions saw that a training step leaves out. With any, several
         processes draw it differently than one, and no longer give its very loss.
     """
+
+    takes_segments = True
 
     def __init__(
         self,
@@ -233,18 +242,22 @@ class LeadTokenStudent(Student):
         # The product of n equal experts has 1 / n of their variance.
         nn.init.constant_(self.log_var.bias, pooled_log_var + math.log(n_leads * n_segments))
 
-    def patches(self, ecg_bls: Tensor, keep_bl: Tensor | None) -> Patches:
+    def patches(self, ecg_bls: Tensor, keep: Tensor | None) -> Patches:
         """Local features and gate, and the course of the leads that are there."""
         shape = self.stem(ecg_bls)
-        there_bls = ecg_bls if keep_bl is None else ecg_bls * keep_bl[:, :, None]
+        there_bls = ecg_bls
+        if keep is not None:
+            cells = _cut(ecg_bls, self.n_segments) * _per_cell(keep, self.n_segments)[..., None]
+            there_bls = cells.flatten(2)
         gate, features = self.gate(ecg_bls, shape), shape + self.size(ecg_bls)
         return Patches(shape, features, gate, self.course(there_bls))
 
-    def mix(self, patches: Patches, keep_bl: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Tokens' means and log variances, (B, N, D); absent leads with infinite variance."""
+    def mix(self, patches: Patches, keep: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Tokens' means and log variances, (B, N, D); absent ones with infinite variance."""
         features_bltw, log_precision_blt = patches.features_bltw, -patches.gate_blt
-        if keep_bl is not None:
-            log_precision_blt = log_precision_blt.masked_fill(~keep_bl[:, :, None], -torch.inf)
+        keep_blt = None if keep is None else _per_cell(keep, self.n_segments)
+        if keep_blt is not None:
+            log_precision_blt = log_precision_blt.masked_fill(~keep_blt, _NO_LOG_PRECISION)
         weight_blt = torch.softmax(log_precision_blt, dim=1)
         weighed_btx = (weight_blt[..., None] * features_bltw).transpose(1, 2).flatten(2)
         segments_btw = weighed_btx @ self.lead_projection.flatten(0, 1) + self.time_position
@@ -258,9 +271,8 @@ class LeadTokenStudent(Student):
         # The lowest precision (log variance 12) is far below any that training meets.
         log_var_bnd = self.log_var(tokens_bnw) + patches.gate_blt.flatten(1)[:, :, None]
         log_var_bnd = log_var_bnd.clamp(-12.0, 12.0)
-        if keep_bl is not None:
-            absent_bn = ~keep_bl.repeat_interleave(self.n_segments, dim=1)
-            log_var_bnd = log_var_bnd.masked_fill(absent_bn[:, :, None], torch.inf)
+        if keep_blt is not None:
+            log_var_bnd = log_var_bnd.masked_fill(~keep_blt.flatten(1)[:, :, None], torch.inf)
         return self.mean(tokens_bnw), log_var_bnd
 
     def pool(self, mean_bnd: Tensor, log_var_bnd: Tensor) -> StudentOutput:
@@ -273,9 +285,9 @@ class LeadTokenStudent(Student):
             segments_bn.unflatten(1, (len(self.row_names), self.n_segments)),
         )
 
-    def forward(self, ecg_bls: Tensor, keep_bl: Tensor | None = None) -> StudentOutput:
+    def forward(self, ecg_bls: Tensor, keep: Tensor | None = None) -> StudentOutput:
         """Embed standardised ECGs; see `Student.forward`."""
-        return self.pool(*self.mix(self.patches(ecg_bls, keep_bl), keep_bl))
+        return self.pool(*self.mix(self.patches(ecg_bls, keep), keep))
 
 
 @register_student

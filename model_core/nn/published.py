@@ -260,10 +260,10 @@ class PublishedStudent(Student):
         self.n_segments = math.ceil(n_samples / TOKEN_SAMPLES)
         self.edges_s = token_edges_s(n_samples)
 
-    def forward(self, ecg_bls: Tensor, keep_bl: Tensor | None = None) -> StudentOutput:
+    def forward(self, ecg_bls: Tensor, keep: Tensor | None = None) -> StudentOutput:
         """Embed standardised ECGs; a missing lead is given its mean, for the network knows none."""
-        if keep_bl is not None:
-            ecg_bls = ecg_bls * keep_bl[:, :, None]
+        if keep is not None:
+            ecg_bls = ecg_bls * keep[:, :, None]
         embedding: GaussianEmbedding = self.encoder(ecg_bls)
         segments = segment_log_variance(embedding.token_log_var)
         return StudentOutput(embedding.mean, embedding.log_var, segments[:, None])

@@ -42,21 +42,25 @@ class Student(nn.Module, abc.ABC):
         T.
     edges_s
         Where the segments begin and end, T + 1 times in s; empty where they are all alike.
+    takes_segments
+        Single segments can be declared missing, not only leads.
     """
 
     embedding_dim: int
     row_names: tuple[str, ...]
     n_segments: int
     edges_s: tuple[float, ...] = ()
+    takes_segments: bool = False
 
     @abc.abstractmethod
-    def forward(self, ecg_bls: Tensor, keep_bl: Tensor | None = None) -> StudentOutput:
+    def forward(self, ecg_bls: Tensor, keep: Tensor | None = None) -> StudentOutput:
         """Embed standardised ECGs.
 
         Parameters
         ----------
         ecg_bls
             As `model_core.preprocess.prepare` gives it.
-        keep_bl
-            False where a lead is missing; all present by default.
+        keep
+            (B, L), false where a lead is missing, or (B, L, T), false where a segment is, for a
+            student that `takes_segments`; all present by default. Something must be present.
         """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 
@@ -99,3 +100,39 @@ def test_too_few_parity_inputs_are_refused(
             golden_input_bls=ecg[:1],
             parity_inputs_bls=ecg[:99],
         )
+
+
+def run_with(graph: bytes, ecg: np.ndarray, keep: np.ndarray) -> dict[str, np.ndarray]:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    assert [each.name for each in session.get_inputs()] == ["ecg"]  # the other one is optional
+    outputs = session.run(list(export.OUTPUT_NAMES), {"ecg": ecg, "keep": keep})
+    return dict(zip(export.OUTPUT_NAMES, outputs, strict=True))
+
+
+def test_a_missing_segment_enters_nothing_and_has_infinite_variance(
+    graph: bytes, ecg: np.ndarray
+) -> None:
+    keep = np.ones((12, 20), dtype=bool)
+    keep[3, 4] = keep[:, 9] = False
+    whole = export.run_onnx(graph, ecg[20:22])
+    some = run_with(graph, ecg[20:22], keep)
+    assert (np.isinf(some["segment_log_var"]) == ~keep).all()
+    # What was said of other segments, and all else, stays a number.
+    assert all(np.isfinite(v).all() for k, v in some.items() if k != "segment_log_var")
+    assert (some["log_var"].mean(1) > whole["log_var"].mean(1)).all()
+    same = run_with(graph, ecg[20:22], np.ones_like(keep))
+    assert all((same[name] == whole[name]).all() for name in export.OUTPUT_NAMES)
+
+
+def test_leads_declared_missing_in_the_graph_are_those_of_the_network(
+    model: export.PackageModel, graph: bytes, ecg: np.ndarray
+) -> None:
+    keep = torch.ones(1, 12, dtype=torch.bool)
+    keep[0, [2, 7]] = False
+    with torch.no_grad():
+        embedding = model.student(torch.tensor(ecg[30:32]), keep)
+    found = run_with(graph, ecg[30:32], keep[0, :, None].expand(-1, 20).numpy())
+    assert np.abs(found["mean"] - embedding.mean_bd.numpy()).max() < 1e-5
+    assert np.abs(found["log_var"] - embedding.log_var_bd.numpy()).max() < 1e-4
