@@ -180,8 +180,8 @@ class Manifest:
     (batch, embedding), ``segment_log_var`` (batch, rows, segments; natural logarithm of the mean
     variance over embedding dimensions), ``quantiles`` (batch, measures, 3: lower end, median and
     upper end of the raw interval) and ``finding_logits`` (batch, findings); measures and findings
-    in the order of this manifest. It may take ``keep`` (rows, segments; false where one is missing),
-    optional and all true by itself.
+    in the order of this manifest. It may take ``keep`` (rows, segments; false where one is
+    missing), optional and all true by itself.
 
     `input` names the leads that the network takes. A package that takes fewer than the twelve
     standard ones is usable on recordings of those; it has to give metrics that it was tested with.
