@@ -9,5 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from echoing_gui.desk import Desk
+from echoing_gui.features import records
 
-FEATURES: tuple[Callable[[Desk], None], ...] = ()
+FEATURES: tuple[Callable[[Desk], None], ...] = (records.install,)

@@ -5,7 +5,17 @@ from __future__ import annotations
 import math
 
 from PySide6.QtCore import QBuffer, QIODevice, QLineF, QMarginsF, QPointF, QRectF, QSizeF, Qt
-from PySide6.QtGui import QColor, QFontMetricsF, QPageLayout, QPageSize, QPainter, QPdfWriter, QPen
+from PySide6.QtGui import (
+    QColor,
+    QFont,
+    QFontMetricsF,
+    QPagedPaintDevice,
+    QPageLayout,
+    QPageSize,
+    QPainter,
+    QPdfWriter,
+    QPen,
+)
 
 from echoing_gui import theme
 from echoing_gui.graphics import paper
@@ -36,7 +46,7 @@ _QUARTERS = 4
 
 
 def n_pages(view: ReportView) -> int:
-    """Number of pages: those of ECG and the one of the result."""
+    """Count the pages: those of ECG and the one of the result."""
     return len(view.ecg) + 1
 
 
@@ -80,13 +90,19 @@ def pdf_bytes(view: ReportView, page_size: Paper, title: str) -> bytes:
     writer.setCreator("EchoingECG")
     writer.setPageLayout(page_layout(page_size))
     writer.setResolution(DPI)
-    painter = QPainter(writer)
+    paint_document(writer, view, page_size)
+    return bytes(buffer.data().data())
+
+
+def paint_document(device: QPagedPaintDevice, view: ReportView, page_size: Paper) -> None:
+    """Paint all pages on a PDF writer or a printer."""
+    painter = QPainter(device)
+    painter.scale(device.logicalDpiX() / DPI, device.logicalDpiY() / DPI)
     for number in range(n_pages(view)):
         if number:
-            writer.newPage()
+            device.newPage()
         paint_page(painter, view, page_size, number)
     painter.end()
-    return bytes(buffer.data().data())
 
 
 def page_layout(page_size: Paper) -> QPageLayout:
@@ -98,18 +114,25 @@ def page_layout(page_size: Paper) -> QPageLayout:
     return layout
 
 
+def _font(size: float, *, bold: bool = False) -> QFont:
+    """Take the program's font without contextual shapes, whose characters cannot be copied."""
+    font = theme.text_font(size, bold=bold)
+    font.setFeature(QFont.Tag("calt"), 0)
+    return font
+
+
 def _u(mm: float) -> float:
     return mm * UNITS_PER_MM
 
 
 def _paint_frame(painter: QPainter, view: ReportView, page_size: Paper, number: int) -> None:
-    """What stands on every page: which ECG, what it is not, the scale and a ruler to check it."""
+    """Paint what stands on every page: which ECG, what it is not, scale and ruler."""
     width, height = _u(page_size.width_mm), _u(page_size.height_mm)
     edge = _u(_EDGE_MM)
     line = _u(5.0)
     upper = QRectF(edge, _u(4.0), width - 2 * edge, line)
     lower = upper.translated(0, line)
-    painter.setFont(theme.text_font(_u(_TEXT_MM), bold=True))
+    painter.setFont(_font(_u(_TEXT_MM), bold=True))
     metrics = QFontMetricsF(painter.font())
     room = upper.width() - metrics.horizontalAdvance(view.warning) - _u(5)
     title = metrics.elidedText(view.title, Qt.TextElideMode.ElideMiddle, room)
@@ -129,12 +152,10 @@ def _paint_frame(painter: QPainter, view: ReportView, page_size: Paper, number: 
         _paint_ruler(painter, foot.translated(0, 2 * line))
 
 
-def _paint_legend(
-    painter: QPainter, row: QRectF, text: str, scale: tuple[float, float]
-) -> None:
-    """The colours of the strips from the lowest to the highest variance."""
+def _paint_legend(painter: QPainter, row: QRectF, text: str, scale: tuple[float, float]) -> None:
+    """Paint the colours of the strips from the lowest to the highest variance."""
     width, height, gap = _u(40), _u(2), _u(2)
-    font = theme.text_font(_u(_TEXT_MM))
+    font = _font(_u(_TEXT_MM))
     low, high = number_text(scale[0]), number_text(scale[1])
     left = row.left() + QFontMetricsF(font).horizontalAdvance(low) + gap
     _text(painter, row, low)
@@ -195,7 +216,7 @@ def _paint_result(painter: QPainter, view: ReportView, page_size: Paper) -> None
         nonlocal y
         if not text:
             return
-        painter.setFont(theme.text_font(size * larger, bold=bold))
+        painter.setFont(_font(size * larger, bold=bold))
         painter.setPen(QColor(colour or theme.PAPER_TEXT))
         room = QRectF(edge, y, width, 4000)
         flags = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
@@ -210,12 +231,12 @@ def _paint_result(painter: QPainter, view: ReportView, page_size: Paper) -> None
     for reason in result.reasons:
         put(f"• {reason}")
     y += 8
-    font = theme.text_font(size)
+    font = _font(size)
     name_width = 90 * _QUARTERS
     for row in result.measures:
         measure = MEASURES[row.key]
         painter.setPen(QColor(theme.PAPER_TEXT))
-        painter.setFont(theme.text_font(size, bold=True))
+        painter.setFont(_font(size, bold=True))
         painter.drawText(QPointF(edge, y + size), f"{measure.label}   {row.interval_text}")
         painter.setFont(font)
         painter.drawText(
@@ -252,7 +273,7 @@ def _text(
     colour: str = theme.PAPER_TEXT,
     right: bool = False,
 ) -> None:
-    painter.setFont(theme.text_font(_u(_TEXT_MM), bold=bold))
+    painter.setFont(_font(_u(_TEXT_MM), bold=bold))
     painter.setPen(QColor(colour))
     side = Qt.AlignmentFlag.AlignRight if right else Qt.AlignmentFlag.AlignLeft
     painter.drawText(room, side | Qt.AlignmentFlag.AlignVCenter, text)

@@ -18,7 +18,7 @@ FOOTER_MM = 18.0
 # Nothing is printed nearer to the paper's sides; beside rows, lead names stand in a margin of their
 # own, which takes the place of the sheet's blank one but for a little.
 SIDE_MM = 3.0
-NAMES_MM = 12.5
+NAMES_MM = 12.0
 NAMES_BEFORE_PULSE_MM = 0.5
 
 
@@ -172,13 +172,24 @@ def row_groups(sheet: Sheet, paper: Paper) -> list[EcgPage]:
     if sheet.height_mm <= room:
         return [EcgPage(sheet, 0.0, sheet.height_mm)]
     rows = sorted({(piece.baseline_mm, piece.top_mm, piece.bottom_mm) for piece in sheet.pieces})
+    n_pages = len(_broken(rows, sheet, room, len(rows)))
     pages: list[EcgPage] = []
+    for first, last in _broken(rows, sheet, room, math.ceil(len(rows) / n_pages)):
+        top, bottom = _top_of(rows[first], sheet), rows[last][2]
+        pages.append(EcgPage(_rows_of(sheet, rows[first][0], bottom), top, bottom))
+    return pages
+
+
+def _broken(
+    rows: list[tuple[float, float, float]], sheet: Sheet, room_mm: float, most: int
+) -> list[tuple[int, int]]:
+    """First and last row of each page, when a page takes at most so many."""
+    pages: list[tuple[int, int]] = []
     first = 0
     for n in range(1, len(rows) + 1):
-        top = _top_of(rows[first], sheet)
-        if n == len(rows) or rows[n][2] - top > room:
-            bottom = rows[n - 1][2]
-            pages.append(EcgPage(_rows_of(sheet, rows[first][0], bottom), top, bottom))
+        full = n - first >= most or n == len(rows)
+        if full or rows[n][2] - _top_of(rows[first], sheet) > room_mm:
+            pages.append((first, n - 1))
             first = n
     return pages
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom
@@ -108,11 +109,16 @@ def test_nothing_of_the_patient_is_left_in_de_identified_files() -> None:
     assert report.EncapsulatedDocument[: report.EncapsulatedDocumentLength] == pdf
 
 
+def checked(bundle: dict[str, Any]) -> list[Any]:
+    """Observations of a bundle that a FHIR library accepts."""
+    entries: Any = Bundle.model_validate(bundle).entry
+    return [entry.resource for entry in entries]
+
+
 def test_estimates_are_valid_fhir_with_interval_model_and_caveat() -> None:
     of = recording()
     result = prediction(of)
-    bundle = Bundle.model_validate(fhir_bundle(of, result, "EchoingECG 1", "ECG-1"))
-    observations = [entry.resource for entry in bundle.entry]
+    observations = checked(fhir_bundle(of, result, "EchoingECG 1", "ECG-1"))
     lvef = next(each for each in observations if "ejection" in each.code.text)
     assert float(lvef.valueQuantity.value) == 54.6
     assert [float(part.valueQuantity.value) for part in lvef.component] == [43.2, 65.8]
@@ -125,7 +131,6 @@ def test_estimates_are_valid_fhir_with_interval_model_and_caveat() -> None:
 def test_withheld_results_have_no_number_in_fhir() -> None:
     of = recording()
     made = fhir_bundle(of, prediction(of, FLAT_LEAD), "EchoingECG 1", "ECG-1")
-    bundle = Bundle.model_validate(made)
     assert "valueQuantity" not in json.dumps(made)
-    for entry in bundle.entry:
-        assert entry.resource.dataAbsentReason.text == "Not reportable: flat_lead"
+    for observation in checked(made):
+        assert observation.dataAbsentReason.text == "Not reportable: flat_lead"
