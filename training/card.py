@@ -171,6 +171,9 @@ To make it again:
 The stages `cohort`, `teacher`, `distill`, `finetune`, `calibrate`, `baselines`, `evaluate` and
 `export` can be run alone with the same options; each stores its result in `runs/default` and is
 skipped when it is there for the same settings. An interrupted training goes on at its last epoch.
+On one machine the seed decides every weight. Another processor rounds otherwise, above all one
+without bfloat16, and trains other weights: figures should then lie within the confidence intervals
+below.
 
 ## How it is made
 
