@@ -13,10 +13,13 @@ from echoing_gui.state import (
     AppState,
     DisplayOptions,
     Layout,
+    LeadOrder,
     Stage,
     ThemeChoice,
 )
 
+# Offered by keys and in the toolbar; the preferences offer all twelve.
+RHYTHM_LEADS = ("II", "V1", "V5")
 OptionsChange = Callable[[DisplayOptions], DisplayOptions]
 
 
@@ -33,7 +36,7 @@ class Action:
     key
         Identifier.
     menu
-        Menu that it stands in.
+        Menu that it stands in; a menu within a menu behind a slash.
     text
         As in the menu, with the letter to press behind an ampersand.
     shortcuts
@@ -117,6 +120,13 @@ PAGE_STEPS_S = {
     "last_page": math.inf,
 }
 
+# What the drop-down buttons of the toolbar offer; an empty key is a line.
+LAYOUT_KEYS = (
+    "grid", "grid_3", "six", "four", "rows", "", "cabrera", "",
+    *(f"rhythm_{lead}" for lead in RHYTHM_LEADS),
+)  # fmt: skip
+SPEED_KEYS = tuple(f"speed_{speed:g}" for speed in SPEEDS_MM_S)
+GAIN_KEYS = (*(f"gain_{gain:g}" for gain in GAINS_MM_MV), "", "half_precordials")
 
 ACTIONS: tuple[Action, ...] = (
     Action("open", "&File", "&Open ECG…", ("Ctrl+O",), "Open an ECG file from this computer."),
@@ -126,7 +136,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "predict", "&File", "&Estimate from these 10 seconds", ("Ctrl+R",),
-        "Run the model on the ten seconds that are shown in the 3x4 layout.",
+        "Run the model on the ten seconds that are shown in the layouts in columns.",
         enabled=_can_predict,
     ),
     Action(
@@ -135,27 +145,59 @@ ACTIONS: tuple[Action, ...] = (
         enabled=_has_message_or_job,
     ),
     Action("quit", "&File", "&Quit", ("Ctrl+Q",), "Close the program.", group="quit"),
-    _choice(
-        "grid", "&View", "Layout &3x4 with rhythm strip", "Ctrl+1",
-        "Four time-aligned columns of 2.5 s and lead II below.", "layout", layout=Layout.GRID,
+    *(
+        _choice(key, "&View/&Layout", text, shortcut, tip, "layout", layout=layout)
+        for key, layout, text, shortcut, tip in (
+            ("grid", Layout.GRID, "&3x4 and one rhythm strip", "Ctrl+1",
+             "Four time-aligned columns of 2.5 s, and one lead for 10 s below."),
+            ("grid_3", Layout.GRID_3, "3x4 and &three rhythm strips", "Ctrl+3",
+             "Four time-aligned columns of 2.5 s, and leads II, V1 and V5 for 10 s below."),
+            ("six", Layout.SIX, "&6x2", "Ctrl+4", "Limb leads for 5 s, then chest leads for 5 s."),
+            ("four", Layout.FOUR, "&4x3", "Ctrl+5",
+             "Three time-aligned columns of 3.3 s, a row for each group of leads."),
+            ("rows", Layout.ROWS, "&12x1", "Ctrl+2", "One row a lead, the whole recording."),
+        )
     ),
-    _choice(
-        "rows", "&View", "Layout &12x1", "Ctrl+2",
-        "One row a lead, the whole recording.", "layout", layout=Layout.ROWS,
+    Action(
+        "cabrera", "&View/&Layout", "&Cabrera order, with -aVR", ("Ctrl+6",),
+        "Limb leads in the order aVL, I, -aVR, II, aVF, III; -aVR is aVR upside down.",
+        checked=lambda state: state.options.order is LeadOrder.CABRERA,
+        change=lambda options: replace(
+            options,
+            order=LeadOrder.STANDARD if options.order is LeadOrder.CABRERA else LeadOrder.CABRERA,
+        ),
+        group="order",
+    ),
+    *(
+        replace(
+            _choice(
+                f"rhythm_{lead}", "&View/&Layout", f"Rhythm strip of lead {lead}", f"Ctrl+{number}",
+                f"Draw lead {lead} below the columns.", "rhythm", rhythm_lead=lead,
+            ),
+            enabled=lambda state: state.options.layout is Layout.GRID,
+        )
+        for number, lead in enumerate(RHYTHM_LEADS, start=7)
     ),
     *(
         _choice(
-            f"speed_{speed:g}", "&View", f"Speed {speed:g} mm/s", f"Alt+{number}",
+            f"speed_{speed:g}", "&View/&Speed", f"Speed {speed:g} mm/s", f"Alt+{number}",
             f"Draw one second {speed:g} mm wide.", "speed", speed_mm_s=speed,
         )
         for number, speed in enumerate(SPEEDS_MM_S, start=1)
     ),
     *(
         _choice(
-            f"gain_{gain:g}", "&View", f"Gain {gain:g} mm/mV", f"Alt+{number}",
+            f"gain_{gain:g}", "&View/&Gain", f"Gain {gain:g} mm/mV", f"Alt+{number}",
             f"Draw one millivolt {gain:g} mm high.", "gain", gain_mm_mv=gain,
         )
-        for number, gain in enumerate(GAINS_MM_MV, start=4)
+        for number, gain in enumerate(GAINS_MM_MV, start=len(SPEEDS_MM_S) + 1)
+    ),
+    Action(
+        "half_precordials", "&View/&Gain", "&Chest leads at half the gain", ("Alt+9",),
+        "Draw V1 to V6 half as high as the limb leads; the pulses and the caption show both gains.",
+        checked=lambda state: state.options.half_precordials,
+        change=lambda options: replace(options, half_precordials=not options.half_precordials),
+        group="half",
     ),
     Action(
         "zoom_in", "&View", "Zoom &in", ("Ctrl++", "Ctrl+="),

@@ -26,13 +26,11 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import (
     QApplication,
     QFileDialog,
-    QLabel,
     QMainWindow,
     QMenu,
     QPushButton,
     QSplitter,
     QStackedWidget,
-    QToolBar,
     QVBoxLayout,
     QWidget,
 )
@@ -51,18 +49,10 @@ from echoing_gui.panels import (
 )
 from echoing_gui.resources import TITLE, asset, program_version
 from echoing_gui.state import AppState, DisplayOptions, Stage
+from echoing_gui.toolbar import ToolBar
 from echoing_gui.view_models import texts
 from echoing_gui.view_models.results import RESEARCH_ONLY
 from echoing_gui.window_parts import MessageBar, SidePages, screen_facts
-
-_TOOLBAR: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
-    ("", (("open", "Open"), ("demo", "Demonstration"))),
-    ("Layout", (("grid", "3x4"), ("rows", "12x1"))),
-    ("mm/s", (("speed_12.5", "12.5"), ("speed_25", "25"), ("speed_50", "50"))),
-    ("mm/mV", (("gain_5", "5"), ("gain_10", "10"), ("gain_20", "20"))),
-    ("Zoom", (("zoom_out", "−"), ("zoom_reset", "100 %"), ("zoom_in", "+"))),
-    ("", (("variance", "Variance strips"),)),
-)
 
 
 class MainWindow(QMainWindow):
@@ -129,7 +119,9 @@ class MainWindow(QMainWindow):
         for title in MENUS:
             self._menus[title] = self.menuBar().addMenu(title)
         self.add_actions(ACTIONS, answers)
-        self._make_toolbar()
+        toolbar = ToolBar(self._qactions, self)
+        self.addToolBar(toolbar)
+        self._panels.append(toolbar)
         self._place_panels()
         self._scale = QPushButton(flat=True)
         self._scale.setToolTip("Calibrate this screen (Ctrl+K)")
@@ -185,9 +177,9 @@ class MainWindow(QMainWindow):
         """
         self._answers.update(answers)
         for action in actions:
-            menu = self._menus[action.menu]
-            before = menu.actions()
-            if before and self._table[before[-1].data()].group != action.group:
+            menu = self._menu(action.menu)
+            before = self._table.get(menu.actions()[-1].data()) if menu.actions() else None
+            if before is not None and before.group != action.group:
                 menu.addSeparator()
             qaction = QAction(action.text, self._action_group)
             qaction.setData(action.key)
@@ -199,7 +191,9 @@ class MainWindow(QMainWindow):
             self._table[action.key] = action
             self._qactions[action.key] = qaction
         for title, menu in self._menus.items():
-            menu.menuAction().setVisible(any(each.menu == title for each in self._table.values()))
+            menu.menuAction().setVisible(
+                any(each.menu.startswith(title) for each in self._table.values())
+            )
 
     def add_page(self, key: str, title: str, *panels: QWidget) -> None:
         """Add a tab beside the ECG.
@@ -299,23 +293,12 @@ class MainWindow(QMainWindow):
         event.acceptProposedAction()
         self.openRequested.emit(Path(event.mimeData().urls()[0].toLocalFile()))
 
-    def _make_toolbar(self) -> None:
-        bar = QToolBar("Tools")
-        bar.setMovable(False)
-        bar.toggleViewAction().setEnabled(False)
-        self.addToolBar(bar)
-        for number, (title, buttons) in enumerate(_TOOLBAR):
-            if number:
-                bar.addSeparator()
-            if title:
-                bar.addWidget(QLabel(title))
-            for key, text in buttons:
-                qaction = self._qactions[key]
-                qaction.setIconText(text)
-                bar.addAction(qaction)
-                button = bar.widgetForAction(qaction)
-                button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-                button.setAccessibleName(self._table[key].text.replace("&", ""))
+    def _menu(self, title: str) -> QMenu:
+        """Give a menu of the bar, or one within it, which is made when it is first asked for."""
+        if title not in self._menus:
+            parent, _, name = title.rpartition("/")
+            self._menus[title] = self._menu(parent).addMenu(name)
+        return self._menus[title]
 
     def _place_panels(self) -> None:
         side = QWidget()

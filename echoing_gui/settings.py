@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from echoing_gui.files import atomic_write
 from echoing_gui.state import (
@@ -17,10 +17,11 @@ from echoing_gui.state import (
     SPEEDS_MM_S,
     DisplayOptions,
     Layout,
+    LeadOrder,
     ThemeChoice,
 )
+from model_core.leads import STANDARD_LEADS
 
-_T = TypeVar("_T")
 _MOST_TABLES = 100
 _LEAST_PX_PER_MM, _MOST_PX_PER_MM = 1.0, 40.0
 
@@ -86,22 +87,12 @@ def load_settings(path: Path) -> Settings:
     if not isinstance(found, dict):
         return Settings()
     values = cast("dict[str, Any]", found)
-    defaults = DisplayOptions()
-    options = DisplayOptions(
-        layout=_choice(
-            values.get("layout"), {item.value: item for item in Layout}, defaults.layout
-        ),
-        speed_mm_s=_choice(
-            values.get("speed_mm_s"), {v: v for v in SPEEDS_MM_S}, defaults.speed_mm_s
-        ),
-        gain_mm_mv=_choice(
-            values.get("gain_mm_mv"), {v: v for v in GAINS_MM_MV}, defaults.gain_mm_mv
-        ),
-        show_variance=_choice(
-            values.get("show_variance"), {True: True, False: False}, defaults.show_variance
-        ),
-        theme=_choice(values.get("theme"), {t.value: t for t in ThemeChoice}, defaults.theme),
-    )
+    chosen: dict[str, Any] = {
+        name: choices[values[name]]
+        for name, choices in _choices().items()
+        if isinstance(values.get(name), str | int | float) and values[name] in choices
+    }
+    options = DisplayOptions(**chosen)
     screens: Any = values.get("screens")
     calibrations: dict[str, Calibration] = {}
     if isinstance(screens, dict):
@@ -127,10 +118,10 @@ def save_settings(path: Path, settings: Settings) -> None:
     """
     options, defaults = settings.options, DisplayOptions()
     values: dict[str, Any] = {}
-    for name in ("layout", "speed_mm_s", "gain_mm_mv", "show_variance", "theme"):
+    for name, choices in _choices().items():
         chosen = getattr(options, name)
         if chosen != getattr(defaults, name):
-            values[name] = chosen.value if isinstance(chosen, Layout | ThemeChoice) else chosen
+            values[name] = next(written for written, choice in choices.items() if choice == chosen)
     if settings.calibrations:
         values["screens"] = {
             key: {"device_px_per_mm": entry.device_px_per_mm, "date": entry.date}
@@ -153,10 +144,18 @@ def with_table(settings: Settings, fingerprint: str, layout: dict[str, Any]) -> 
     return replace(settings, tables={**dict(kept), fingerprint: layout})
 
 
-def _choice(value: object, choices: dict[Any, _T], default: _T) -> _T:
-    if isinstance(value, str | int | float) and value in choices:
-        return choices[value]
-    return default
+def _choices() -> dict[str, dict[Any, Any]]:
+    """Display options that are remembered: what may be written for each, and what it means."""
+    return {
+        "layout": {item.value: item for item in Layout},
+        "order": {item.value: item for item in LeadOrder},
+        "rhythm_lead": {name: name for name in STANDARD_LEADS},
+        "speed_mm_s": {value: value for value in SPEEDS_MM_S},
+        "gain_mm_mv": {value: value for value in GAINS_MM_MV},
+        "half_precordials": {True: True, False: False},
+        "show_variance": {True: True, False: False},
+        "theme": {item.value: item for item in ThemeChoice},
+    }
 
 
 def _calibration(entry: object) -> Calibration | None:

@@ -8,19 +8,29 @@ from enum import Enum
 from model_core.long_recording import LongRecording, Overview
 from model_core.types import PackageIdentity, Prediction, Recording
 
-# What the 3x4 layout shows and the model sees
+# What the layouts in columns show and the model sees
 PAGE_S = 10.0
 _SAME_S = 0.05
-SPEEDS_MM_S = (12.5, 25.0, 50.0)
-GAINS_MM_MV = (5.0, 10.0, 20.0)
+SPEEDS_MM_S = (12.5, 25.0, 50.0, 100.0)
+GAINS_MM_MV = (2.5, 5.0, 10.0, 20.0)
 ZOOMS = (0.5, 0.67, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0)
 
 
 class Layout(Enum):
-    """How the leads are arranged."""
+    """How the leads are arranged: rows x columns, and rhythm strips below."""
 
-    GRID = "3x4"
+    GRID = "3x4+1"
+    GRID_3 = "3x4+3"
+    SIX = "6x2"
+    FOUR = "4x3"
     ROWS = "12x1"
+
+
+class LeadOrder(Enum):
+    """In which order the limb leads stand."""
+
+    STANDARD = "standard"
+    CABRERA = "cabrera"
 
 
 class ThemeChoice(Enum):
@@ -57,13 +67,19 @@ class DisplayOptions:
     speed_mm_s
         Paper speed, mm/s.
     gain_mm_mv
-        Display gain, mm/mV.
+        Display gain of the limb leads, and of the chest leads unless halved, mm/mV.
     zoom
         Factor on both; anything but 1 is not to scale.
     show_variance
         Draw the segment variance strips.
     theme
         Colours of the window.
+    order
+        Order of the limb leads.
+    rhythm_lead
+        Lead of the single rhythm strip.
+    half_precordials
+        Draw the chest leads at half the display gain.
     """
 
     layout: Layout = Layout.GRID
@@ -72,6 +88,9 @@ class DisplayOptions:
     zoom: float = 1.0
     show_variance: bool = True
     theme: ThemeChoice = ThemeChoice.SYSTEM
+    order: LeadOrder = LeadOrder.STANDARD
+    rhythm_lead: str = "II"
+    half_precordials: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +169,8 @@ class AppState:
     long
         What `recording` is a part of; None if it is a whole.
     page_start_s
-        First of the ten seconds that are shown in 3x4 and that the model is asked about, seconds
-        of the recording.
+        First of the ten seconds that are shown in columns and that the model is asked about,
+        seconds of the recording.
     overview
         The whole recording in few columns, as far as it has been looked at; None if it is short.
     prediction

@@ -65,8 +65,9 @@ def test_every_button_has_a_name(program):
 def test_short_toolbar_buttons_are_spoken_in_full(program):
     bar = program.window.findChild(QToolBar)
     names = {button.text(): button.accessibleName() for button in bar.findChildren(QToolButton)}
-    assert names["25"] == "Speed 25 mm/s"
-    assert names["10"] == "Gain 10 mm/mV"
+    assert names["3x4+1, II"] == "Layout: 3x4+1, II"
+    assert names["25 mm/s"] == "Speed: 25 mm/s"
+    assert names["10 mm/mV"] == "Gain: 10 mm/mV"
     assert names["−"] == "Zoom out"
 
 

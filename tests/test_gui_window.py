@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 
 from echoing_gui.dialogs import AboutDialog, CalibrationDialog, KeysDialog
 from echoing_gui.errors import ErrorDialog
-from echoing_gui.state import DisplayOptions, Layout, Stage
+from echoing_gui.state import DisplayOptions, Layout, LeadOrder, Stage
 from model_core.errors import PackageError
 from tests.conftest import settle
 from tests.gui_factory import FLAT_LEAD, IDENTITY, NOISY_LEAD, make_program, recording, spike_signal
@@ -255,8 +255,15 @@ def test_the_title_never_names_the_file(qtbot, program):
         (Qt.Key.Key_1, "Control", lambda o: o.layout, Layout.GRID),
         (Qt.Key.Key_1, "Alt", lambda o: o.speed_mm_s, 12.5),
         (Qt.Key.Key_3, "Alt", lambda o: o.speed_mm_s, 50.0),
-        (Qt.Key.Key_4, "Alt", lambda o: o.gain_mm_mv, 5.0),
-        (Qt.Key.Key_6, "Alt", lambda o: o.gain_mm_mv, 20.0),
+        (Qt.Key.Key_4, "Alt", lambda o: o.speed_mm_s, 100.0),
+        (Qt.Key.Key_5, "Alt", lambda o: o.gain_mm_mv, 2.5),
+        (Qt.Key.Key_8, "Alt", lambda o: o.gain_mm_mv, 20.0),
+        (Qt.Key.Key_9, "Alt", lambda o: o.half_precordials, True),
+        (Qt.Key.Key_3, "Control", lambda o: o.layout, Layout.GRID_3),
+        (Qt.Key.Key_4, "Control", lambda o: o.layout, Layout.SIX),
+        (Qt.Key.Key_5, "Control", lambda o: o.layout, Layout.FOUR),
+        (Qt.Key.Key_6, "Control", lambda o: o.order, LeadOrder.CABRERA),
+        (Qt.Key.Key_8, "Control", lambda o: o.rhythm_lead, "V1"),
         (Qt.Key.Key_Plus, "Control", lambda o: o.zoom, 1.25),
         (Qt.Key.Key_Minus, "Control", lambda o: o.zoom, 0.8),
         (Qt.Key.Key_U, "Shift", lambda o: o.show_variance, False),

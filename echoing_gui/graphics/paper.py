@@ -18,11 +18,13 @@ from echoing_gui.graphics.traces import (
     polyline,
     trace_pen,
 )
+from echoing_gui.i18n import tr
 from echoing_gui.state import Layout
 from echoing_gui.view_models.sheet import (
     LABEL_HEIGHT_MM,
     PULSE_MV,
     PULSE_S,
+    PULSE_TAIL_MM,
     STRIP_MM,
     WHOLE_ROW,
     Sheet,
@@ -158,14 +160,17 @@ def _paint_separators(painter: QPainter, sheet: Sheet, camera: Camera) -> None:
 def _paint_pulses(painter: QPainter, sheet: Sheet, camera: Camera) -> None:
     """1 mV for 0.2 s, at the start of each row, on the pixels of the grid."""
     width = PULSE_S * sheet.speed_mm_s
-    for x_mm, baseline in sheet.pulses:
-        left, right = camera.x(x_mm), camera.x(x_mm + width)
-        foot = camera.y(baseline)
-        head = foot - PULSE_MV * sheet.gain_mm_mv * camera.px_per_mm
-        tail = 2.5 * camera.px_per_mm
+    tail = PULSE_TAIL_MM * camera.px_per_mm
+    painter.setFont(theme.text_font(max(2.4 * camera.px_per_mm, 9.0 * camera.pixel_ratio)))
+    for pulse in sheet.pulses:
+        left, right = camera.x(pulse.x_mm), camera.x(pulse.x_mm + width)
+        foot = camera.y(pulse.baseline_mm)
+        head = foot - PULSE_MV * pulse.gain_mm_mv * camera.px_per_mm
         x_px = np.asarray([left - tail, left, left, right, right, right + tail])
         y_px = np.asarray([foot, foot, head, head, foot, foot])
         paint_lines(painter, [polyline(x_px, y_px)], 0.0, 0.0, camera.pixel_ratio)
+        room = QRectF(left - tail, foot, right - left + 2 * tail, 4 * camera.px_per_mm)
+        painter.drawText(room, Qt.AlignmentFlag.AlignCenter, pulse.text)
 
 
 def _paint_traces(painter: QPainter, sheet: Sheet, camera: Camera, cache: Cache) -> None:
@@ -200,12 +205,14 @@ def _paint_names(painter: QPainter, sheet: Sheet, camera: Camera) -> None:
         if gutter:
             top = camera.y(piece.baseline_mm) - size
             place = QRectF(camera.area.left(), top, gutter, 2 * size)
-            painter.drawText(place, Qt.AlignmentFlag.AlignCenter, piece.lead)
+            painter.drawText(place, Qt.AlignmentFlag.AlignCenter, piece.name)
             _paint_mark(painter, piece, place.center().x(), top + 2.1 * size, 0.3 * size)
             continue
         bottom = camera.y(piece.label_bottom_mm)
         place = QRectF(camera.x(piece.x_mm + 1.0), bottom - height, _LABEL_ROOM_PX, height)
-        name = piece.lead if piece.values_mv.size else f"{piece.lead} is not in the file"
+        name = (
+            piece.name if piece.values_mv.size else tr("{lead} is not in the file", lead=piece.lead)
+        )
         painter.drawText(place, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignBottom, name)
         width = painter.fontMetrics().horizontalAdvance(name)
         right, middle = place.left() + width + 0.8 * size, bottom - 0.5 * size

@@ -85,7 +85,7 @@ def piece_polylines(
         run = values[low:high]
         kept = thin(run, group) if group >= _THIN_ABOVE / 2 else np.arange(run.size)
         x_px = start_px + (first + low + kept) / piece.fs * per_second
-        y_px = run[kept] * (-sheet.gain_mm_mv * px_per_mm)
+        y_px = run[kept] * (-piece.gain_mm_mv * px_per_mm)
         if kept.size == 1:  # a lone sample between gaps still leaves a dot
             x_px, y_px = x_px[0] + np.asarray([0.0, 1.0]), np.repeat(y_px, 2)
         lines.append(polyline(x_px, y_px.astype(np.float64)))

@@ -8,12 +8,20 @@ corner; heavy lines run at multiples of 5 mm.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from echoing_gui.state import AppState, DisplayOptions, Layout
+from echoing_gui.state import PAGE_S, AppState, DisplayOptions, Layout
+from echoing_gui.view_models.layouts import (
+    ARRANGEMENTS,
+    INVERTED,
+    gain_of,
+    lead_of,
+    lead_rows,
+)
 from model_core.leads import STANDARD_LEADS, canonical_lead_name
 from model_core.types import FloatArray, LeadQuality, Recording, SegmentVariance
 
@@ -23,18 +31,9 @@ MARGIN_MM = 5.0
 STRIP_MM = 2.0
 LABEL_HEIGHT_MM = 4.5
 LABEL_WIDTH_MM = 11.0
-GRID_WINDOW_S = 10.0
-RHYTHM_LEAD = "II"
+PULSE_TAIL_MM = 2.5
 WHOLE_ROW = "all"
 
-_GRID_ORDER = (
-    ("I", "aVR", "V1", "V4"),
-    ("II", "aVL", "V2", "V5"),
-    ("III", "aVF", "V3", "V6"),
-)
-_LEAST_SPACING_MM = {Layout.GRID: 25.0, Layout.ROWS: 12.0}
-# Baselines lie on lines: heavy ones where there is room, fine ones where twelve rows must fit.
-_SPACING_STEP_MM = {Layout.GRID: 5.0, Layout.ROWS: 1.0}
 _LEAST_UP_MM = 5.0
 _LEAST_DOWN_MM = 3.0
 # Beyond this an artefact would push the other leads out of sight; there traces may overlap.
@@ -48,12 +47,16 @@ class TracePiece:
     Attributes
     ----------
     lead
-        Name.
+        Name of the lead in the recording.
+    name
+        Name on the paper: `lead`, or -aVR, which is drawn upside down.
     values_mv
-        Samples less the lead's median (each lead stands on its own row), mV; empty where the
-        recording lacks the lead. A view into the recording, NaN at gaps.
+        What is drawn: samples less the lead's median (each lead stands on its own row), mV, with
+        the sign of `name`; empty where the recording lacks the lead. NaN at gaps.
     median_mv
-        What was subtracted, mV.
+        What was subtracted, mV, with the sign of `name`.
+    gain_mm_mv
+        Display gain, mm/mV.
     fs
         Sampling frequency, Hz.
     start_s, end_s
@@ -69,8 +72,10 @@ class TracePiece:
     """
 
     lead: str
+    name: str
     values_mv: FloatArray
     median_mv: float
+    gain_mm_mv: float
     fs: float
     start_s: float
     end_s: float
@@ -105,6 +110,26 @@ class StripPiece:
     y_mm: float
 
 
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """Calibration pulse of 1 mV for 0.2 s.
+
+    Attributes
+    ----------
+    x_mm, baseline_mm
+        Where it begins, and its foot.
+    gain_mm_mv
+        Display gain of the traces that it stands for, mm/mV.
+    text
+        Which traces these are; empty where all have one gain.
+    """
+
+    x_mm: float
+    baseline_mm: float
+    gain_mm_mv: float
+    text: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Sheet:
     """Everything drawn on the paper, in millimetres.
@@ -115,12 +140,12 @@ class Sheet:
         Size.
     layout
         The arrangement in fact used.
-    speed_mm_s, gain_mm_mv
-        Scale of the traces.
+    speed_mm_s
+        Paper speed, mm/s.
     pieces, strips
         Traces and variance strips.
     pulses
-        x and baseline of each calibration pulse, 1 mV for 0.2 s.
+        For each gain in a row.
     separators
         x and baseline of each column border.
     scale
@@ -135,10 +160,9 @@ class Sheet:
     height_mm: float
     layout: Layout
     speed_mm_s: float
-    gain_mm_mv: float
     pieces: tuple[TracePiece, ...]
     strips: tuple[StripPiece, ...]
-    pulses: tuple[tuple[float, float], ...]
+    pulses: tuple[Pulse, ...]
     separators: tuple[tuple[float, float], ...]
     scale: tuple[float, float] | None
     window_s: tuple[float, float]
@@ -162,7 +186,7 @@ def build_sheet(state: AppState) -> Sheet | None:
 
 def _is_looked_at(state: AppState) -> bool:
     """Whether what the input gate looked at is on the sheet: on other seconds it says nothing."""
-    whole = state.long is None and state.options.layout is not Layout.GRID
+    whole = state.long is None and state.options.layout is Layout.ROWS
     return whole or state.page_is_seen
 
 
@@ -180,9 +204,9 @@ def lay_out(
     recording
         What to draw.
     options
-        Layout, speed and gain; the zoom is not the sheet's business.
+        Layout, lead order, speed and gains; the zoom is not the sheet's business.
     window_start_s
-        First second of the ten that the 3x4 layout shows, of the recording.
+        First second of the ten that the layouts in columns show, of the recording.
     variance
         Segment variance to draw under the leads.
     quality
@@ -194,92 +218,83 @@ def lay_out(
         Sizes in mm. The space of the strips is kept free when there are none, so nothing moves
         when they come or go.
     """
-    layout = options.layout
-    names = tuple(canonical_lead_name(name) for name in recording.lead_names)
-    if layout is Layout.GRID and not set(names) & set(STANDARD_LEADS):
-        layout = Layout.ROWS
-    first_s, end_s = recording.start_s, recording.start_s + recording.duration_s
-    if layout is Layout.GRID:
-        start_s = max(first_s, min(window_start_s, end_s - GRID_WINDOW_S))
-        window_s = (start_s, min(end_s, start_s + GRID_WINDOW_S))
-        quarter_s = (window_s[1] - window_s[0]) / 4
-        rows = [
-            [
-                (lead, window_s[0] + k * quarter_s, window_s[0] + (k + 1) * quarter_s)
-                for k, lead in enumerate(row)
-            ]
-            for row in _GRID_ORDER
-        ]
-        rows.append([(RHYTHM_LEAD, *window_s)])
-    else:
-        window_s = (first_s, end_s)
-        in_order = [name for name in STANDARD_LEADS if name in names]
-        in_order += [name for name in names if name not in STANDARD_LEADS]
-        rows = [[(lead, *window_s)] for lead in in_order]
+    recorded = tuple(canonical_lead_name(name) for name in recording.lead_names)
+    if not set(recorded) & set(STANDARD_LEADS):
+        options = replace(options, layout=Layout.ROWS)
+    arrangement = ARRANGEMENTS[options.layout]
+    in_columns = arrangement.n_columns > 1
+    window_s = _window(recording, window_start_s) if in_columns else _whole(recording)
+    rows = [_parts(names, window_s, options) for names in lead_rows(options, recorded)]
 
-    speed, gain = options.speed_mm_s, options.gain_mm_mv
-    x_start = _up_to(MARGIN_MM + PULSE_S * speed + 2.5, 5.0)
+    speed = options.speed_mm_s
+    pulse_mm = PULSE_S * speed + 2 * PULSE_TAIL_MM
+    n_pulses = max(len({part.gain for part in row}) for row in rows)
+    x_start = _up_to(MARGIN_MM + n_pulses * pulse_mm - PULSE_TAIL_MM, 5.0)
     centred, medians = _centre(recording)
     by_lead = {each.lead: each for each in quality}
     pieces: list[TracePiece] = []
     strips: list[StripPiece] = []
-    pulses: list[tuple[float, float]] = []
+    pulses: list[Pulse] = []
     separators: list[tuple[float, float]] = []
     baseline, below = 0.0, 0.0
     for n_row, row in enumerate(rows):
-        cut = [_cut(recording, names, centred, *part) for part in row]
+        cut = [_cut(recording, recorded, centred, part) for part in row]
         labels = [
-            _label_bottom(values, recording.fs, speed, gain) if layout is Layout.GRID else 0.0
-            for values in cut
+            _label_bottom(values, recording.fs, speed, part.gain) if in_columns else 0.0
+            for values, part in zip(cut, row, strict=True)
         ]
-        up = max(max(_extent(v, gain) for v in cut), _LEAST_UP_MM)
-        if layout is Layout.GRID:
+        up = max(_LEAST_UP_MM, *(_extent(v, p.gain) for v, p in zip(cut, row, strict=True)))
+        if in_columns:
             up = max(up, max(labels) + LABEL_HEIGHT_MM)
-        down = max(max(_extent(-v, gain) for v in cut), _LEAST_DOWN_MM)
+        down = max(_LEAST_DOWN_MM, *(_extent(-v, p.gain) for v, p in zip(cut, row, strict=True)))
+        gains = sorted({part.gain for part in row}, reverse=True)
         if n_row == 0:
-            baseline = _up_to(max(up, PULSE_MV * gain) + MARGIN_MM, 5.0)
+            baseline = _up_to(max(up, PULSE_MV * gains[0]) + MARGIN_MM, 5.0)
             top = 0.0
         else:
-            spacing = max(_up_to(below + up, _SPACING_STEP_MM[layout]), _LEAST_SPACING_MM[layout])
+            spacing = _up_to(below + up, arrangement.spacing_step_mm)
             top = baseline + below
-            baseline += spacing
+            baseline += max(spacing, arrangement.least_spacing_mm)
         below = down + 1.0 + STRIP_MM
-        pulses.append((MARGIN_MM, baseline))
-        for k, ((lead, start_s, end_s), values, label) in enumerate(
-            zip(row, cut, labels, strict=True)
-        ):
-            x_mm = x_start + (start_s - window_s[0]) * speed
+        for k, gain in enumerate(gains):
+            text = _pulse_text(gain, options) if in_columns else ""
+            pulses.append(Pulse(MARGIN_MM + k * pulse_mm, baseline, gain, text))
+        for k, (part, values, label) in enumerate(zip(row, cut, labels, strict=True)):
+            x_mm = x_start + (part.start_s - window_s[0]) * speed
+            median = medians[recorded.index(part.lead)] if part.lead in recorded else 0.0
             pieces.append(
                 TracePiece(
-                    lead=lead,
+                    lead=part.lead,
+                    name=part.name,
                     values_mv=values,
-                    median_mv=medians[names.index(lead)] if lead in names else 0.0,
+                    median_mv=median * part.sign,
+                    gain_mm_mv=part.gain,
                     fs=recording.fs,
-                    start_s=start_s,
-                    end_s=end_s,
+                    start_s=part.start_s,
+                    end_s=part.end_s,
                     x_mm=x_mm,
                     baseline_mm=baseline,
                     top_mm=top,
                     bottom_mm=baseline + below,
                     label_bottom_mm=baseline - label,
-                    quality=by_lead.get(lead),
+                    quality=by_lead.get(part.lead),
                 )
             )
             if k:
                 separators.append((x_mm, baseline))
-            if variance is not None and lead in variance.lead_names and values.size:
-                strips.append(_strip(variance, lead, start_s, end_s, x_mm, baseline + down + 1.0))
+            if variance is not None and part.lead in variance.lead_names and values.size:
+                strips.append(_strip(variance, part, x_mm, baseline + down + 1.0))
     height = _up_to(baseline + below + MARGIN_MM, 5.0)
     if variance is not None and WHOLE_ROW in variance.lead_names:
-        strips.append(_strip(variance, WHOLE_ROW, *window_s, x_start, height - MARGIN_MM))
+        everywhere = _Part(WHOLE_ROW, WHOLE_ROW, 0.0, *window_s)
+        strips.append(_strip(variance, everywhere, x_start, height - MARGIN_MM))
         height += MARGIN_MM
-    left_out = [name for name in names if all(name != piece.lead for piece in pieces)]
+    left_out = [name for name in recorded if all(name != piece.lead for piece in pieces)]
     return Sheet(
         width_mm=x_start + math.ceil((window_s[1] - window_s[0]) * speed) + MARGIN_MM,
         height_mm=height,
-        layout=layout,
+        layout=options.layout,
         speed_mm_s=speed,
-        gain_mm_mv=gain,
         pieces=tuple(pieces),
         strips=tuple(strips),
         pulses=tuple(pulses),
@@ -311,7 +326,7 @@ def hover_text(sheet: Sheet, x_mm: float, y_mm: float) -> str:
     time_s = piece.start_s + (x_mm - piece.x_mm) / sheet.speed_mm_s
     index = min(int((time_s - piece.start_s) * piece.fs), piece.values_mv.size - 1)
     value = float(piece.values_mv[index]) + piece.median_mv
-    text = f"Lead {piece.lead}, {time_s:.2f} s: "
+    text = f"Lead {piece.name}, {time_s:.2f} s: "
     text += f"{value:.2f} mV" if math.isfinite(value) else "no sample in the file"
     if piece.quality is not None and piece.quality.message:
         text += f"; {piece.quality.grade.value}: {piece.quality.message.removesuffix('.')}"
@@ -340,6 +355,41 @@ def _cell_text(strip: StripPiece, time_s: float) -> str:
     return f"{where}, variance {number_text(value)}"
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One lead between two times, under a name, at a gain."""
+
+    name: str
+    lead: str
+    gain: float
+    start_s: float
+    end_s: float
+
+    @property
+    def sign(self) -> float:
+        return -1.0 if self.name.startswith(INVERTED) else 1.0
+
+
+def _parts(names: list[str], window_s: tuple[float, float], options: DisplayOptions) -> list[_Part]:
+    """Give each lead of a row an equal, consecutive part of the time."""
+    parts_s = pairwise(np.linspace(*window_s, len(names) + 1).tolist())
+    return [
+        _Part(name, lead_of(name), gain_of(lead_of(name), options), start_s, end_s)
+        for name, (start_s, end_s) in zip(names, parts_s, strict=True)
+    ]
+
+
+def _whole(recording: Recording) -> tuple[float, float]:
+    return recording.start_s, recording.start_s + recording.duration_s
+
+
+def _window(recording: Recording, start_s: float) -> tuple[float, float]:
+    """Ten seconds of the recording, as far as it holds so many."""
+    first_s, end_s = _whole(recording)
+    start_s = max(first_s, min(start_s, end_s - PAGE_S))
+    return start_s, min(end_s, start_s + PAGE_S)
+
+
 def _up_to(value_mm: float, step_mm: float) -> float:
     return math.ceil(value_mm / step_mm - 1e-9) * step_mm
 
@@ -354,20 +404,16 @@ def _centre(recording: Recording) -> tuple[FloatArray, list[float]]:
 
 
 def _cut(
-    recording: Recording,
-    names: tuple[str, ...],
-    centred: FloatArray,
-    lead: str,
-    start_s: float,
-    end_s: float,
+    recording: Recording, recorded: tuple[str, ...], centred: FloatArray, part: _Part
 ) -> FloatArray:
     """Take the samples of one lead between two times; empty if the recording lacks the lead."""
-    if lead not in names:
+    if part.lead not in recorded:
         return centred[0, :0]
     first, last = (
-        round((second - recording.start_s) * recording.fs) for second in (start_s, end_s)
+        round((second - recording.start_s) * recording.fs) for second in (part.start_s, part.end_s)
     )
-    return centred[names.index(lead), first:last]
+    values = centred[recorded.index(part.lead), first:last]
+    return values if part.sign > 0 else -values
 
 
 def _extent(values_mv: FloatArray, gain: float) -> float:
@@ -384,11 +430,17 @@ def _label_bottom(values_mv: FloatArray, fs: float, speed: float, gain: float) -
     return max(_extent(under, gain) + 1.0, 4.0)
 
 
-def _strip(
-    variance: SegmentVariance, lead: str, start_s: float, end_s: float, x_mm: float, y_mm: float
-) -> StripPiece:
+def _pulse_text(gain: float, options: DisplayOptions) -> str:
+    """Say which leads a pulse stands for, where the gains differ."""
+    if not options.half_precordials:
+        return ""
+    return "limb" if gain == options.gain_mm_mv else "V"
+
+
+def _strip(variance: SegmentVariance, part: _Part, x_mm: float, y_mm: float) -> StripPiece:
     """Cells between two times; where the model did not look, one cell of NaN."""
-    row = variance.variance[variance.lead_names.index(lead)]
+    start_s, end_s = part.start_s, part.end_s
+    row = variance.variance[variance.lead_names.index(part.lead)]
     edges: list[float] = [start_s]
     values: list[float] = []
     known = variance.edges_s
@@ -398,7 +450,7 @@ def _strip(
         values.append(float(row[cell]) if 0 <= cell < row.size else math.nan)
         edges.append(high)
     return StripPiece(
-        lead=lead,
+        lead=part.lead,
         edges_s=np.asarray(edges, dtype=np.float64),
         variance=np.asarray(values, dtype=np.float32),
         x_mm=x_mm,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from echoing_gui.state import PAGE_S, AppState, Stage
+from echoing_gui.i18n import tr
+from echoing_gui.state import PAGE_S, AppState, DisplayOptions, Layout, LeadOrder, Stage
 from echoing_gui.view_models.sheet import WHOLE_ROW, Sheet
 from model_core.types import Recording, ResultState, Severity
 
@@ -33,10 +34,40 @@ def caption(state: AppState) -> str:
     '25 mm/s   10 mm/mV'
     """
     options = state.options
-    text = f"{options.speed_mm_s:g} mm/s   {options.gain_mm_mv:g} mm/mV"
+    text = f"{options.speed_mm_s:g} mm/s   {gain_text(options)}"
     if state.recording is None:
         return text
     return f"{text}   no filter (as recorded, {state.recording.fs:g} Hz)"
+
+
+def layout_text(options: DisplayOptions) -> str:
+    """Layout, rhythm lead and lead order in few words.
+
+    Examples
+    --------
+    >>> layout_text(DisplayOptions(order=LeadOrder.CABRERA))
+    '3x4+1, II, Cabrera'
+    """
+    parts = [options.layout.value]
+    if options.layout is Layout.GRID:
+        parts.append(options.rhythm_lead)
+    if options.order is LeadOrder.CABRERA:
+        parts.append("Cabrera")
+    return ", ".join(parts)
+
+
+def gain_text(options: DisplayOptions) -> str:
+    """Display gain, or both where the chest leads have another one.
+
+    Examples
+    --------
+    >>> gain_text(DisplayOptions(half_precordials=True))
+    'limb leads 10 mm/mV, V leads 5 mm/mV'
+    """
+    gain = options.gain_mm_mv
+    if options.half_precordials:
+        return tr("limb leads {gain:g} mm/mV, V leads {half:g} mm/mV", gain=gain, half=gain / 2)
+    return f"{gain:g} mm/mV"
 
 
 def not_to_scale(state: AppState) -> str:
@@ -151,6 +182,10 @@ def picture_summary(state: AppState) -> str:
         f"{options.speed_mm_s:g} millimetres per second, "
         f"{options.gain_mm_mv:g} millimetres per millivolt."
     ]
+    if options.half_precordials:
+        parts.append(tr("The chest leads are drawn at half of that."))
+    if options.order is LeadOrder.CABRERA:
+        parts.append(tr("The limb leads stand in Cabrera's order, with aVR upside down."))
     if state.has_pages:
         span = span_text(state, state.page_start_s, state.page_start_s + PAGE_S)
         parts.append(f"Ten seconds chosen: {span}.")

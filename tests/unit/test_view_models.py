@@ -111,7 +111,7 @@ def test_no_trace_meets_its_neighbour_its_strip_or_its_name(options, gain):
     sheet = lay_out(
         recording(signal_mv=signal), replace(options, gain_mm_mv=gain), variance=variance()
     )
-    assert all(baseline - gain > 0 for _, baseline in sheet.pulses)
+    assert all(pulse.baseline_mm - gain > 0 for pulse in sheet.pulses)
     strip_of = {(s.lead, s.x_mm): s for s in sheet.strips}
     floor = 0.0
     for baseline in sorted({p.baseline_mm for p in sheet.pieces}):
