@@ -245,6 +245,10 @@ QToolBar QToolButton {{ border: 1px solid transparent; border-radius: 4px; paddi
 QToolBar QToolButton:hover {{ border-color: {line}; }}
 QToolBar QToolButton:checked {{ background: {accent}; color: {on_accent}; }}
 QToolBar QToolButton:focus {{ border: 2px solid {accent}; padding: 3px 7px; }}
+QToolBar QToolButton[popupMode="2"] {{ border-color: {line}; padding-right: 18px; }}
+QToolBar QToolButton[popupMode="2"]:hover {{ border-color: {accent}; }}
+QToolBar QToolButton[popupMode="2"]:focus {{ border: 2px solid {accent}; padding-right: 17px; }}
+QToolBar QToolButton::menu-indicator {{ subcontrol-position: right center; right: 5px; }}
 QToolBar #qt_toolbar_ext_button {{ padding: 0; }}
 QPushButton {{ background: {raised}; border: 1px solid {line}; border-radius: 4px;
   padding: 5px 12px; }}

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QMenu, QToolBar, QToolButton, QWidget
 from echoing_gui.actions import GAIN_KEYS, LAYOUT_KEYS, SPEED_KEYS
 from echoing_gui.i18n import tr
 from echoing_gui.state import AppState, DisplayOptions
-from echoing_gui.view_models.texts import gain_text, layout_text
+from echoing_gui.view_models.texts import layout_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +38,18 @@ def _speed_text(options: DisplayOptions) -> str:
     return f"{options.speed_mm_s:g} mm/s"
 
 
+def _gain_text(options: DisplayOptions) -> str:
+    gain = f"{options.gain_mm_mv:g} mm/mV"
+    return tr("{gain}, V leads half", gain=gain) if options.half_precordials else gain
+
+
 # Single actions are a key and a short text.
 _TOOLS: tuple[tuple[tuple[str, str] | DropDown, ...], ...] = (
     (("open", "Open"), ("demo", "Demonstration")),
     (
         DropDown("Layout", LAYOUT_KEYS, layout_text),
         DropDown("Speed", SPEED_KEYS, _speed_text),
-        DropDown("Gain", GAIN_KEYS, gain_text),
+        DropDown("Gain", GAIN_KEYS, _gain_text),
     ),
     (("zoom_out", "−"), ("zoom_reset", "100 %"), ("zoom_in", "+")),
     (("variance", "Variance strips"),),

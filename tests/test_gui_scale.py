@@ -11,12 +11,14 @@ from PySide6.QtGui import QColor, QImage
 
 from echoing_gui import theme
 from echoing_gui.panels.traces import EcgView
-from echoing_gui.state import AppState, DisplayOptions, Layout, ScreenScale
+from echoing_gui.state import AppState, DisplayOptions, Layout, LeadOrder, ScreenScale
+from echoing_gui.view_models.sheet import build_sheet
 from tests.gui_factory import prediction, recording, spike_signal, variance
 
 WIDTH, HEIGHT = 1400, 900
 PX_PER_MM = 4.0
-DENSITIES = (1.0, 1.25, 1.5, 2.0)
+DENSITIES = (1.0, 1.25, 1.5, 2.0, 3.0)
+IN_COLUMNS = [layout for layout in Layout if layout is not Layout.ROWS]
 X_TRACE_MM = 15  # 5 margin, 5 pulse, 5 until the trace begins
 SPIKES_S = (1.0, 2.0, 7.0)
 
@@ -32,6 +34,7 @@ def paint(qtbot, state: AppState, density: float) -> np.ndarray:
     size = (round(WIDTH * density), round(HEIGHT * density))
     image = QImage(*size, QImage.Format.Format_RGB32)
     image.setDevicePixelRatio(density)
+    image.fill(QColor(theme.PAPER))  # scroll bars take room that nothing is painted on
     view.paint(image)
     pixels = np.frombuffer(image.constBits(), np.uint8).reshape(size[1], -1, 4)
     return pixels[:, : size[0], 2::-1].astype(int)  # a copy: the image goes away
@@ -80,7 +83,13 @@ def test_a_small_square_is_4_px_and_each_fifth_line_is_heavy(qtbot, density):
 @pytest.mark.parametrize("density", DENSITIES)
 @pytest.mark.parametrize(
     ("speed", "gain", "width_px", "height_px"),
-    [(25.0, 10.0, 20, 40), (50.0, 10.0, 40, 40), (25.0, 20.0, 20, 80), (12.5, 5.0, 10, 20)],
+    [
+        (25.0, 10.0, 20, 40),
+        (50.0, 10.0, 40, 40),
+        (25.0, 20.0, 20, 80),
+        (12.5, 5.0, 10, 20),
+        (100.0, 2.5, 80, 10),
+    ],
 )
 def test_the_pulse_is_1_mv_for_200_ms(qtbot, density, speed, gain, width_px, height_px):
     state = spikes(Layout.ROWS, speed_mm_s=speed, gain_mm_mv=gain)
@@ -120,16 +129,55 @@ def test_a_beat_of_1_mv_is_40_px_high_and_1_s_is_100_px(qtbot, density):
     assert tops[7.0] - tops[2.0] == pytest.approx(500 * density, abs=1.01)
 
 
-def test_columns_of_the_grid_layout_share_one_clock_with_the_rhythm_strip(qtbot):
-    pixels = paint(qtbot, spikes(Layout.GRID), 1.0)
-    _, top = origin(1.0, Layout.GRID)
+@pytest.mark.parametrize("layout", IN_COLUMNS)
+def test_columns_share_one_clock_with_each_other_and_the_rhythm_strip(qtbot, layout):
+    pixels = paint(qtbot, spikes(layout), 1.0)
+    _, top = origin(1.0, layout)
     start = X_TRACE_MM * 4
-    # 1.0 and 2.0 s lie in the first column, 7.0 s in the third, in all rows and in the strip.
+    # Whichever column a moment falls in, it stands where it stands in a strip of ten seconds.
     dark = is_dark(pixels[top : HEIGHT - 44, start + 5 : start + 1000])
     steep = dark.sum(axis=0)
     for second in SPIKES_S:
         at = round(second * 100) - 5
-        assert steep[at - 3 : at + 4].max() > 4 * 25
+        assert steep[at - 3 : at + 4].max() > 3 * 30
+
+
+@pytest.mark.parametrize("density", DENSITIES)
+def test_at_half_gain_chest_leads_and_their_pulse_are_half_as_high(qtbot, density):
+    """Rows of 12 mm or more: V1 is the seventh, its pulse and its beats 20 px high, not 40."""
+    state = spikes(Layout.ROWS, half_precordials=True)
+    sheet = build_sheet(state)
+    assert sheet is not None
+    pixels = paint(qtbot, state, density)
+    left, top = origin(density, Layout.ROWS)
+    for piece, height_px in ((sheet.pieces[5], 40), (sheet.pieces[6], 20)):
+        foot = top + round(piece.baseline_mm * PX_PER_MM * density)
+        band = is_dark(pixels[foot - round(11 * PX_PER_MM * density) : foot + 3])
+        pulse = left + round(7.5 * PX_PER_MM * density)  # half way through its plateau
+        beat = left + round((X_TRACE_MM + 25) * PX_PER_MM * density)
+        for at in (pulse, beat):
+            highest = np.flatnonzero(band[:, at - 1 : at + 2].any(axis=1))[0]
+            found = round(11 * PX_PER_MM * density) - highest
+            assert found == pytest.approx(height_px * density, abs=2.01), piece.lead
+
+
+def test_cabrera_draws_avr_upside_down_and_nothing_else(qtbot):
+    """One beat of 1 mV in every lead, of which only aVR's points down."""
+    standard = spikes(Layout.ROWS, gain_mm_mv=5.0)
+    cabrera = spikes(Layout.ROWS, gain_mm_mv=5.0, order=LeadOrder.CABRERA)
+    for state in (standard, cabrera):
+        sheet = build_sheet(state)
+        assert sheet is not None
+        pixels = paint(qtbot, state, 1.0)
+        left, top = origin(1.0, Layout.ROWS)
+        for piece in sheet.pieces:
+            foot = top + round(piece.baseline_mm * PX_PER_MM)
+            beat = left + (X_TRACE_MM + 25) * 4
+            above = is_dark(pixels[foot - 18 : foot - 4, beat - 2 : beat + 3]).sum()
+            below = is_dark(pixels[foot + 5 : foot + 19, beat - 2 : beat + 3]).sum()
+            down = piece.name == "-aVR"
+            assert (above > 10, below > 10) == (not down, down), piece.name
+        assert ("-aVR" in [p.name for p in sheet.pieces]) == (state is cabrera)
 
 
 def test_zoom_scales_paper_and_trace_alike(qtbot):

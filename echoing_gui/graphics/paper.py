@@ -34,6 +34,8 @@ from model_core.types import LeadGrade
 
 _LEAST_FINE_PX = 2.5
 _LABEL_ROOM_PX = 1000.0
+# From the column border: beside its mark, II must not read as III.
+_NAME_MM = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +211,7 @@ def _paint_names(painter: QPainter, sheet: Sheet, camera: Camera) -> None:
             _paint_mark(painter, piece, place.center().x(), top + 2.1 * size, 0.3 * size)
             continue
         bottom = camera.y(piece.label_bottom_mm)
-        place = QRectF(camera.x(piece.x_mm + 1.0), bottom - height, _LABEL_ROOM_PX, height)
+        place = QRectF(camera.x(piece.x_mm + _NAME_MM), bottom - height, _LABEL_ROOM_PX, height)
         name = (
             piece.name if piece.values_mv.size else tr("{lead} is not in the file", lead=piece.lead)
         )

@@ -9,11 +9,13 @@ import pytest
 
 from echoing_gui import files
 from echoing_gui.settings import Calibration, Settings, load_settings, save_settings, screen_key
-from echoing_gui.state import DisplayOptions, Layout, ThemeChoice
+from echoing_gui.state import DisplayOptions, Layout, LeadOrder, ThemeChoice
 
 
 def test_what_is_saved_comes_back(tmp_path):
-    options = DisplayOptions(Layout.ROWS, 50.0, 5.0, 1.0, False, ThemeChoice.DARK)
+    options = DisplayOptions(
+        Layout.GRID_3, 100.0, 2.5, 1.0, False, ThemeChoice.DARK, LeadOrder.CABRERA, "V1", True
+    )
     saved = Settings(options, {"DEL U2720Q 3840x2160": Calibration(6.43, "2026-09-01")})
     save_settings(tmp_path / "deep" / "settings.json", saved)
     assert load_settings(tmp_path / "deep" / "settings.json") == saved

@@ -124,7 +124,7 @@ def test_no_trace_meets_its_neighbour_its_strip_or_its_name(options, gain):
             assert strip.y_mm > lowest
             floor = strip.y_mm + STRIP_MM
             if sheet.layout is Layout.GRID:
-                under_name = piece.values_mv[: round(11 / 25 * 500)]
+                under_name = piece.values_mv[: round(12 / 25 * 500)]
                 assert piece.label_bottom_mm < baseline - float(under_name.max()) * gain
         assert baseline % (5 if sheet.layout is Layout.GRID else 1) == 0
     assert floor < sheet.height_mm
