@@ -48,7 +48,7 @@ def to_px(
 ) -> QPointF:
     """Find where a value at a time is drawn, in device pixels."""
     along = (time_s - piece.start_s) * sheet.speed_mm_s
-    up = (value_mv - piece.median_mv) * sheet.gain_mm_mv
+    up = (value_mv * piece.sign - piece.median_mv) * piece.gain_mm_mv
     return QPointF(
         camera.x(piece.x_mm) + along * camera.px_per_mm,
         camera.y(piece.baseline_mm) - up * camera.px_per_mm,
@@ -61,7 +61,8 @@ def from_px(
     """Find seconds of the recording and mV of a place in device pixels: the reverse of `to_px`."""
     along = (x_px - camera.x(piece.x_mm)) / camera.px_per_mm
     up = (camera.y(piece.baseline_mm) - y_px) / camera.px_per_mm
-    return piece.start_s + along / sheet.speed_mm_s, piece.median_mv + up / sheet.gain_mm_mv
+    value_mv = (piece.median_mv + up / piece.gain_mm_mv) * piece.sign
+    return piece.start_s + along / sheet.speed_mm_s, value_mv
 
 
 def pointed(

@@ -94,6 +94,11 @@ def lead_of(name: str) -> str:
     return name.removeprefix(INVERTED)
 
 
+def sign_of(name: str) -> float:
+    """-1 for the name of a lead that is drawn upside down, else 1."""
+    return -1.0 if name.startswith(INVERTED) else 1.0
+
+
 def is_chest_lead(lead: str) -> bool:
     """Whether half gain for the chest leads applies to a lead.
 

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from echoing_gui.state import PAGE_S, AppState, DisplayOptions, Layout
 from echoing_gui.view_models.layouts import (
     ARRANGEMENTS,
-    INVERTED,
     gain_of,
     lead_of,
     lead_rows,
+    sign_of,
 )
 from model_core.leads import STANDARD_LEADS, canonical_lead_name
 from model_core.types import FloatArray, LeadQuality, Recording, SegmentVariance
@@ -85,6 +85,11 @@ class TracePiece:
     bottom_mm: float
     label_bottom_mm: float
     quality: LeadQuality | None = None
+
+    @property
+    def sign(self) -> float:
+        """-1 for a lead drawn upside down, else 1: what turns `values_mv` into those recorded."""
+        return sign_of(self.name)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -267,7 +272,7 @@ def lay_out(
                     lead=part.lead,
                     name=part.name,
                     values_mv=values,
-                    median_mv=median * part.sign,
+                    median_mv=median * sign_of(part.name),
                     gain_mm_mv=part.gain,
                     fs=recording.fs,
                     start_s=part.start_s,
@@ -365,10 +370,6 @@ class _Part:
     start_s: float
     end_s: float
 
-    @property
-    def sign(self) -> float:
-        return -1.0 if self.name.startswith(INVERTED) else 1.0
-
 
 def _parts(names: list[str], window_s: tuple[float, float], options: DisplayOptions) -> list[_Part]:
     """Give each lead of a row an equal, consecutive part of the time."""
@@ -413,7 +414,7 @@ def _cut(
         round((second - recording.start_s) * recording.fs) for second in (part.start_s, part.end_s)
     )
     values = centred[recorded.index(part.lead), first:last]
-    return values if part.sign > 0 else -values
+    return values if sign_of(part.name) > 0 else -values
 
 
 def _extent(values_mv: FloatArray, gain: float) -> float:

@@ -6,7 +6,11 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from PySide6.QtCore import QRectF
 
+from echoing_gui.graphics.paper import Camera
+from echoing_gui.graphics.pointer import from_px, to_px
+from echoing_gui.graphics.traces import piece_polylines
 from echoing_gui.state import (
     GAINS_MM_MV,
     SPEEDS_MM_S,
@@ -156,3 +160,24 @@ def test_any_lead_can_be_the_rhythm_strip():
         assert (piece.lead, piece.end_s - piece.start_s) == (lead, 10.0)
     inverted = DisplayOptions(rhythm_lead="aVR", order=LeadOrder.CABRERA)
     assert lay_out(recording(), inverted).pieces[-1].name == "-aVR"
+
+
+@pytest.mark.parametrize("lead", ["I", "aVR", "V2"])
+def test_a_recorded_value_is_found_where_its_trace_is_drawn(lead):
+    """In Cabrera's order and at half gain too, and the pointer reads the recorded value there."""
+    signal = np.zeros((12, 5000), dtype=np.float32)
+    signal[:, 500] = 0.8
+    options = DisplayOptions(
+        layout=Layout.ROWS, order=LeadOrder.CABRERA, half_precordials=True, gain_mm_mv=20.0
+    )
+    sheet = lay_out(recording(signal_mv=signal), options)
+    piece = next(piece for piece in sheet.pieces if piece.lead == lead)
+    camera = Camera(40.0, 0, 0, QRectF(), 1.0)
+    at = to_px(sheet, camera, piece, 1.0, 0.8)
+    [line] = piece_polylines(piece, sheet, 40.0, 0)
+    drawn = line.at(500)
+    assert at.x() == pytest.approx(camera.x(piece.x_mm) + drawn.x())
+    assert at.y() == pytest.approx(camera.y(piece.baseline_mm) + drawn.y(), abs=1e-3)
+    assert from_px(sheet, camera, piece, at.x(), at.y()) == pytest.approx((1.0, 0.8))
+    height_mm = {"I": -16.0, "aVR": 16.0, "V2": -8.0}[lead]
+    assert drawn.y() == pytest.approx(40 * height_mm, rel=1e-5)
