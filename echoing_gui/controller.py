@@ -134,6 +134,7 @@ class Controller(QObject):
         self._screen: ScreenFacts | None = None
         # What to go back to when the next file cannot be read.
         self._last_prediction: Prediction | None = None
+        self._was_predicting = False
         self._path = Path()
         self._previewed: TableLayout | None = None
         self._jobs = JobRunner(self)
@@ -238,12 +239,15 @@ class Controller(QObject):
         if stage is Stage.IDLE:
             self._set(message=None)
             return
-        for lane in (_RECORDING, _PROPOSAL, _PREVIEW):
+        # A page would be read by the very process that is ended now.
+        for lane in (_PAGE, _RECORDING, _PROPOSAL, _PREVIEW):
             self._jobs.cancel(lane)
         if stage is Stage.READING:
             self._go_back(None)
-        else:
-            self._set(job=JobStatus())
+            return
+        self._set(job=JobStatus())
+        if not self._state.page_is_read:
+            self.go_to(self._state.page_start_s)
 
     def close_message(self) -> None:
         """Close the message."""
@@ -312,8 +316,10 @@ class Controller(QObject):
 
     def _start_reading(self, path: Path, read: Callable[[], Recording | _Opened]) -> None:
         self._path = path
-        for lane in (_PROPOSAL, _PREVIEW):
+        for lane in (_PAGE, _PROPOSAL, _PREVIEW):
             self._jobs.cancel(lane)
+        if self._state.job.stage is not Stage.READING:
+            self._was_predicting = self._state.job.stage is Stage.PREDICTING
         self._set(prediction=None, job=JobStatus(Stage.READING, path.name), message=None)
         close = self._services.close
 
@@ -344,10 +350,15 @@ class Controller(QObject):
             self._set(job=JobStatus())
 
     def _go_back(self, message: UserMessage | None) -> None:
-        """Return to the last good recording, with its own result."""
+        """Return to the last good recording, with its own page and result."""
         self._set(job=JobStatus(), prediction=self._last_prediction, message=message)
-        if self._last_prediction is None and self._state.recording is not None:
-            self._predict_unasked()
+        if not self._state.page_is_read:
+            self.go_to(self._state.page_start_s)
+        elif self._last_prediction is None and self._state.recording is not None:
+            if self._was_predicting:
+                self._start_predicting()
+            else:
+                self._predict_unasked()
 
     def _on_finished(self, report: JobReport) -> None:
         if report.lane == _PACKAGE:

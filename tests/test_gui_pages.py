@@ -12,9 +12,11 @@ from PySide6.QtCore import QPoint, QRectF, Qt
 
 from echoing_gui.graphics.overview import curve_area
 from echoing_gui.state import AppState, Layout, Stage
+from echoing_gui.view_models.overview import overview_view
 from echoing_gui.view_models.results import recording_view, result_view
 from echoing_gui.view_models.sheet import build_sheet
 from echoing_gui.view_models.texts import span_text
+from model_core.errors import ReadError
 from model_core.types import LeadGrade, LeadQuality
 from tests.gui_factory import FLAT_LEAD, recording, spike_signal
 from tests.test_gui_gate import ARMS
@@ -144,6 +146,76 @@ def test_a_page_asked_for_before_does_not_come_after_another(qtbot, hour, monkey
     qtbot.wait(300)
     assert page_is(hour, 0)
     assert hour.controller.state.recording.start_s == 0
+
+
+def test_going_back_restores_the_page_asked_for(qtbot, hour, fake, monkeypatch):
+    """Another file is opened while a page is read, and cannot be read, or is given up."""
+    late, first = threading.Event(), threading.Event()
+    read = hour.controller._services.read_part
+
+    def slow_at_first(of, start_s, duration_s):
+        if not first.is_set():
+            first.set()
+            late.wait(10)
+            raise ReadError("The process was ended.", hint="", code="reader_died")
+        return read(of, start_s, duration_s)
+
+    services = dataclasses.replace(hour.controller._services, read_part=slow_at_first)
+    monkeypatch.setattr(hour.controller, "_services", services)
+    hour.controller.go_to(600)
+    qtbot.waitUntil(first.is_set)
+    hour.controller.open_file(Path("broken.hea"))
+    late.set()
+    qtbot.waitUntil(lambda: page_is(hour, 600))
+    assert hour.controller.state.message.text.startswith("broken.hea was not opened.")
+    first.clear()
+    late.clear()
+    fake.read_hold["slow.hea"] = threading.Event()
+    hour.controller.open_file(Path("slow.hea"))
+    hour.controller.go_to(1200)
+    qtbot.waitUntil(first.is_set)
+    hour.controller.stop()
+    late.set()
+    fake.read_hold["slow.hea"].set()
+    qtbot.waitUntil(lambda: page_is(hour, 1200))
+    assert hour.controller.state.message is None
+    assert hour.controller.state.job.stage is Stage.IDLE
+
+
+def test_going_back_restores_the_estimate_or_what_was_under_way(qtbot, hour, fake):
+    hour.controller.go_to(600)
+    qtbot.waitUntil(lambda: page_is(hour, 600))
+    fake.hold["hour.ecg"] = threading.Event()
+    hour.controller.predict_here()
+    hour.controller.open_file(Path("broken.hea"))
+    fake.hold.pop("hour.ecg").set()
+    qtbot.waitUntil(lambda: has_result(hour, "hour.ecg"))
+    found = hour.controller.state.prediction
+    assert found.window_s == (600, 610)
+    hour.controller.go_to(1200)
+    qtbot.waitUntil(lambda: page_is(hour, 1200))
+    hour.controller.open_file(Path("broken.hea"))
+    qtbot.waitUntil(lambda: hour.controller.state.job.stage is Stage.IDLE)
+    assert hour.controller.state.prediction is found
+    assert page_is(hour, 1200)
+
+
+@pytest.mark.parametrize(
+    ("duration_s", "began", "texts"),
+    [
+        (20.0, "", ["0", "2 s", "4 s"]),
+        (600.0, "", ["0", "1 min", "2 min"]),
+        (100.0, "", ["0", "10 s", "20 s"]),
+        (18_000.0, "", ["0", "30 min", "1 h", "1 h 30 min"]),
+        (18_000.0, "2026-02-01T13:10:00", ["13:30", "14:00"]),
+        (100.0, "2026-02-01T13:10:55", ["13:11:00", "13:11:10"]),
+    ],
+)
+def test_times_of_the_overview_have_their_unit(duration_s, began, texts):
+    ecg = recording("a.dcm", np.zeros((12, round(duration_s * 10))), fs=10.0, acquired_at=began)
+    view = overview_view(AppState(recording=ecg))
+    assert view is not None
+    assert [text for _, text in view.ticks][: len(texts)] == texts
 
 
 def marks(state):

@@ -124,13 +124,17 @@ def _ticks(state: AppState) -> tuple[tuple[float, str], ...]:
     first = math.ceil(midnight_s / step_s) * step_s
     ticks: list[tuple[float, str]] = []
     for clock_s in np.arange(first, midnight_s + whole_s + 1e-9, step_s).tolist():
-        text = _tick_text(clock_s % 86_400 if started else clock_s, step_s, whole_s)
+        text = _of_day(clock_s % 86_400, step_s) if started else _since_start(round(clock_s))
         ticks.append(((clock_s - midnight_s) / whole_s, text))
     return tuple(ticks)
 
 
-def _tick_text(second: float, step_s: float, whole_s: float) -> str:
-    if whole_s <= _LONG_S:
-        return f"{second:.0f} s"
+def _of_day(second: float, step_s: float) -> str:
     text = str(timedelta(seconds=round(second)))
     return text.removesuffix(":00") if step_s >= 60 else text
+
+
+def _since_start(second: int) -> str:
+    """With units: "0:10" could be ten seconds as well as ten minutes."""
+    numbers = (second // 3600, "h"), (second // 60 % 60, "min"), (second % 60, "s")
+    return " ".join(f"{number} {unit}" for number, unit in numbers if number) or "0"
