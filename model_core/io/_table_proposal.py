@@ -21,10 +21,11 @@ from model_core.io._mat import read_mat
 from model_core.leads import STANDARD_LEADS, canonical_lead_name
 
 MAX_ABOVE = 5_000  # of the text above the numbers, searched for rate and unit
+MAX_LINES = 1_000  # in which the numbers begin
 PREVIEW_ROWS = 20
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|nan", re.IGNORECASE)
-_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?")
+_COMMA_NUMBER = re.compile(r"[+-]?(\d+(,\d*)?|,\d+)([eE][+-]?\d+)?|nan", re.IGNORECASE)
 _RATE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:hz|sps|samples/s)\b", re.IGNORECASE)
 # Lines that tell a filter in Hz, or a range of them
 _FILTER = re.compile(
@@ -168,15 +169,19 @@ def _first_numbers(lines: Sequence[str]) -> tuple[int | None, str, bool]:
     """First of three lines of numbers with equally many cells, the delimiter, decimal comma."""
     for delimiter, comma in ((";", True), ("\t", True), (",", False), (";", False), ("\t", False)):
         found = _run_of_numbers(lines, delimiter, comma)
-        if found is not None:
+        if found is None:
+            continue
+        # Numbers may begin whole; a comma among them tells.
+        body = lines[found:MAX_LINES] if comma else ()
+        if not comma or any("," in cell for line in body for cell in line.split(delimiter)):
             return found, delimiter, comma
     return _run_of_numbers(lines, None, False), " ", False
 
 
 def _run_of_numbers(lines: Sequence[str], delimiter: str | None, comma: bool) -> int | None:
-    pattern = _DECIMAL_COMMA if comma else _NUMBER
+    pattern = _COMMA_NUMBER if comma else _NUMBER
     previous, run = 0, 0
-    for number, line in enumerate(lines[:1000]):
+    for number, line in enumerate(lines[:MAX_LINES]):
         cells = [cell.strip().strip('"') for cell in line.split(delimiter)]
         matching = sum(bool(pattern.fullmatch(cell)) for cell in cells)
         fits = (

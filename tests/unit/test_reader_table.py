@@ -96,6 +96,22 @@ def test_decimal_comma(tmp_path: Path) -> None:
     assert refusal(path, replace(layout, delimiter=",")).code == "bad_layout"
 
 
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_decimal_commas_among_whole_numbers(tmp_path: Path, delimiter: str) -> None:
+    """A time in whole ms, and leads that begin flat: most cells have no comma."""
+    lines = [delimiter.join(("time [ms]", "I", "II"))]
+    lines += [delimiter.join((str(2 * n), "0", "0")) for n in range(5)]
+    lines += [delimiter.join((str(2 * n), "-0,25", "1")) for n in range(5, 2000)]
+    (tmp_path / "a.csv").write_text("\n".join(lines))
+    found = propose_layout(tmp_path / "a.csv")
+    assert (found.delimiter, found.decimal_comma, found.skip_rows) == (delimiter, True, 1)
+    assert (found.fs, found.n_samples, found.lead_names) == (500.0, 2000, ("", "I", "II"))
+    whole = [line.replace("-0,25", "-3") for line in lines]
+    (tmp_path / "b.csv").write_text("\n".join(whole))
+    found = propose_layout(tmp_path / "b.csv")
+    assert (found.delimiter, found.decimal_comma, found.skip_rows) == (delimiter, False, 1)
+
+
 @pytest.mark.parametrize(
     ("cell", "reason"),
     [
