@@ -217,6 +217,8 @@ class Recording:
         What else the file says.
     start_s
         Where the first sample lies in the file's recording, s; above 0 only for a part of one.
+    whole_s
+        Length of the recording that this is a part of, s; None for a whole.
 
     Raises
     ------
@@ -237,6 +239,7 @@ class Recording:
     source_name: str
     metadata: RecordingMetadata = field(default_factory=RecordingMetadata)
     start_s: float = 0.0
+    whole_s: float | None = None
 
     def __post_init__(self) -> None:
         signal = _own(self.signal_mv, 2, "signal_mv")
@@ -278,6 +281,7 @@ class Recording:
             self,
             signal_mv=self.signal_mv[:, first:last],
             start_s=self.start_s + first / self.fs,
+            whole_s=self.whole_s or self.duration_s,
         )
 
 

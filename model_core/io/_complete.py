@@ -149,6 +149,7 @@ def complete(
     *,
     start_s: float = 0.0,
     recording_id: str = "",
+    whole_s: float | None = None,
 ) -> Recording:
     """Make the recording: leads by their known names and in our order, limb leads derived.
 
@@ -160,8 +161,9 @@ def complete(
         Every file read, for the recording's identity.
     source
         The file whose name is shown.
-    start_s, recording_id
-        Of a part: where it begins in the recording, s, and which recording it is a part of.
+    start_s, recording_id, whole_s
+        Of a part: where it begins in the recording, s, and which recording it is a part of, and how
+        long that is, s.
 
     Raises
     ------
@@ -205,6 +207,7 @@ def complete(
             report=report,
         ),
         start_s=start_s,
+        whole_s=whole_s,
     )
 
 

@@ -145,6 +145,7 @@ def _part(in_file: InFile, first: int, last: int) -> Recording:
         in_file.source,
         start_s=first / in_file.fs,
         recording_id=_identity_by_ends(in_file.paths),
+        whole_s=in_file.duration_s,
     )
 
 

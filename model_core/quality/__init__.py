@@ -32,9 +32,14 @@ FS_RANGE_HZ = (100.0, 2000.0)
 PLACEMENT, MICROVOLTS = "electrode_placement", "microvolts"
 CONFIRMABLE = (PLACEMENT, MICROVOLTS)
 FEWEST_BEATS = 2
+RESTING_AT_MOST_S = 60.0
 _ONE_AFTER_ANOTHER = (
     "The leads were recorded one after another, each for only a part of the time; all of them are "
     "needed at the same time. Export the ECG with leads recorded together, if the device can."
+)
+_LONG = (
+    "This is a part of a long recording. The model was studied on resting ECGs, and not on Holter, "
+    "exercise or monitoring recordings."
 )
 _DIVIDED = "The user stated that the values are microvolts: they were divided by 1,000."
 
@@ -87,6 +92,8 @@ def assess(
     report = recording.metadata.report
     if report is not None and report.checksum_failed:
         reasons = [*reasons, Reason("checksum_failed", Severity.CAUTION, report.integrity)]
+    if (recording.whole_s or recording.duration_s) > RESTING_AT_MOST_S:
+        reasons = [*reasons, Reason("long_recording", Severity.CAUTION, _LONG)]
     if _DIVIDED in recording.metadata.notes:
         reasons = [*reasons, Reason(MICROVOLTS, Severity.CAUTION, _DIVIDED)]
     return QualityReport(

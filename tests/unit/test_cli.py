@@ -267,6 +267,8 @@ def test_any_ten_seconds_of_a_long_recording(run: Run, tmp_path: Path) -> None:
     long = write_record(tmp_path / "long.hea", signal)
     found = json.loads(run(long, "--json", "--start", "50.5")[1])
     assert found["window_s"] == [50.5, 60.5]
+    assert [(r["code"], r["severity"]) for r in found["reasons"]] == [("long_recording", "caution")]
+    assert "Caution: This is a part of a long recording." in run(long, "--start", "50.5")[1]
     assert found["recording"]["duration_s"] == 75
     assert found["sha256"] is None
     assert len(found["window_sha256"]) == 64

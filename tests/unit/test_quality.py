@@ -133,6 +133,12 @@ def test_leads_one_after_another_are_told_from_missing_samples(overlap: int) -> 
     assert reason.message == "Samples are missing in all leads."
 
 
+def test_a_part_of_a_long_recording_is_cautioned() -> None:
+    whole = synthetic_ecg(duration_s=61.0)
+    assert codes(whole.part(20.0, 10.0)) == codes(whole) == ["long_recording"]
+    assert codes(synthetic_ecg(duration_s=60.0).part(20.0, 10.0)) == []
+
+
 def flat(signal: NDArray[np.float32]) -> None:
     signal[ROW["V2"]] = 0.3
 
