@@ -17,7 +17,7 @@ from model_core.errors import EchoingError
 from model_core.long_recording import LongRecording
 from model_core.measures import FINDINGS, MEASURES
 from model_core.runtime.package import ModelPackage
-from model_core.types import Prediction, Recording, SegmentVariance
+from model_core.types import Prediction, PredictionInterval, Recording, SegmentVariance
 
 SCHEMA_VERSION = 1
 
@@ -129,11 +129,8 @@ def prediction_report(prediction: Prediction) -> Report:
                 "label": MEASURES[estimate.key].label,
                 "unit": MEASURES[estimate.key].unit,
                 "value": _number(estimate.value),
-                "interval": {
-                    "low": _number(estimate.interval.low),
-                    "high": _number(estimate.interval.high),
-                    "level": estimate.interval.level,
-                },
+                "interval": _interval_report(estimate.interval),
+                "core": estimate.core and _interval_report(estimate.core),
             }
             for estimate in prediction.estimates
         ],
@@ -155,6 +152,14 @@ def prediction_report(prediction: Prediction) -> Report:
             else _number(prediction.embedding_variance)
         ),
         "segment_variance": _variance_report(prediction.segment_variance),
+    }
+
+
+def _interval_report(interval: PredictionInterval) -> Report:
+    return {
+        "low": _number(interval.low),
+        "high": _number(interval.high),
+        "level": interval.level,
     }
 
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model_core.errors import EchoingError
+
+_Ends = TypeVar("_Ends", float, NDArray[np.float64])
+
+# Coverage of the narrow interval that is shown within the wide one.
+CORE_LEVEL = 0.5
 
 
 def conformal_quantile(scores: NDArray[Any], level: float) -> float:
@@ -101,6 +106,51 @@ def apply_widening(
     low = np.minimum(raw[..., 0] - widening, value)
     high = np.maximum(raw[..., 2] + widening, value)
     return low, value, high
+
+
+def fit_core(
+    low: NDArray[Any],
+    value: NDArray[Any],
+    high: NDArray[Any],
+    observed: NDArray[Any],
+    level: float = CORE_LEVEL,
+) -> float:
+    """How far a narrower interval reaches from the value towards the ends of the calibrated one.
+
+    Split-conformal on ``|y - value|`` as a share of the way to the end on that side, so the core
+    holds the wanted share of patients without quantiles of its own.
+
+    Parameters
+    ----------
+    low, value, high
+        Calibrated interval of each patient, (n,).
+    observed
+        What was measured, (n,) or (n, draws).
+    level
+        Wanted coverage of the core.
+
+    Returns
+    -------
+    float
+        Share of the way, at most 1; dimensionless.
+
+    Examples
+    --------
+    >>> zero, one = np.zeros(9), np.ones(9)
+    >>> round(fit_core(-one, zero, one, np.arange(1, 10) / 10), 9)
+    0.5
+    """
+    table = np.asarray(observed, dtype=np.float64).reshape(len(low), -1)
+    middle = np.asarray(value, dtype=np.float64)[:, None]
+    below = middle - np.asarray(low, dtype=np.float64)[:, None]
+    above = np.asarray(high, dtype=np.float64)[:, None] - middle
+    way = np.maximum(np.where(table < middle, below, above), 1e-12)
+    return min(conformal_quantile(np.abs(table - middle) / way, level), 1.0)
+
+
+def apply_core(low: _Ends, value: _Ends, high: _Ends, share: float) -> tuple[_Ends, _Ends]:
+    """Give the ends of the core of an interval, see `fit_core`; numbers or arrays."""
+    return value - share * (value - low), value + share * (high - value)
 
 
 def fit_platt(

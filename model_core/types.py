@@ -310,16 +310,21 @@ class PredictionInterval:
 
 @dataclass(frozen=True, slots=True)
 class MeasureEstimate:
-    """Value and prediction interval of one echo measure, in the measure's unit."""
+    """Value and prediction interval of one echo measure, in the measure's unit.
+
+    `core` is a narrower interval of a lower level within it; None if the model gives none.
+    """
 
     key: str
     value: float
     interval: PredictionInterval
+    core: PredictionInterval | None = None
 
     def __post_init__(self) -> None:
         if self.key not in MEASURES:
             raise ValueError(f"unknown measure {self.key!r}")
-        if not self.interval.low <= self.value <= self.interval.high:
+        core = self.core or self.interval
+        if not self.interval.low <= core.low <= self.value <= core.high <= self.interval.high:
             raise ValueError(f"{self.key}: the value lies outside its own interval")
 
 

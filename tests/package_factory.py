@@ -25,6 +25,7 @@ from model_core.runtime.manifest import (
     Metric,
     Provenance,
     SegmentOutput,
+    Validation,
 )
 from model_core.runtime.package import OUTPUT_NAMES
 from model_core.types import Recording, RecordingMetadata
@@ -162,7 +163,7 @@ def manifest(**changes: Any) -> Manifest:
         "caveat": "Demonstration model: made for tests.",
         "input": PreprocessSpec(),
         "measures": (
-            MeasureOutput("lvef", 0.9, 2.0, log_space=False, n_calibration=100),
+            MeasureOutput("lvef", 0.9, 2.0, log_space=False, n_calibration=100, core_share=0.5),
             MeasureOutput("lvedv", 0.9, 0.1, log_space=True, n_calibration=100),
             MeasureOutput("lvesv", 0.9, 0.1, log_space=True, n_calibration=100),
         ),
@@ -175,6 +176,9 @@ def manifest(**changes: Any) -> Manifest:
         "licence": "Apache-2.0",
         "provenance": Provenance("none", "0" * 64, "0.0", {"none": "0" * 64}, 1),
         "files": {},
+        "validation": (
+            Validation("lvef", (10.0, 45.0, 80.0), (3, 7), 8, (0.9, 0.8, 1.0), (0.5, 0.3, 0.7)),
+        ),
     }
     return Manifest(**(values | changes))
 

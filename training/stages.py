@@ -66,6 +66,7 @@ from training.run import (
 from training.simulated_cohort import build_cohort
 from training.simulation import sample_patients, simulate_ecg
 from training.tasks import CourseTask, DistillTask, FinetuneTask, TeacherTask, create_heads
+from training.validation import validate
 
 PACKAGE_NAME = "EchoingECG demonstration"
 # Of the package; rises with the weights.
@@ -340,6 +341,7 @@ def _export(run: Run, _: Path) -> None:
     )
     student = model.student
     words = card.words(cohort)
+    measures, validation = validate(run, cohort, model, calibration.measures)
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,
         name=PACKAGE_NAME if cohort.simulated_outcomes else run.config.recipe,
@@ -349,7 +351,7 @@ def _export(run: Run, _: Path) -> None:
         demonstration=cohort.simulated_outcomes,
         caveat=words.caveat,
         input=spec,
-        measures=calibration.measures,
+        measures=measures,
         findings=calibration.findings,
         segments=SegmentOutput(
             student.row_names, student.n_segments, calibration.scale, student.edges_s
@@ -367,6 +369,7 @@ def _export(run: Run, _: Path) -> None:
             seed=run.config.seed,
         ),
         files={},
+        validation=validation,
     )
     golden = _golden_recording(run.config.seed)
     # Of every source alike.

@@ -36,6 +36,10 @@ class MeasureOutput:
     n_calibration
         Patients on which `widening` was found. 0: on none, so no interval can be given and the
         measure is withheld.
+    core_share
+        How far the interval that holds half of the patients reaches from the median towards the
+        ends of the calibrated one, in the space of the network's output (see
+        `model_core.calibration.fit_core`). 0: not known, so no such interval is given.
     """
 
     key: str
@@ -43,10 +47,13 @@ class MeasureOutput:
     widening: float
     log_space: bool
     n_calibration: int
+    core_share: float = dataclasses.field(default=0.0, metadata={"optional": True})
 
     def __post_init__(self) -> None:
         if self.key not in MEASURES or not 0 < self.level < 1 or self.n_calibration < 0:
             raise ValueError(f"not a measure output: {self.key!r} at level {self.level}")
+        if not 0 <= self.core_share <= 1:
+            raise ValueError(f"the core of {self.key!r} goes beyond its interval")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +129,43 @@ class Metric:
     high: float
     unit: str
     dataset: str
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """What one measure looked like in patients whom the network was not trained on.
+
+    Attributes
+    ----------
+    key
+        Measure.
+    edges, counts
+        Histogram of the estimates of the calibration patients, edges in the measure's unit; the
+        first and the last bin hold what lies beyond them, too.
+    n_test
+        Test patients whose outcome is known.
+    held, core_held
+        Share of them whose outcome lay in the interval, and in its core: value and 95 %
+        confidence interval, 0 to 1; all 0 where there is no core.
+    """
+
+    key: str
+    edges: tuple[float, ...]
+    counts: tuple[int, ...]
+    n_test: int
+    held: tuple[float, float, float]
+    core_held: tuple[float, float, float]
+
+    def __post_init__(self) -> None:
+        if (
+            self.key not in MEASURES
+            or len(self.edges) != len(self.counts) + 1
+            or min(self.counts, default=-1) < 0
+            or any(late <= early for early, late in itertools.pairwise(self.edges))
+            or self.n_test < 0
+            or not all(0 <= share <= 1 for share in (*self.held, *self.core_held))
+        ):
+            raise ValueError(f"not what validation can have found: {self.key!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +251,7 @@ class Manifest:
     provenance: Provenance
     files: dict[str, str]
     scope: Scope = dataclasses.field(default_factory=Scope, metadata={"optional": True})
+    validation: tuple[Validation, ...] = dataclasses.field(default=(), metadata={"optional": True})
 
     def __post_init__(self) -> None:
         keys = [output.key for output in (*self.measures, *self.findings)]

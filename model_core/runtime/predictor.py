@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from model_core.calibration import apply_platt, apply_widening
+from model_core.calibration import CORE_LEVEL, apply_core, apply_platt, apply_widening
 from model_core.domain import distance, domain_features
 from model_core.errors import (
     Cancelled,
@@ -302,15 +302,16 @@ def _check_shapes(outputs: _Outputs, manifest: Manifest) -> None:
         )
 
 
-def _quantities(outputs: _Outputs, manifest: Manifest) -> list[tuple[float, float, float]]:
-    """Low end, value and high end of each measure, calibrated, in its unit."""
-    found: list[tuple[float, float, float]] = []
+def _quantities(outputs: _Outputs, manifest: Manifest) -> list[tuple[float, ...]]:
+    """Low end, value, high end and both ends of the core of each measure, in its unit."""
+    found: list[tuple[float, ...]] = []
     for measure, quantiles in zip(manifest.measures, outputs["quantiles"][0], strict=True):
-        ends = np.array(apply_widening(quantiles, measure.widening))
+        low, value, high = (float(end) for end in apply_widening(quantiles, measure.widening))
+        ends = np.array((low, value, high, *apply_core(low, value, high, measure.core_share)))
         if measure.log_space:
             with np.errstate(over="ignore"):
                 ends = np.exp(ends)
-        found.append((float(ends[0]), float(ends[1]), float(ends[2])))
+        found.append(tuple(ends.tolist()))
     return found
 
 
@@ -322,7 +323,7 @@ def _implausible(outputs: _Outputs, manifest: Manifest) -> str:
         return "The model gave no number."
     quantities = _quantities(outputs, manifest)
     values: dict[str, float] = {}
-    for measure, (low, value, high) in zip(manifest.measures, quantities, strict=True):
+    for measure, (low, value, high, *_) in zip(manifest.measures, quantities, strict=True):
         if not measure.n_calibration:
             continue
         known = MEASURES[measure.key]
@@ -342,13 +343,21 @@ def _implausible(outputs: _Outputs, manifest: Manifest) -> str:
 
 def _estimates(outputs: _Outputs, manifest: Manifest) -> tuple[MeasureEstimate, ...]:
     estimates: list[MeasureEstimate] = []
-    quantities = _quantities(outputs, manifest)
-    for measure, (low, value, high) in zip(manifest.measures, quantities, strict=True):
+    for measure, quantities in zip(manifest.measures, _quantities(outputs, manifest), strict=True):
         if not measure.n_calibration:
             continue
         lowest, highest = MEASURES[measure.key].plausible
-        interval = PredictionInterval(max(low, lowest), min(high, highest), measure.level)
-        estimates.append(MeasureEstimate(measure.key, value, interval))
+        low, value, high, core_low, core_high = (
+            min(max(end, lowest), highest) for end in quantities
+        )
+        estimates.append(
+            MeasureEstimate(
+                measure.key,
+                value,
+                PredictionInterval(low, high, measure.level),
+                PredictionInterval(core_low, core_high, CORE_LEVEL) if measure.core_share else None,
+            )
+        )
     return tuple(estimates)
 
 

@@ -7,9 +7,11 @@ import pytest
 from scipy import optimize, stats
 
 from model_core.calibration import (
+    apply_core,
     apply_platt,
     apply_widening,
     conformal_quantile,
+    fit_core,
     fit_platt,
     fit_widening,
 )
@@ -34,6 +36,25 @@ def test_repeated_draws_of_a_patient_do_not_count_as_patients() -> None:
     assert conformal_quantile(np.tile(scores[:, None], 7), 0.9) == conformal_quantile(scores, 0.9)
     with pytest.raises(EchoingError):
         conformal_quantile(np.zeros((8, 100)), 0.9)
+
+
+def test_the_core_holds_half_on_average_whatever_the_outer_interval() -> None:
+    """Exponential outcomes, lopsided interval: coverage averages k / (n + 1)."""
+    rng = np.random.default_rng(5)
+    n, low, value, high = 39, 0.2, 0.5, 4.0
+    covered: list[float] = []
+    for _ in range(2000):
+        outcome = rng.exponential(size=n)
+        share = fit_core(np.full(n, low), np.full(n, value), np.full(n, high), outcome)
+        inner_low, inner_high = apply_core(low, value, high, share)
+        covered.append(stats.expon.cdf(inner_high) - stats.expon.cdf(inner_low))
+    standard_error = np.std(covered) / np.sqrt(len(covered))
+    assert np.mean(covered) == pytest.approx(20 / 40, abs=4 * standard_error)
+
+
+def test_the_core_never_leaves_its_interval() -> None:
+    far = np.array([9.0, -9.0, 9.0])
+    assert fit_core(np.full(3, -1.0), np.zeros(3), np.ones(3), far) == 1.0
 
 
 def test_expected_coverage_is_nominal_for_a_wrong_raw_interval() -> None:

@@ -109,6 +109,7 @@ def test_json_of_a_reported_file(run: Run, good: Path, package: Path) -> None:
         "unit": "%",
         "value": 58.0,
         "interval": {"low": 48.0, "high": 68.0, "level": 0.9},
+        "core": {"low": 53.0, "high": 63.0, "level": 0.5},
     }
     assert [measure["unit"] for measure in report["measures"]] == ["%", "ml", "ml"]
     assert report["findings"][0]["probability"] == pytest.approx(0.0758582)

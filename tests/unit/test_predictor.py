@@ -22,7 +22,7 @@ from model_core.preprocess import PreprocessSpec, prepare
 from model_core.runtime.manifest import FindingOutput, MeasureOutput, SegmentOutput
 from model_core.runtime.package import ModelPackage, load_package
 from model_core.runtime.predictor import Predictor
-from model_core.types import Recording, ResultState, Severity
+from model_core.types import PredictionInterval, Recording, ResultState, Severity
 from tests.package_factory import (
     N_SEGMENTS,
     QUANTILES,
@@ -126,6 +126,24 @@ def test_what_lacks_a_calibration_is_withheld_beside_the_rest(tmp_path: Path) ->
     (reason,) = prediction.reasons
     assert (reason.code, reason.severity) == ("not_calibrated", Severity.CAUTION)
     assert reason.message.endswith(": LVEDV and LVESV.")
+
+
+def test_the_core_lies_within_the_interval_in_the_space_of_the_output(tmp_path: Path) -> None:
+    measures = (
+        MeasureOutput("lvef", 0.9, 0.0, log_space=False, n_calibration=30, core_share=0.5),
+        MeasureOutput("lvedv", 0.9, 0.0, log_space=True, n_calibration=30, core_share=0.25),
+        MeasureOutput("lvesv", 0.9, 0.0, log_space=True, n_calibration=30),
+    )
+    low, high = math.log(100.0), math.log(160.0)
+    quantiles = ((30.0, 40.0, 60.0), (low, math.log(120.0), high), (3.8, 4.2, 4.4))
+    predictor = predictor_of(tmp_path, graph={"quantiles": quantiles}, measures=measures)
+    lvef, lvedv, lvesv = predictor.predict(synthetic_ecg()).estimates
+    assert lvef.core == PredictionInterval(35.0, 50.0, 0.5)
+    assert lvedv.core is not None
+    # A quarter of the way as factors: 120 to 100 and 120 to 160.
+    assert lvedv.core.low == pytest.approx(120 * (100 / 120) ** 0.25, rel=1e-5)
+    assert lvedv.core.high == pytest.approx(120 * (160 / 120) ** 0.25, rel=1e-5)
+    assert lvesv.core is None
 
 
 def test_an_input_unlike_the_training_data_is_told_or_refused(

@@ -15,6 +15,7 @@ import torch
 
 from model_core.domain import distance, domain_features
 from model_core.errors import EchoingError
+from model_core.measures import MEASURES
 from model_core.nn import LeadTokenStudent, MeasureHeads
 from model_core.preprocess import PreprocessSpec, prepare
 from model_core.runtime.manifest import Manifest
@@ -118,6 +119,19 @@ def test_every_promised_figure_is_in_the_manifest(finished: Run) -> None:
     assert any("levels of added noise" in name for name in names)
     assert any("levels of lost leads" in name for name in names)
     assert any("random weights" in name for name in names)
+
+
+def test_the_manifest_tells_where_estimates_lie_and_what_the_intervals_held(finished: Run) -> None:
+    manifest = _manifest(finished)
+    metrics = {metric.name: metric.value for metric in manifest.metrics}
+    assert [found.key for found in manifest.validation] == ["lvef", "lvedv", "lvesv"]
+    for found, measure in zip(manifest.validation, manifest.measures, strict=True):
+        assert sum(found.counts) == measure.n_calibration
+        # The evaluation measures the same coverage in its own way.
+        name = f"{MEASURES[found.key].label} coverage of the interval"
+        assert found.held[0] == pytest.approx(metrics[name], abs=1e-6)
+        assert 0 < measure.core_share <= 1
+        assert found.core_held[0] <= found.held[0]
 
 
 def test_page_card_and_report_hold_the_figures(finished: Run) -> None:
