@@ -64,7 +64,7 @@ def window(package: Path) -> dict[str, float]:
     os.environ["QT_QPA_PLATFORM"] = "offscreen"
     from PySide6.QtCore import QEventLoop, QTimer
 
-    from echoing_gui.controller import Model
+    from echoing_gui.services import Model
     from echoing_gui.wiring import build, default_services, make_application
 
     def load() -> Model:

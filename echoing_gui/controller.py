@@ -15,6 +15,7 @@ from echoing_gui.audit import AuditLog
 from echoing_gui.errors import to_message
 from echoing_gui.jobs import JobReport, JobRunner
 from echoing_gui.log import log
+from echoing_gui.services import Model, Services
 from echoing_gui.settings import (
     Calibration,
     Settings,
@@ -36,7 +37,7 @@ from echoing_gui.state import (
 )
 from model_core.errors import CancelToken, EchoingError
 from model_core.long_recording import LongRecording, Overview
-from model_core.types import PackageIdentity, Prediction, Recording
+from model_core.types import Prediction, Recording
 
 if TYPE_CHECKING:
     from model_core.io import TableLayout, TableProposal
@@ -50,51 +51,6 @@ _LAYOUT_NEEDED = "layout_needed"
 _PAGE = "page"
 _SURVEY = "survey"
 _SURVEY_SHOWN_EVERY_S = 0.25
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """A model package ready to run."""
-
-    identity: PackageIdentity
-    predict: Callable[[Recording, CancelToken, frozenset[str]], Prediction]
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """What the controller has done by others, in workers.
-
-    Attributes
-    ----------
-    read
-        Reads a file, or says what a long recording is; raises `ReadError`.
-    read_part
-        Reads a part of a long recording, by first second and length, s; raises `ReadError`.
-    survey
-        Goes through a recording and gives the overview so far; raises `ReadError`.
-    load_model
-        Loads and checks the model package; raises `PackageError`.
-    demo_path
-        The demonstration ECG.
-    propose
-        Says what a table of samples suggests about itself; raises `ReadError`.
-    read_table
-        Reads a table as stated, all of it or so many seconds; raises `ReadError`.
-    warm_up
-        Makes reading ready, so that the first file need not wait.
-    close
-        Ends all reading at once.
-    """
-
-    read: Callable[[Path], Recording | LongRecording]
-    read_part: Callable[[LongRecording, float, float], Recording]
-    survey: Callable[[Recording | LongRecording], Iterator[Overview]]
-    load_model: Callable[[], Model]
-    demo_path: Path
-    propose: Callable[[Path], TableProposal]
-    read_table: Callable[[Path, TableLayout, float | None], Recording]
-    warm_up: Callable[[], None]
-    close: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +102,11 @@ class Controller(QObject):
     def state(self) -> AppState:
         """The current state."""
         return self._state
+
+    @property
+    def services(self) -> Services:
+        """Readers and model, for features that read many files."""
+        return self._services
 
     @property
     def model(self) -> Model | None:

@@ -49,10 +49,13 @@ class ReadingProcess:
     ----------
     most_s
         How long it may take for a value, s; then it is ended, and the next call starts another.
+    most_bytes
+        Address space that it may take (Linux).
     """
 
-    def __init__(self, most_s: float = MOST_S) -> None:
+    def __init__(self, most_s: float = MOST_S, most_bytes: int = MOST_BYTES) -> None:
         self._most_s = most_s
+        self._most_bytes = most_bytes
         self._lock = threading.Lock()
         self._process: SpawnProcess | None = None
         self._connection: Connection | None = None
@@ -130,7 +133,7 @@ class ReadingProcess:
         context = multiprocessing.get_context("spawn")
         connection, theirs = context.Pipe()
         self._process = context.Process(
-            target=_serve, args=(theirs,), name="echoing-reader", daemon=True
+            target=_serve, args=(theirs, self._most_bytes), name="echoing-reader", daemon=True
         )
         self._process.start()
         theirs.close()
@@ -163,10 +166,10 @@ def _locked(value: Any) -> Any:  # noqa: ANN401 - whatever the function gave
     return dataclasses.replace(value) if isinstance(value, Recording) else value
 
 
-def _serve(connection: Connection) -> None:
+def _serve(connection: Connection, most_bytes: int) -> None:
     """Answer calls until the program is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _limit_memory()
+    _limit_memory(most_bytes)
     sys.addaudithook(_refuse)
     _load_decoders()
     connection.send(None)
@@ -183,28 +186,28 @@ def _serve(connection: Connection) -> None:
         except EchoingError as error:
             connection.send((_ERROR, error))
         except MemoryError:
-            connection.send((_ERROR, _too_much_memory()))
+            connection.send((_ERROR, _too_much_memory(most_bytes)))
         except Exception as error:  # noqa: BLE001 - told in the program's process
             text = f"The file could not be read ({type(error).__name__})."
             connection.send((_ERROR, ReadError(text, hint=_HINT, code="damaged")))
 
 
-def _too_much_memory() -> ReadError:
+def _too_much_memory(most_bytes: int) -> ReadError:
     return ReadError(
-        f"The file needs more than {MOST_BYTES / 1e9:g} GB of memory to be read.",
+        f"The file needs more than {most_bytes / 1e9:g} GB of memory to be read.",
         hint=_HINT,
         code="too_large",
     )
 
 
-def _limit_memory() -> None:
+def _limit_memory(most_bytes: int) -> None:
     # Each thread of OpenBLAS takes address space, and no reader multiplies matrices.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     if sys.platform == "linux":
         import resource
 
         _, hard = resource.getrlimit(resource.RLIMIT_AS)
-        resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, hard))
+        resource.setrlimit(resource.RLIMIT_AS, (most_bytes, hard))
 
 
 def _refuse(event: str, _arguments: tuple[Any, ...]) -> None:

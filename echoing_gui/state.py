@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
+from echoing_gui.state_work_list import WorkList
 from model_core.long_recording import LongRecording, Overview
 from model_core.types import PackageIdentity, Prediction, Recording
 
@@ -191,6 +192,8 @@ class AppState:
         What the message bar says.
     confirmed
         Codes of the reasons that the user has confirmed for `recording`.
+    work_list
+        Many files and what is known of them; None without one.
 
     Raises
     ------
@@ -211,6 +214,7 @@ class AppState:
     screen: ScreenScale = field(default_factory=ScreenScale)
     message: UserMessage | None = None
     confirmed: frozenset[str] = frozenset()
+    work_list: WorkList | None = None
 
     def __post_init__(self) -> None:
         if self.prediction is not None and (

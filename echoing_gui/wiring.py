@@ -14,19 +14,21 @@ from PySide6.QtGui import QFont
 from PySide6.QtWidgets import QApplication
 
 from echoing_gui import audit, resources, theme
-from echoing_gui.controller import Controller, Model, Services
+from echoing_gui.controller import Controller
 from echoing_gui.desk import Desk
 from echoing_gui.errors import Unexpected
 from echoing_gui.features import FEATURES
 from echoing_gui.log import config_folder, name_program, start_log, state_folder
 from echoing_gui.main_window import MainWindow
 from echoing_gui.reading import ReadingProcess
+from echoing_gui.services import Model, Services
 from echoing_gui.state import AppState, Stage
 from model_core.errors import CancelToken
 from model_core.long_recording import LongRecording, Overview
 from model_core.types import Prediction, Recording
 
 if TYPE_CHECKING:
+    from echoing_gui.estimating import FileWorker
     from model_core.io import TableLayout, TableProposal
 
 
@@ -83,6 +85,16 @@ def default_services() -> Services:
         read_table=read_table,
         warm_up=reader.warm_up,
         close=reader.close,
+        start_file_worker=start_file_worker,
+    )
+
+
+def start_file_worker(model: Model) -> FileWorker:
+    """Make what reads and estimates many files, in a process of its own."""
+    from echoing_gui.estimating import ProcessWorker
+
+    return ProcessWorker(
+        model.source or resources.default_package_path(), model.identity.package_id
     )
 
 
@@ -108,16 +120,18 @@ def load_default_model() -> Model:
     PackageError
         If it is damaged, or gives other numbers here than where it was made.
     """
+    from echoing_gui.reports import package_report
     from model_core.runtime.package import load_package
     from model_core.runtime.predictor import Predictor
 
-    predictor = Predictor(load_package(resources.default_package_path()))
+    source = resources.default_package_path()
+    predictor = Predictor(load_package(source))
     predictor.self_test()
 
     def predict(recording: Recording, cancel: CancelToken, confirmed: frozenset[str]) -> Prediction:
         return predictor.predict(recording, cancel, confirmed=confirmed)
 
-    return Model(predictor.package.identity, predict)
+    return Model(predictor.package.identity, predict, source, package_report(predictor.package))
 
 
 def build(services: Services, folder: Path) -> Program:

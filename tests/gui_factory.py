@@ -11,7 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from echoing_gui.controller import Model, Services
+from echoing_gui.estimating import Estimated
+from echoing_gui.file_lists import Listed, list_files
+from echoing_gui.reports import blank_report, prediction_report, recording_report
+from echoing_gui.services import Model, Services
 from echoing_gui.wiring import Program, build
 from model_core.errors import CancelToken, ReadError
 from model_core.io import open_recording, propose_layout, read_table, survey_recording
@@ -35,6 +38,14 @@ WHOLE_AT_MOST_S = 60.0
 IDENTITY = PackageIdentity(
     "ab" * 32, "Test package", "3.1.4", "Demonstration model: trained on simulated echo outcomes."
 )
+PACKAGE_REPORT = {
+    "name": IDENTITY.name,
+    "version": IDENTITY.version,
+    "id": IDENTITY.package_id,
+    "demonstration": True,
+    "caveat": IDENTITY.caveat,
+    "licence": "none",
+}
 FLAT_LEAD = Reason("flat_lead", Severity.REFUSE, "A chest lead is flat.", "V2")
 NOISY_LEAD = Reason("noisy_lead", Severity.CAUTION, "A chest lead is noisy.", "V3")
 
@@ -118,6 +129,8 @@ class FakeServices:
         Raised instead of predicting.
     package_error
         Raised instead of loading the package.
+    estimated
+        Files of work lists that were estimated from, in that order.
     """
 
     files: dict[str, Recording] = field(default_factory=dict)
@@ -127,6 +140,7 @@ class FakeServices:
     broken: Exception | None = None
     package_error: Exception | None = None
     cancelled: list[str] = field(default_factory=list)
+    estimated: list[str] = field(default_factory=list)
 
     def services(self) -> Services:
         return Services(
@@ -139,6 +153,7 @@ class FakeServices:
             read_table,
             warm_up=lambda: None,
             close=lambda: None,
+            start_file_worker=lambda _model: FakeWorker(self),
         )
 
     def _read_part(self, of: LongRecording, start_s: float, duration_s: float) -> Recording:
@@ -162,7 +177,7 @@ class FakeServices:
     def _load(self) -> Model:
         if self.package_error is not None:
             raise self.package_error
-        return Model(IDENTITY, self._predict)
+        return Model(IDENTITY, self._predict, report=PACKAGE_REPORT)
 
     def _predict(self, of: Recording, token: CancelToken, confirmed: frozenset[str]) -> Prediction:
         if self.broken is not None:
@@ -177,6 +192,41 @@ class FakeServices:
         reasons = self.reasons.get(of.source_name, ())
         reasons = tuple(each for each in reasons if each.code not in confirmed)
         return prediction(of, *reasons, start_s=of.start_s)
+
+
+@dataclass
+class FakeWorker:
+    """Lists files as the program does; reads and estimates as the services that made it."""
+
+    fake: FakeServices
+    closed: threading.Event = field(default_factory=threading.Event)
+
+    def files(self, source: Path) -> Iterator[Listed]:
+        return list_files(source)
+
+    def estimate(self, path: Path, known: str) -> Estimated:
+        gate = self.fake.read_hold.get(path.name)
+        while gate is not None and not gate.wait(0.01):
+            if self.closed.is_set():
+                raise ReadError("The process ended.", code="reader_died")
+        of = self.fake.files[path.name] if path.name in self.fake.files else open_recording(path)
+        assert isinstance(of, Recording)
+        if of.recording_id == known:
+            return Estimated(known, None)
+        self.fake.estimated.append(path.name)
+        found = self.fake._predict(of, CancelToken(), frozenset())
+        report = blank_report(None, PACKAGE_REPORT) | {
+            "sha256": of.recording_id,
+            "recording": recording_report(of),
+            **prediction_report(found),
+        }
+        # Embeddings that differ: by the recording's hash.
+        seed = int(of.recording_id[:8], 16)
+        vector = np.random.default_rng(seed).standard_normal(8).astype(np.float32)
+        return Estimated(of.recording_id, report, vector)
+
+    def close(self) -> None:
+        self.closed.set()
 
 
 def make_program(fake: FakeServices, folder: Path) -> Program:

@@ -37,6 +37,7 @@ __all__ = [
     "Reader",
     "TableLayout",
     "TableProposal",
+    "find_reader",
     "layout_from_dict",
     "layout_to_dict",
     "open_lead",
@@ -107,6 +108,22 @@ READERS: tuple[Reader, ...] = (
     wfdb_reader,
     table_reader,
 )
+
+
+def find_reader(path: Path) -> Reader | None:
+    """Say who would read a file, by its content; None if nobody knows it.
+
+    Raises
+    ------
+    ReadError
+        If the file cannot be looked at.
+    """
+    try:
+        return _reader_of(path)
+    except ReadError as error:
+        if error.code in {"unknown_format", "unsupported_format"}:
+            return None
+        raise
 
 
 def read_recording(path: Path, layout: TableLayout | None = None) -> Recording:

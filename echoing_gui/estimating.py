@@ -1,0 +1,138 @@
+"""Reading and estimating of many files, in processes of their own, with the reading's limits."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from echoing_gui.file_lists import Listed, list_files
+from echoing_gui.reading import ReadingProcess
+from echoing_gui.reports import (
+    Report,
+    blank_report,
+    package_report,
+    prediction_report,
+    recording_report,
+)
+from model_core.errors import PackageError, ReadError
+from model_core.runtime.predictor import Predictor
+from model_core.types import FloatArray
+
+# Longer than for reading alone: the network is loaded with the first file, and anew with a new
+# process.
+MOST_S = 20.0
+# Of address space, of which ONNX Runtime takes much and fills little.
+MOST_BYTES = 2_500_000_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Estimated:
+    """What is known of a file.
+
+    Attributes
+    ----------
+    recording_id
+        SHA-256 of what was read.
+    report
+        As in docs/json-output.md, without the file's name; None if the recording is the one that
+        was known, so that nothing was estimated.
+    embedding_mean
+        Mean of its embedding, (dimensions,); None where the model did not run.
+    """
+
+    recording_id: str
+    report: Report | None
+    embedding_mean: FloatArray | None = None
+
+
+class FileWorker(Protocol):
+    """Works on one file after another; not for several threads at once."""
+
+    def files(self, source: Path) -> Iterator[Listed]:
+        """List the files of a folder or table; raises `ReadError`."""
+        ...
+
+    def estimate(self, path: Path, known: str) -> Estimated:
+        """Read a file and estimate, unless it is the recording `known`; raises `EchoingError`."""
+        ...
+
+    def close(self) -> None:
+        """End at once what is under way."""
+        ...
+
+
+class ProcessWorker:
+    """Works in a process of its own.
+
+    Parameters
+    ----------
+    package
+        Folder or zip file of the model package.
+    package_id
+        SHA-256 that it had when it was checked.
+    """
+
+    def __init__(self, package: Path, package_id: str) -> None:
+        self._package = package
+        self._package_id = package_id
+        self._process = ReadingProcess(MOST_S, MOST_BYTES)
+
+    def files(self, source: Path) -> Iterator[Listed]:
+        """List the files of a folder or table."""
+        return self._process.steps(list_files, source)
+
+    def estimate(self, path: Path, known: str) -> Estimated:
+        """Read a file and estimate, unless it is the recording `known`."""
+        return self._process.call(estimate_file, path, self._package, self._package_id, known)
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.close()
+
+
+def estimate_file(path: Path, package: Path, package_id: str, known: str) -> Estimated:
+    """Read a file and estimate from its first ten seconds.
+
+    Raises
+    ------
+    EchoingError
+        If the file cannot be read, holds a long recording, or the network fails.
+    """
+    from model_core.io import open_recording
+    from model_core.long_recording import LongRecording
+
+    recording = open_recording(path)
+    if isinstance(recording, LongRecording):
+        raise ReadError(
+            f"This is a recording of {recording.duration_s / 60:.0f} minutes; which ten seconds to "
+            "estimate from is yours to choose.",
+            hint="Open it and choose ten seconds.",
+            code="long_recording",
+        )
+    if recording.recording_id == known:
+        return Estimated(known, None)
+    predictor = _predictor(package, package_id)
+    prediction = predictor.predict(recording)
+    report = blank_report(None, package_report(predictor.package)) | {
+        "sha256": recording.recording_id,
+        "recording": recording_report(recording),
+        **prediction_report(prediction),
+    }
+    return Estimated(recording.recording_id, report, prediction.embedding_mean)
+
+
+@functools.lru_cache(maxsize=1)
+def _predictor(package: Path, package_id: str) -> Predictor:
+    from model_core.runtime.package import load_package
+
+    loaded = load_package(package)
+    if loaded.identity.package_id != package_id:
+        raise PackageError(
+            "The model package has changed since it was loaded.",
+            hint="Close the program and open it again.",
+            code="changed",
+        )
+    return Predictor(loaded, n_threads=1)

@@ -1,0 +1,1 @@
+"""The work list: many ECGs estimated, sorted, drawn and exported."""

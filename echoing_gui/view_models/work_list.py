@@ -1,0 +1,281 @@
+"""The work list as columns, texts and order: what its table and its plots show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from echoing_gui.i18n import tr
+from echoing_gui.state_work_list import ListRow, RowState, WorkList
+from echoing_gui.view_models.texts import duration_text
+from model_core.measures import FINDINGS, MEASURES
+
+Value = float | str | None
+
+STATE_TEXTS = {
+    RowState.WAITING: "Waiting",
+    RowState.REPORTED: "Reported",
+    RowState.CAUTION: "With cautions",
+    RowState.NOT_REPORTABLE: "Not reportable",
+    RowState.ERROR: "Not read",
+}
+# Sorted so that what needs somebody comes first.
+_STATE_ORDER = {
+    RowState.ERROR: 0,
+    RowState.NOT_REPORTABLE: 1,
+    RowState.CAUTION: 2,
+    RowState.REPORTED: 3,
+    RowState.WAITING: 4,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the table, or an axis of a plot.
+
+    Attributes
+    ----------
+    key
+        Identifier.
+    title
+        Over the column.
+    axis
+        On an axis, with unit; empty for columns that are no numbers.
+    tip
+        What it is, as one sentence.
+    value
+        What it is sorted by; None where there is nothing.
+    text
+        What stands in the cell.
+    sample
+        The widest text, for the width of the column.
+    """
+
+    key: str
+    title: str
+    axis: str
+    tip: str
+    value: Callable[[ListRow], Value]
+    text: Callable[[ListRow], str]
+    sample: str
+
+
+def columns_of(work: WorkList | None) -> tuple[Column, ...]:
+    """Columns of a work list; labels only where its table has them."""
+    labelled = {key for row in (work.rows if work else ()) for key in row.labels}
+    return (
+        Column("number", "#", "", "Place in the list.", lambda row: row.number,
+               lambda row: str(row.number), "10000"),
+        Column("name", "File", "", "File name within the folder.", lambda row: row.name.casefold(),
+               lambda row: row.name, "records500/00000/00000_hr.hea"),
+        Column("state", "Result", "", "What came of it.", lambda row: _STATE_ORDER[row.state],
+               lambda row: tr(STATE_TEXTS[row.state]), "Not reportable"),
+        *(column for key in MEASURES for column in _measure_columns(key)),
+        *(_probability_column(key) for key in FINDINGS),
+        Column("variance", "Variance", "Embedding variance (dimensionless)",
+               "Embedding variance, dimensionless: how unsure the model is of the whole ECG.",
+               lambda row: row.variance, lambda row: _number(row.variance, "{:.3g}"), "0.00123"),
+        Column("quality", "Leads", "Leads that are noisy or unusable",
+               "How many leads are noisy or unusable.", _bad_leads, _quality_text,
+               "12 noisy, 12 unusable"),
+        *(_label_column(key) for key in MEASURES if key in labelled),
+        Column("why", "What to know", "", "Reasons and errors.", lambda row: ", ".join(row.codes),
+               why_text, "A sentence that says what is the matter with it and more."),
+    )  # fmt: skip
+
+
+def numeric(columns: Sequence[Column]) -> tuple[Column, ...]:
+    """Columns that can be an axis."""
+    return tuple(column for column in columns if column.axis)
+
+
+def values_of(rows: Sequence[ListRow], column: Column) -> NDArray[np.float64]:
+    """Values of a column of numbers, NaN where there is none."""
+    found = (column.value(row) for row in rows)
+    return np.array([np.nan if value is None else value for value in found], dtype=np.float64)
+
+
+def order_of(
+    rows: Sequence[ListRow], shown: NDArray[np.intp], column: Column, *, falling: bool
+) -> NDArray[np.intp]:
+    """Put rows into order; those without a value come last, whichever way.
+
+    Parameters
+    ----------
+    rows
+        All rows.
+    shown
+        Indices of those to order.
+    column
+        To order by; equal values keep the order of the list.
+    falling
+        Largest first.
+    """
+    listed = np.sort(shown)
+    values = [column.value(rows[index]) for index in listed]
+    there = np.array([value is not None for value in values], dtype=bool)
+    keys = np.array([value for value in values if value is not None])
+    ranks = np.unique(keys, return_inverse=True)[1] if len(keys) else np.empty(0, np.intp)
+    order = np.argsort(-ranks if falling else ranks, kind="stable")
+    return np.concatenate([listed[there][order], listed[~there]]).astype(np.intp)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which rows are shown.
+
+    Attributes
+    ----------
+    text
+        In the file's name or what there is to know, whatever the case.
+    state
+        None for all.
+    column
+        Key of the column of numbers that has to lie between `low` and `high`; empty for none.
+    low, high
+        None for no limit.
+    """
+
+    text: str = ""
+    state: RowState | None = None
+    column: str = ""
+    low: float | None = None
+    high: float | None = None
+
+
+def shown_rows(
+    rows: Sequence[ListRow], columns: Sequence[Column], wanted: Filter
+) -> NDArray[np.intp]:
+    """Give the indices of the rows that a filter lets through."""
+    keep = np.ones(len(rows), dtype=bool)
+    if wanted.state is not None:
+        keep &= np.array([row.state is wanted.state for row in rows], dtype=bool)
+    text = wanted.text.strip().casefold()
+    if text:
+        keep &= np.array(
+            [
+                text in row.name.casefold()
+                or text in " ".join((*row.codes, *row.sentences)).casefold()
+                for row in rows
+            ],
+            dtype=bool,
+        )
+    column = next((each for each in numeric(columns) if each.key == wanted.column), None)
+    if column is not None and (wanted.low is not None or wanted.high is not None):
+        values = values_of(rows, column)
+        with np.errstate(invalid="ignore"):
+            if wanted.low is not None:
+                keep &= values >= wanted.low
+            if wanted.high is not None:
+                keep &= values <= wanted.high
+    return np.flatnonzero(keep)
+
+
+def progress_text(work: WorkList | None) -> str:
+    """How far the work is, and what came of it so far."""
+    if work is None:
+        return tr("No work list is open. Open a folder of ECG files, or a table that names them.")
+    if work.listing:
+        return tr("Looking for ECG files: {n} found so far.", n=f"{len(work.rows):,}")
+    n = len(work.rows)
+    parts = [tr("{done} of {n} done", done=f"{work.n_done:,}", n=f"{n:,}")]
+    if work.running and work.ends_in_s is not None:
+        parts.append(tr("about {time} left", time=duration_text(max(1.0, round(work.ends_in_s)))))
+    elif not work.running and work.n_done < n:
+        parts.append(tr("paused"))
+    states = [row.state for row in work.rows]
+    for state in (RowState.NOT_REPORTABLE, RowState.ERROR):
+        if state in states:
+            text = tr(STATE_TEXTS[state]).lower()
+            parts.append(f"{states.count(state):,} {text}")
+    same = sum(row.same_as > 0 for row in work.rows)
+    if same:
+        parts.append(tr("{n} hold the same recording as another", n=f"{same:,}"))
+    if work.n_skipped:
+        parts.append(tr("{n} other files passed over", n=f"{work.n_skipped:,}"))
+    return ", ".join(parts) + "."
+
+
+def why_text(row: ListRow) -> str:
+    """Say what there is to know of a row, in sentences."""
+    sentences = list(row.sentences)
+    if row.same_as:
+        sentences.insert(0, tr("The same recording as row {n}.", n=row.same_as))
+    return " ".join(sentences)
+
+
+def _measure_columns(key: str) -> tuple[Column, ...]:
+    measure = MEASURES[key]
+    label, unit, text = measure.label, measure.unit, measure.text
+
+    def value(row: ListRow) -> Value:
+        return row.values.get(key)
+
+    def width(row: ListRow) -> Value:
+        return row.highs[key] - row.lows[key] if key in row.values else None
+
+    def interval_text(row: ListRow) -> str:
+        if key not in row.values:
+            return ""
+        return f"{text(row.lows[key])}\u2013{text(row.highs[key])}"
+
+    return (
+        Column(key, f"{label} {unit}", f"{label} ({unit})", f"Point estimate of {label}, {unit}.",
+               value, lambda row: _of(row.values, key, text), "320"),
+        Column(f"{key}_width", f"{label} interval", f"Width of the {label} interval ({unit})",
+               f"Prediction interval of {label}, {unit}; sorted by its width.",
+               width, interval_text, "100\u2013320"),
+    )  # fmt: skip
+
+
+def _of(values: object, key: str, text: Callable[[float], str]) -> str:
+    found = values.get(key) if hasattr(values, "get") else None  # type: ignore[attr-defined]
+    return "" if found is None else text(found)
+
+
+def _probability_column(key: str) -> Column:
+    finding = FINDINGS[key]
+    return Column(
+        f"{key}_probability",
+        f"P({finding.label})",
+        f"Probability of {finding.label}",
+        f"Calibrated probability of {finding.label}.",
+        lambda row: row.probabilities.get(key),
+        lambda row: _number(row.probabilities.get(key), "{:.0%}"),
+        "100%",
+    )
+
+
+def _label_column(key: str) -> Column:
+    measure = MEASURES[key]
+    return Column(
+        f"label_{key}",
+        tr("Echo {label}", label=measure.label),
+        tr("{label} in the table ({unit})", label=measure.label, unit=measure.unit),
+        f"{measure.label} that the table of files gives, {measure.unit}.",
+        lambda row: row.labels.get(key),
+        lambda row: _of(row.labels, key, measure.text),
+        "320",
+    )
+
+
+def _bad_leads(row: ListRow) -> Value:
+    if row.n_noisy is None or row.n_unusable is None:
+        return None
+    return float(row.n_noisy + row.n_unusable)
+
+
+def _quality_text(row: ListRow) -> str:
+    if row.n_noisy is None or row.n_unusable is None:
+        return ""
+    parts = [
+        f"{n} {word}" for n, word in ((row.n_noisy, "noisy"), (row.n_unusable, "unusable")) if n
+    ]
+    return ", ".join(parts) or "good"
+
+
+def _number(value: float | None, form: str) -> str:
+    return "" if value is None else form.format(value)
