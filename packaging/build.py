@@ -19,6 +19,7 @@ import tempfile
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
 BUNDLE = ROOT / "dist" / "echoing"
@@ -98,7 +99,7 @@ def self_test() -> str:
     return "off" if prefix else "on (this machine does not permit switching it off)"
 
 
-def predict(program: Sequence[str], file: Path) -> object:
+def predict(program: Sequence[str], file: Path) -> dict[str, Any]:
     """Return what ``echoing predict`` says of a file."""
     with tempfile.TemporaryDirectory() as home:
         run = subprocess.run(
@@ -115,14 +116,36 @@ def predict(program: Sequence[str], file: Path) -> object:
     return json.loads(run.stdout)
 
 
+def flac_record(folder: Path) -> Path:
+    """Write the demonstration ECG as WFDB with FLAC, which a native library decodes."""
+    import wfdb
+
+    demo = wfdb.rdrecord(str(DEMO.with_suffix("")), physical=False)
+    wfdb.wrsamp(
+        "flac",
+        demo.fs,
+        demo.units,
+        demo.sig_name,
+        d_signal=demo.d_signal,
+        fmt=["516"] * len(demo.sig_name),
+        adc_gain=demo.adc_gain,
+        baseline=demo.baseline,
+        comments=demo.comments,
+        write_dir=str(folder),
+    )
+    return folder / "flac.hea"
+
+
 def compare_with_source() -> list[str]:
     """Demand the same predictions of the frozen program and of the sources; returns the files."""
-    files = [file for file in (DEMO, SAMPLE) if file.exists()]
-    for file in files:
-        frozen = predict([str(PROGRAM)], file)
-        source = predict([sys.executable, "-m", "echoing_gui"], file)
-        if frozen != source:
-            sys.exit(f"Frozen and source program differ on {file.name}:\n{frozen}\n{source}")
+    with tempfile.TemporaryDirectory() as folder:
+        files = [file for file in (DEMO, SAMPLE) if file.exists()]
+        files.append(flac_record(Path(folder)))
+        for file in files:
+            frozen = predict([str(PROGRAM)], file)
+            source = predict([sys.executable, "-m", "echoing_gui"], file)
+            if frozen != source or frozen["error"] is not None:
+                sys.exit(f"Frozen and source program on {file.name}:\n{frozen}\n{source}")
     return [file.name for file in files]
 
 
