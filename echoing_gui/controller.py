@@ -194,6 +194,14 @@ class Controller(QObject):
         self._set(recording=recording, prediction=None, confirmed=confirmed)
         self._start_predicting()
 
+    def hold_preview(self, held: bool) -> None:
+        """Draw, while held, what the recording on screen is if its values are microvolts."""
+        from model_core.quality import MICROVOLTS
+
+        recording = self._state.recording
+        shown = recording if held and self._state.page_is_read else None
+        self._set(preview=_as_confirmed(shown, {MICROVOLTS}) if shown is not None else None)
+
     def stop(self) -> None:
         """Stop the job under way; without one, close the message."""
         stage = self._state.job.stage
@@ -263,6 +271,8 @@ class Controller(QObject):
 
     def _set(self, **changes: object) -> None:
         old = self._state
+        if "recording" in changes:
+            changes.setdefault("preview", None)
         self._state = replace(old, **changes)  # type: ignore[arg-type]
         self.state_changed.emit(old, self._state)
 

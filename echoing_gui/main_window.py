@@ -69,6 +69,7 @@ class MainWindow(QMainWindow):
     predictRequested = Signal()
     pageRequested = Signal(float)
     confirmRequested = Signal(str)
+    previewHeld = Signal(bool)
     stopRequested = Signal()
     messageCloseRequested = Signal()
     optionsRequested = Signal(object)
@@ -129,6 +130,7 @@ class MainWindow(QMainWindow):
         self.statusBar().addPermanentWidget(self._scale)
 
         self.measures.confirmRequested.connect(self.confirmRequested)
+        self.measures.previewHeld.connect(self.previewHeld)
         self.traces.openRequested.connect(self._ask_for_file)
         self.traces.demoRequested.connect(self.demoRequested)
         self.traces.view.hovered.connect(self.statusBar().showMessage)

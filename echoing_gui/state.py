@@ -174,6 +174,8 @@ class AppState:
         seconds of the recording.
     overview
         The whole recording in few columns, as far as it has been looked at; None if it is short.
+    preview
+        What the answer to a question would make of `recording`: drawn in its place while held.
     prediction
         Result for `recording`, never for another one; for a part of it, which `window_s` names.
     package
@@ -205,6 +207,7 @@ class AppState:
     long: LongRecording | None = None
     page_start_s: float = 0.0
     overview: Overview | None = None
+    preview: Recording | None = None
     prediction: Prediction | None = None
     package: PackageIdentity | None = None
     package_failed: UserMessage | None = None

@@ -154,6 +154,7 @@ def build(services: Services, folder: Path) -> Program:
     window.predictRequested.connect(controller.predict_here)
     window.pageRequested.connect(controller.go_to)
     window.confirmRequested.connect(controller.confirm)
+    window.previewHeld.connect(controller.hold_preview)
     window.stopRequested.connect(controller.stop)
     window.messageCloseRequested.connect(controller.close_message)
     window.optionsRequested.connect(controller.set_options)

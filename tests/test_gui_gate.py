@@ -16,7 +16,7 @@ from echoing_gui.view_models.results import result_view
 from echoing_gui.view_models.sheet import build_sheet, hover_text
 from echoing_gui.view_models.texts import announcement
 from model_core.types import LeadGrade, LeadQuality, Reason, Severity
-from tests.gui_factory import FLAT_LEAD, NOISY_LEAD, prediction, recording
+from tests.gui_factory import FLAT_LEAD, NOISY_LEAD, prediction, recording, spike_signal
 
 ARMS = Reason(
     "electrode_placement",
@@ -57,7 +57,7 @@ def has_estimates(program):
 
 
 def confirm_button(program):
-    return program.window.measures.findChild(QPushButton)
+    return program.window.measures._confirm
 
 
 def shown(program):
@@ -104,6 +104,37 @@ def test_values_become_microvolts_on_the_users_word(qtbot, program, fake):
     after = program.controller.state.recording
     np.testing.assert_allclose(after.signal_mv, before / 1000)
     assert "microvolts" in after.metadata.notes[-1]
+
+
+def test_what_the_answer_would_make_of_the_ecg_is_drawn_while_held(qtbot, program, fake):
+    fake.files["a.hea"] = recording("a.hea", 1000 * spike_signal())
+    fake.reasons["a.hea"] = (MICROVOLTS,)
+    open_and_wait(qtbot, program, "a.hea")
+    (preview,) = (
+        button
+        for button in program.window.measures.findChildren(QPushButton)
+        if button.text() == "Hold to see the ECG divided by 1,000"
+    )
+    view = program.window.traces.view
+
+    def peak_mv():
+        return max(np.nanmax(piece.values_mv) for piece in view.sheet.pieces)
+
+    assert peak_mv() == pytest.approx(1000, rel=0.01)
+    qtbot.mousePress(preview, Qt.MouseButton.LeftButton)
+    assert peak_mv() == pytest.approx(1, rel=0.01)
+    assert "PREVIEW: values divided by 1,000, not confirmed" in view.band_texts().caption
+    assert not has_estimates(program)
+    assert program.controller.state.confirmed == frozenset()
+    qtbot.mouseRelease(preview, Qt.MouseButton.LeftButton)
+    assert peak_mv() == pytest.approx(1000, rel=0.01)
+    qtbot.keyPress(preview, Qt.Key.Key_Space)
+    assert peak_mv() == pytest.approx(1, rel=0.01)
+    # Another recording takes its place.
+    open_and_wait(qtbot, program, "b.hea")
+    assert program.controller.state.preview is None
+    assert not preview.isVisible()
+    assert result_view(state_of(ARMS)).preview == ""
 
 
 def test_nothing_is_asked_where_the_answer_would_bring_no_result():

@@ -165,6 +165,7 @@ class MeasuresPanel(QWidget):
     """
 
     confirmRequested = Signal(str)
+    previewHeld = Signal(bool)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -178,6 +179,9 @@ class MeasuresPanel(QWidget):
         self._refusal = _label("refusal")
         self._confirm = QPushButton()
         self._confirm.clicked.connect(lambda: self.confirmRequested.emit(self._question))
+        self._preview = QPushButton()
+        self._preview.pressed.connect(lambda: self.previewHeld.emit(True))
+        self._preview.released.connect(lambda: self.previewHeld.emit(False))
         self._question = ""
         self._variance = _label("muted")
         self._package = _label("muted")
@@ -191,7 +195,8 @@ class MeasuresPanel(QWidget):
         layout = QVBoxLayout(self)
         rows = (*self._measures.values(), *self._findings.values())
         below = (self._variance, self._package)
-        for widget in (self._detail, self._refusal, self._caution, self._confirm, *rows, *below):
+        asked = (self._preview, self._confirm)
+        for widget in (self._detail, self._refusal, self._caution, *asked, *rows, *below):
             layout.addWidget(widget)
         for column in (top, layout):
             column.setContentsMargins(0, 0, 0, 0)
@@ -218,6 +223,8 @@ class MeasuresPanel(QWidget):
         self._question, statement = view.question or ("", "")
         self._confirm.setText(statement)
         self._confirm.setVisible(view.question is not None)
+        self._preview.setText(view.preview)
+        self._preview.setVisible(bool(view.preview))
         measures = {row.key: row for row in view.measures}
         for key, widget in self._measures.items():
             widget.show_row(measures.get(key), colours)

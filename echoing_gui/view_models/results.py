@@ -79,6 +79,9 @@ class ResultView:
     question
         Code of a reason that the user may confirm, and what that would state; None if confirming
         would not bring the result.
+    preview
+        What a button says that shows what the answer would make of the ECG; empty where it would
+        change nothing of it.
     variance_line
         How uncertain the model is of the whole recording; empty where it did not run.
     package_line
@@ -96,6 +99,7 @@ class ResultView:
     reasons: tuple[str, ...] = ()
     refused: bool = False
     question: tuple[str, str] | None = None
+    preview: str = ""
     variance_line: str = ""
     package_line: str = ""
     caveat: str = RESEARCH_ONLY
@@ -204,6 +208,7 @@ def result_view(state: AppState) -> ResultView:
         base = replace(base, variance_line=variance_line(prediction.embedding_variance))
     question = _question(prediction)
     if question is not None:
+        in_question = question[0] == "microvolts" and state.page_is_seen
         return replace(
             base,
             headline="Withheld until confirmed",
@@ -212,6 +217,7 @@ def result_view(state: AppState) -> ResultView:
             else "Go back to the ten seconds that it was found in to answer:",
             reasons=reasons,
             question=question if state.page_is_seen else None,
+            preview="Hold to see the ECG divided by 1,000" if in_question else "",
         )
     if prediction.state is ResultState.NOT_REPORTABLE:
         return replace(

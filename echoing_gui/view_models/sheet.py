@@ -181,7 +181,7 @@ def build_sheet(state: AppState) -> Sheet | None:
     prediction = state.prediction
     show = state.options.show_variance and not state.variance_held
     return lay_out(
-        state.recording,
+        state.preview or state.recording,
         state.options,
         window_start_s=state.page_start_s,
         variance=prediction.segment_variance if prediction and show else None,

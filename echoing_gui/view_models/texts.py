@@ -21,6 +21,7 @@ WHOLE_ROW_LEGEND = (
     "is; each token sees all leads and nearly all of the 10 s"
 )
 WHOLE_ROW_LEGEND_SHORT = "token variance, each sees nearly all; not disease"
+PREVIEW = "PREVIEW: values divided by 1,000, not confirmed"
 NOT_COMPUTED = "not computed"
 WHOLE_RECORDING_HINT = "Layout 12x1 shows the whole recording."
 
@@ -37,6 +38,8 @@ def caption(state: AppState) -> str:
     text = f"{options.speed_mm_s:g} mm/s   {gain_text(options)}"
     if state.recording is None:
         return text
+    if state.preview is not None:
+        return f"{text}   {PREVIEW}"
     return f"{text}   no filter (as recorded, {state.recording.fs:g} Hz)"
 
 
@@ -182,6 +185,8 @@ def picture_summary(state: AppState) -> str:
         f"{options.speed_mm_s:g} millimetres per second, "
         f"{options.gain_mm_mv:g} millimetres per millivolt."
     ]
+    if state.preview is not None:
+        parts.append(f"{PREVIEW}.")
     if options.half_precordials:
         parts.append(tr("The chest leads are drawn at half of that."))
     if options.order is LeadOrder.CABRERA:
