@@ -197,7 +197,8 @@ def _broken(
 def _top_of(row: tuple[float, float, float], sheet: Sheet) -> float:
     """Upper end of a row with its pulse, which may stand in the room of the row above."""
     baseline, top, _ = row
-    return max(0.0, min(top, baseline - PULSE_MV * sheet.gain_mm_mv - 2.0))
+    gain = max(each.gain_mm_mv for each in sheet.pulses if each.baseline_mm == baseline)
+    return max(0.0, min(top, baseline - PULSE_MV * gain - 2.0))
 
 
 def _rows_of(sheet: Sheet, baseline_mm: float, bottom_mm: float) -> Sheet:
@@ -207,7 +208,7 @@ def _rows_of(sheet: Sheet, baseline_mm: float, bottom_mm: float) -> Sheet:
         sheet,
         pieces=tuple(each for each in sheet.pieces if first < each.baseline_mm < bottom_mm),
         strips=tuple(each for each in sheet.strips if first < each.y_mm < bottom_mm),
-        pulses=tuple(each for each in sheet.pulses if first < each[1] < bottom_mm),
+        pulses=tuple(each for each in sheet.pulses if first < each.baseline_mm < bottom_mm),
         separators=tuple(each for each in sheet.separators if first < each[1] < bottom_mm),
     )
 
