@@ -392,6 +392,7 @@ class Controller(QObject):
             overview=None,
             prediction=None,
             confirmed=frozenset(),
+            measuring=self._state.measuring.on(recording.recording_id),
         )
         self._audit.record("opened", recording=(long or recording).recording_id)
         if self._state.has_pages:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
+from echoing_gui.state_marks import Measuring
 from echoing_gui.state_work_list import WorkList
 from model_core.long_recording import LongRecording, Overview
 from model_core.types import PackageIdentity, Prediction, Recording
@@ -196,6 +197,8 @@ class AppState:
         Codes of the reasons that the user has confirmed for `recording`.
     work_list
         Many files and what is known of them; None without one.
+    measuring
+        Calipers, notes and measurements.
 
     Raises
     ------
@@ -218,6 +221,7 @@ class AppState:
     message: UserMessage | None = None
     confirmed: frozenset[str] = frozenset()
     work_list: WorkList | None = None
+    measuring: Measuring = field(default_factory=Measuring)
 
     def __post_init__(self) -> None:
         if self.prediction is not None and (

@@ -9,6 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from echoing_gui.desk import Desk
-from echoing_gui.features import records
+from echoing_gui.features import measuring, records
 
-FEATURES: tuple[Callable[[Desk], None], ...] = (records.install,)
+FEATURES: tuple[Callable[[Desk], None], ...] = (measuring.install, records.install)

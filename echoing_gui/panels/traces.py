@@ -62,7 +62,7 @@ class Tool(Protocol):
         ...
 
     def move(self, at: Pointed, *, held: bool) -> bool:
-        """Answer the pointer moving; `held` if the tool took the press before."""
+        """Answer the pointer moving; `held` if the tool took the press and is asked alone."""
         ...
 
     def release(self, at: Pointed) -> None:
@@ -107,7 +107,8 @@ class EcgView(QWidget):
         self._drag_from: QPoint | None = None
         self._pressed_at: QPoint | None = None
         self._tool: Tool | None = None
-        self._tool_holds = False
+        self._standing_tools: list[Tool] = []
+        self._held_by: Tool | None = None
 
     def add_overlay(self, paint: PaintOverlay) -> None:
         """Draw something above the traces, whenever they are drawn.
@@ -125,9 +126,13 @@ class EcgView(QWidget):
         self._canvas.overlay.update()
 
     def set_tool(self, tool: Tool | None) -> None:
-        """Let a tool answer mouse and keys first; None lets them move the ECG."""
-        self._tool, self._tool_holds = tool, False
+        """Let a tool answer mouse and keys before all others; None for no such tool."""
+        self._tool, self._held_by = tool, None
         self.viewport().unsetCursor()
+
+    def add_tool(self, tool: Tool) -> None:
+        """Let a tool answer from now on, after the one of `set_tool` and those added before."""
+        self._standing_tools.append(tool)
 
     def show_time(self, time_s: float, lead: str | None = None) -> bool:
         """Scroll a moment into sight.
@@ -260,14 +265,17 @@ class EcgView(QWidget):
             isinstance(event, QKeyEvent)
             and event.type() == QEvent.Type.KeyPress
             and event.key() in (Qt.Key.Key_Tab, Qt.Key.Key_Backtab)
-            and self._tool is not None
-            and self._tool.key(event)
+            and any(tool.key(event) for tool in self._tools())
         ):
             return True
         handled = super().event(event)
         if event.type() in (QEvent.Type.DevicePixelRatioChange, QEvent.Type.LayoutRequest):
             self._update_range()
         return handled
+
+    def _tools(self) -> list[Tool]:
+        """Get the tools in the order in which they are asked."""
+        return [*([self._tool] if self._tool else []), *self._standing_tools]
 
     def _place(self) -> None:
         """Move the paper to where the scroll bars stand."""
@@ -279,7 +287,7 @@ class EcgView(QWidget):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Let the tool answer; else move by arrows and pages, to the start or to the end."""
-        if self._tool is not None and self._tool.key(event):
+        if any(tool.key(event) for tool in self._tools()):
             return
         move = _KEYS.get(Qt.Key(event.key()))
         if move is None:
@@ -302,8 +310,9 @@ class EcgView(QWidget):
         if event.button() != Qt.MouseButton.LeftButton:
             return
         at = self.pointed_at(event)
-        if self._tool is not None and at is not None and self._tool.press(at):
-            self._tool_holds = True
+        if at is not None:
+            self._held_by = next((tool for tool in self._tools() if tool.press(at)), None)
+        if self._held_by is not None:
             return
         self._drag_from = self._pressed_at = event.position().toPoint()
         self.viewport().setCursor(Qt.CursorShape.ClosedHandCursor)
@@ -313,10 +322,10 @@ class EcgView(QWidget):
         if event.button() != Qt.MouseButton.LeftButton:
             return
         at = self.pointed_at(event)
-        if self._tool_holds:
-            self._tool_holds = False
-            if self._tool is not None and at is not None:
-                self._tool.release(at)
+        holder, self._held_by = self._held_by, None
+        if holder is not None:
+            if at is not None:
+                holder.release(at)
             return
         pressed_at, self._drag_from, self._pressed_at = self._pressed_at, None, None
         self.viewport().unsetCursor()
@@ -335,7 +344,10 @@ class EcgView(QWidget):
                 bar.setValue(bar.value() - by)
             return
         at = self.pointed_at(event)
-        if self._tool is not None and at is not None and self._tool.move(at, held=self._tool_holds):
+        if at is not None and self._held_by is not None:
+            self._held_by.move(at, held=True)
+            return
+        if at is not None and any(tool.move(at, held=False) for tool in self._tools()):
             return
         text = self.text_at(event.position())
         self.hovered.emit(text)
