@@ -91,7 +91,7 @@ def test_printed_millimetres_are_millimetres():
     view = report_view(report_state(state(show_variance=False), ""), A4, "")
     sheet = view.ecg[0].sheet
     left = (A4.width_mm - sheet.width_mm) / 2
-    x_pulse, baseline = sheet.pulses[0]
+    x_pulse, baseline = sheet.pulses[0].x_mm, sheet.pulses[0].baseline_mm
     top = int((16 + baseline - 10) * PX_PER_MM)
     columns = np.flatnonzero(dark(image)[top - 1 : top + 3].any(axis=0))
     begin = (left + x_pulse) * PX_PER_MM
