@@ -9,27 +9,23 @@ Format: header(5) and signal(5) of the WFDB Applications Guide, https://physione
 from __future__ import annotations
 
 import functools
-import itertools
-import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from model_core.errors import ReadError
 from model_core.io._complete import FS_RANGE_HZ, check_kind, ecg_rate, plain
 from model_core.io._in_file import InFile, Samples, whole
 from model_core.io._marks_beside import wfdb_marks
+from model_core.io._wfdb_data import call_wfdb, counts, data_files
 from model_core.io._wfdb_header import (
     FLAC_FORMATS,
     FORMATS,
     MAX_HEADER_BYTES,
     MAX_SIGNALS,
-    Signal,
     bad_header,
     header_lines,
     record_line,
@@ -202,57 +198,6 @@ def open_file(path: Path) -> InFile:
     )
 
 
-def _data_paths(header: Path, signals: list[Signal], n_frames: int) -> tuple[Path, ...]:
-    """Paths of the data files, each inside the record's folder and of exactly the size stated."""
-    groups = [list(g) for _, g in itertools.groupby(signals, key=lambda signal: signal.file_name)]
-    if len(groups) != len({signal.file_name for signal in signals}):
-        raise bad_header(header, "the signals of one data file are not listed together")
-    paths: list[Path] = []
-    for group in groups:
-        first = group[0]
-        path = (header.parent / first.file_name).resolve()
-        if path.parent != header.parent:
-            raise bad_header(header, "a data file lies outside the folder", code="outside_folder")
-        if not path.is_file():
-            raise ReadError(
-                f"The data file {first.file_name} is not there.",
-                hint="A WFDB record is a header and its data files in one folder: copy all.",
-                code="data_missing",
-            )
-        if len({(signal.fmt, signal.byte_offset) for signal in group}) != 1:
-            raise bad_header(header, "one data file has two sample formats")
-        n_values = n_frames * sum(signal.samples_per_frame for signal in group)
-        bytes_a_sample, filled_up_to, _ = FORMATS[first.fmt]
-        size = path.stat().st_size
-        if first.fmt in FLAC_FORMATS:
-            _check_flac(path, first.byte_offset + n_values // len(group))
-        else:
-            expected = first.byte_offset + math.ceil(n_values * bytes_a_sample - 1e-6)
-            if not 0 <= size - expected < filled_up_to:
-                raise ReadError(
-                    f"The data file {first.file_name} holds {size} bytes, but the header describes "
-                    f"{expected}: it is incomplete or belongs to another header.",
-                    hint="Copy the record again.",
-                    code="size_mismatch",
-                )
-        paths.append(path)
-    return tuple(paths)
-
-
-def _check_flac(path: Path, n_samples: int) -> None:
-    """Refuse a FLAC file that states another length than the record has (RFC 9639, 8.2)."""
-    with path.open("rb") as file:
-        head = file.read(26)
-    stated = int.from_bytes(head[18:26], "big") & (2**36 - 1)
-    if head[:4] != b"fLaC" or len(head) < 26 or stated not in (0, n_samples):
-        raise ReadError(
-            f"The data file {path.name} is no FLAC file with {n_samples} samples a signal: it is "
-            "damaged or belongs to another header.",
-            hint="Copy the record again.",
-            code="size_mismatch",
-        )
-
-
 def _open_part(header: Path, lines: list[str]) -> _Part:
     """Open a record without segments."""
     n_signals, frame_rate, n_frames = record_line(header, lines[0])
@@ -276,8 +221,8 @@ def _open_part(header: Path, lines: list[str]) -> _Part:
             f"a sampling rate of {fs:g} Hz is outside {FS_RANGE_HZ[0]:g} to {FS_RANGE_HZ[1]:g} Hz",
             code="bad_rate",
         )
-    data_paths = _data_paths(header, signals, n_frames)
-    record = _wfdb(header, "rdheader")
+    data_paths = data_files(header, signals, n_frames)
+    record = call_wfdb(header, "rdheader")
     if record.fs != frame_rate or list(record.adc_gain) != [signal.gain for signal in signals]:
         raise bad_header(header, "its numbers can be understood in two ways")
     names = [
@@ -290,7 +235,7 @@ def _open_part(header: Path, lines: list[str]) -> _Part:
     def read(first: int, last: int, rows: Sequence[int]) -> _Read:
         numbers = [kept[row] for row in rows]
         frames = first // per_frame, -(-last // per_frame)
-        digital = _digital(header, signals, data_paths, frames, numbers)
+        digital = counts(header, signals, data_paths, frames, numbers)
         is_whole = frames == (0, n_frames)
         signal_mv = np.empty((len(rows), last - first), dtype=np.float32)
         n_invalid = 0
@@ -336,64 +281,6 @@ def _open_part(header: Path, lines: list[str]) -> _Part:
         units=frozenset(signals[number].unit or "mV" for number in kept),
         acquired_at=record.base_datetime.isoformat() if record.base_datetime else "",
     )
-
-
-def _wfdb(header: Path, function: str, **options: object) -> Any:  # noqa: ANN401 - wfdb has no types
-    """Call a function of the `wfdb` package on a record."""
-    import wfdb  # pyright: ignore[reportMissingTypeStubs]
-
-    try:
-        # An absolute path never looks like an address to wfdb; see also the check in `open_file`.
-        return getattr(cast("Any", wfdb), function)(str(header.with_suffix("")), **options)
-    except Exception as error:  # wfdb leaks at least seven kinds on damaged files
-        raise ReadError(
-            f"The record {header.name} is damaged or not a WFDB record.",
-            hint="Export or copy it again.",
-            code="damaged",
-        ) from error
-
-
-def _digital(
-    header: Path,
-    signals: list[Signal],
-    paths: tuple[Path, ...],
-    frames: tuple[int, int],
-    numbers: list[int],
-) -> list[NDArray[np.int64]]:
-    """Take the samples of the signals with these numbers, from a frame to one before another."""
-    if all(signal.fmt == "61" for signal in signals):
-        found = _big_endian(signals, paths, *frames)
-        return [found[number] for number in numbers]
-    record = _wfdb(
-        header,
-        "rdrecord",
-        sampfrom=frames[0],
-        sampto=frames[1],
-        channels=numbers,
-        physical=False,
-        smooth_frames=False,
-        return_res=32,
-    )
-    return record.e_d_signal
-
-
-def _big_endian(
-    signals: list[Signal], paths: tuple[Path, ...], begin: int, end: int
-) -> list[NDArray[np.int64]]:
-    """Take the samples of format 61, at which wfdb 4.3.1 fails, signal by signal."""
-    found: list[NDArray[np.int64]] = []
-    groups = itertools.groupby(signals, key=lambda signal: signal.file_name)
-    for path, (_, group) in zip(paths, groups, strict=True):
-        sizes = [signal.samples_per_frame for signal in group]
-        offset = next(s.byte_offset for s in signals if s.file_name == path.name)
-        size = sum(sizes)
-        counts = np.fromfile(path, ">i2", (end - begin) * size, offset=offset + 2 * begin * size)
-        frames = counts.astype(np.int64).reshape(-1, size)
-        ends = np.cumsum(sizes)
-        found += [
-            frames[:, last - size : last].ravel() for last, size in zip(ends, sizes, strict=True)
-        ]
-    return found
 
 
 def _open_segments(header: Path, lines: list[str]) -> _Part:
