@@ -90,6 +90,9 @@ class Controller(QObject):
         self._screen: ScreenFacts | None = None
         # What to go back to when the next file cannot be read.
         self._last_prediction: Prediction | None = None
+        # Kept out of the state until the reader asks for it.
+        self._covered: Prediction | None = None
+        self._opened_s = 0.0
         self._was_predicting = False
         self._path = Path()
         self._previewed: TableLayout | None = None
@@ -226,9 +229,25 @@ class Controller(QObject):
         """Say in the message bar that something failed."""
         self._set(message=UserMessage(text, hint, Level.ERROR))
 
+    def reveal(self) -> None:
+        """Show the result that is covered, and take down how long the reader had the ECG alone."""
+        covered, recording = self._covered, self._state.recording
+        if covered is None or recording is None:
+            return
+        self._audit.record(
+            "revealed",
+            recording=recording.recording_id,
+            package=covered.package.package_id,
+            seconds_since_opening=round(time.monotonic() - self._opened_s, 1),
+        )
+        self._set(revealed=True, prediction=covered)
+
     def set_options(self, options: DisplayOptions) -> None:
         """Draw in another way, and remember it."""
-        self._set(options=options)
+        seen = self._state.prediction is not None
+        self._set(options=options, revealed=self._state.revealed or seen)
+        if not options.read_first:
+            self.reveal()
         self._save(replace(self._settings, options=options))
 
     def hold_variance(self, held: bool) -> None:
@@ -273,6 +292,12 @@ class Controller(QObject):
         old = self._state
         if "recording" in changes:
             changes.setdefault("preview", None)
+        if "prediction" in changes:
+            result = changes["prediction"]
+            asked_for = changes.get("revealed", old.revealed) or not old.options.read_first
+            self._covered = result if isinstance(result, Prediction) and not asked_for else None
+            covered = self._covered is not None
+            changes |= {"prediction": None if covered else result, "covered": covered}
         self._state = replace(old, **changes)  # type: ignore[arg-type]
         self.state_changed.emit(old, self._state)
 
@@ -391,9 +416,11 @@ class Controller(QObject):
             page_start_s=0.0,
             overview=None,
             prediction=None,
+            revealed=False,
             confirmed=frozenset(),
             measuring=self._state.measuring.on(recording.recording_id),
         )
+        self._opened_s = time.monotonic()
         self._audit.record("opened", recording=(long or recording).recording_id)
         if self._state.has_pages:
             survey = self._services.survey

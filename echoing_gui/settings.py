@@ -154,6 +154,7 @@ def _choices() -> dict[str, dict[Any, Any]]:
         "gain_mm_mv": {value: value for value in GAINS_MM_MV},
         "half_precordials": {True: True, False: False},
         "show_variance": {True: True, False: False},
+        "read_first": {True: True, False: False},
         "theme": {item.value: item for item in ThemeChoice},
     }
 

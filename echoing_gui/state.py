@@ -82,6 +82,8 @@ class DisplayOptions:
         Lead of the single rhythm strip.
     half_precordials
         Draw the chest leads at half the display gain.
+    read_first
+        Keep the estimate covered until the reader asks for it.
     """
 
     layout: Layout = Layout.GRID
@@ -93,6 +95,7 @@ class DisplayOptions:
     order: LeadOrder = LeadOrder.STANDARD
     rhythm_lead: str = "II"
     half_precordials: bool = False
+    read_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +182,16 @@ class AppState:
         What the answer to a question would make of `recording`: drawn in its place while held.
     prediction
         Result for `recording`, never for another one; for a part of it, which `window_s` names.
+        None while it is covered, so that nothing can show it.
+    covered
+        There is a result that the reader has not asked for yet.
+    revealed
+        The reader has asked for the result of `recording`.
+        None while it is covered, so that nothing can show it.
+    covered
+        There is a result that the reader has not asked for yet.
+    revealed
+        The reader has asked for the result of `recording`.
     package
         The model package in use; None before it is loaded, or if it cannot be.
     package_failed
@@ -212,6 +225,8 @@ class AppState:
     overview: Overview | None = None
     preview: Recording | None = None
     prediction: Prediction | None = None
+    covered: bool = False
+    revealed: bool = False
     package: PackageIdentity | None = None
     package_failed: UserMessage | None = None
     job: JobStatus = field(default_factory=JobStatus)

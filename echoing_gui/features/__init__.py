@@ -9,6 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from echoing_gui.desk import Desk
-from echoing_gui.features import measuring, records
+from echoing_gui.features import measuring, reading_first, records
 
-FEATURES: tuple[Callable[[Desk], None], ...] = (measuring.install, records.install)
+FEATURES: tuple[Callable[[Desk], None], ...] = (
+    measuring.install,
+    records.install,
+    reading_first.install,
+)

@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
 
 from echoing_gui import theme
 from echoing_gui.graphics import interval
+from echoing_gui.i18n import tr
 from echoing_gui.state import AppState
 from echoing_gui.view_models.results import FindingRow, MeasureRow, result_view
 from model_core.measures import FINDINGS, MEASURES
@@ -166,6 +167,7 @@ class MeasuresPanel(QWidget):
 
     confirmRequested = Signal(str)
     previewHeld = Signal(bool)
+    revealRequested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -183,6 +185,9 @@ class MeasuresPanel(QWidget):
         self._preview.pressed.connect(lambda: self.previewHeld.emit(True))
         self._preview.released.connect(lambda: self.previewHeld.emit(False))
         self._question = ""
+        self._reveal = QPushButton(tr("&Reveal the estimate"))
+        self._reveal.setToolTip(tr("Show the estimate and the strips (Ctrl+E)"))
+        self._reveal.clicked.connect(self.revealRequested)
         self._variance = _label("muted")
         self._package = _label("muted")
         self._banner = _label("banner")
@@ -195,7 +200,7 @@ class MeasuresPanel(QWidget):
         layout = QVBoxLayout(self)
         rows = (*self._measures.values(), *self._findings.values())
         below = (self._variance, self._package)
-        asked = (self._preview, self._confirm)
+        asked = (self._preview, self._confirm, self._reveal)
         for widget in (self._detail, self._refusal, self._caution, *asked, *rows, *below):
             layout.addWidget(widget)
         for column in (top, layout):
@@ -225,6 +230,7 @@ class MeasuresPanel(QWidget):
         self._confirm.setVisible(view.question is not None)
         self._preview.setText(view.preview)
         self._preview.setVisible(bool(view.preview))
+        self._reveal.setVisible(view.covered)
         measures = {row.key: row for row in view.measures}
         for key, widget in self._measures.items():
             widget.show_row(measures.get(key), colours)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from echoing_gui.i18n import tr
 from echoing_gui.state import PAGE_S, AppState, Stage
 from echoing_gui.view_models.sheet import number_text
 from echoing_gui.view_models.texts import acquired_text, duration_text, source_line, span_text
@@ -76,6 +77,8 @@ class ResultView:
         Sentences: cautions or refusals.
     refused
         The result is not reportable.
+    covered
+        There is a result, and it is kept covered until the reader asks for it.
     question
         Code of a reason that the user may confirm, and what that would state; None if confirming
         would not bring the result.
@@ -98,6 +101,7 @@ class ResultView:
     findings: tuple[FindingRow, ...] = ()
     reasons: tuple[str, ...] = ()
     refused: bool = False
+    covered: bool = False
     question: tuple[str, str] | None = None
     preview: str = ""
     variance_line: str = ""
@@ -192,6 +196,13 @@ def result_view(state: AppState) -> ResultView:
     base = replace(base, source=source_line(recording))
     if state.job.stage is Stage.PREDICTING:
         return replace(base, headline="Predicting")
+    if state.covered:
+        return replace(
+            base,
+            headline=tr("Estimate covered"),
+            detail=tr("Read the ECG first, then reveal the estimate."),
+            covered=True,
+        )
     prediction = state.prediction
     if prediction is None:
         if state.package_failed is not None:

@@ -218,6 +218,8 @@ def announcement(old: AppState, new: AppState) -> str:
             ResultState.REPORTED_WITH_CAUTION: "The estimate is ready, with cautions.",
             ResultState.NOT_REPORTABLE: "The result is not reportable.",
         }[new.prediction.state]
+    if new.covered and not old.covered:
+        return tr("An estimate is there; it is covered until you reveal it.")
     if new.job.stage is not old.job.stage and new.job.stage is not Stage.IDLE:
         return f"{new.job.stage.value.capitalize()} {new.job.source_name}"
     return ""
