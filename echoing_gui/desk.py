@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from echoing_gui.audit import AuditLog
-from echoing_gui.controller import Controller
+from echoing_gui.controller import Controller, Services
 from echoing_gui.main_window import MainWindow
 
 
@@ -24,9 +24,12 @@ class Desk:
         Of the user's settings; a feature keeps what it remembers in files of its own there.
     audit
         Takes down what was done, by `record`.
+    services
+        What reads files, in a process of its own.
     """
 
     window: MainWindow
     controller: Controller
     folder: Path
     audit: AuditLog
+    services: Services

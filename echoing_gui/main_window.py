@@ -225,14 +225,15 @@ class MainWindow(QMainWindow):
 
     def show_view(self, key: str = "reading") -> None:
         """Show a view added by `add_view`; without a key, the ECG."""
-        for index in range(self._views.count()):
-            if self._views.widget(index).objectName() == key:
-                self._views.setCurrentIndex(index)
+        view = self._views.findChild(QWidget, key)
+        if view is not None:
+            self._views.setCurrentWidget(view)
 
     @property
     def shown_view(self) -> str:
         """Key of the view that is shown; ``reading`` for the ECG."""
-        return self._views.currentWidget().objectName()
+        shown = self._views.currentWidget()
+        return shown.objectName() if shown is not None else ""
 
     def show_error(self, error: Exception) -> None:
         """Tell of something unexpected, with details to copy."""

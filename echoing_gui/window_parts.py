@@ -94,9 +94,9 @@ class SidePages(QTabWidget):
 
     def show_page(self, key: str) -> None:
         """Bring a tab to the front."""
-        for index in range(self.count()):
-            if self.widget(index).objectName() == key:
-                self.setCurrentIndex(index)
+        page = self.findChild(QWidget, key)
+        if page is not None:
+            self.setCurrentWidget(page)
 
 
 def screen_facts(screen: QScreen, pixel_ratio: float) -> ScreenFacts:

@@ -170,7 +170,7 @@ def build(services: Services, folder: Path) -> Program:
         )
     )
     for install in FEATURES:
-        install(Desk(window, controller, folder, log))
+        install(Desk(window, controller, folder, log, services))
     window.show_state(window.state, controller.state)
     return Program(window, controller)
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from echoing_gui.desk import Desk
-from echoing_gui.features import measuring, reading_first, records
+from echoing_gui.features import measuring, reading_first, records, serial
 
 FEATURES: tuple[Callable[[Desk], None], ...] = (
     measuring.install,
     records.install,
     reading_first.install,
+    serial.install,
 )

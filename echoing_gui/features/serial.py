@@ -1,0 +1,411 @@
+"""Serial comparison: an earlier ECG beside this one or beat over beat, in one scale."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from PySide6.QtCore import QObject, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QPainter, QPaintEvent
+from PySide6.QtWidgets import (
+    QFileDialog,
+    QHBoxLayout,
+    QHeaderView,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QSplitter,
+    QStackedWidget,
+    QTreeWidget,
+    QTreeWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from echoing_gui import theme
+from echoing_gui.actions import Action
+from echoing_gui.desk import Desk
+from echoing_gui.errors import to_message
+from echoing_gui.graphics.beats import MedianBeats, paint_beats, size_mm
+from echoing_gui.graphics.paper import Camera
+from echoing_gui.i18n import tr
+from echoing_gui.jobs import JobReport, JobRunner
+from echoing_gui.panels.traces import EcgView
+from echoing_gui.state import AppState, Stage
+from echoing_gui.view_models import texts
+from echoing_gui.view_models.comparison import (
+    PatientMatch,
+    Patients,
+    interval_rows,
+    match_patients,
+    measure_rows,
+)
+from echoing_gui.view_models.results import RESEARCH_ONLY
+from model_core.delineation import delineate
+from model_core.errors import CancelToken, ReadError
+from model_core.long_recording import LongRecording
+from model_core.measurements import MEDIAN_BEAT_BEFORE_S, Measurements, measure
+from model_core.types import Prediction, Recording
+
+_LANE = "earlier"
+VIEW = "serial"
+# Told apart by lightness as well as by hue.
+EARLIER_COLOUR, LATER_COLOUR = "#b65a00", theme.TRACE
+
+
+def _is_open(state: AppState) -> bool:
+    return state.recording is not None and state.long is None and state.job.stage is Stage.IDLE
+
+
+ACTIONS = (
+    Action(
+        "compare", "&File", "&Compare with another ECG…", ("Ctrl+E",),
+        "Show an earlier ECG of the same patient beside this one, in the same scale.",
+        enabled=_is_open, group="serial",
+    ),
+    Action(
+        "leave_comparison", "&File", "Back from the comparison", ("Ctrl+Shift+E",),
+        "Show this ECG alone again.", group="serial",
+    ),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Case:
+    """One of the two ECGs, with what was measured and predicted; None where it could not be."""
+
+    recording: Recording
+    measurements: Measurements
+    prediction: Prediction | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Comparison:
+    """Both ECGs in order of time, where the files tell it.
+
+    Attributes
+    ----------
+    first, second
+        The earlier and the later one.
+    ordered
+        Whether the files say which is earlier.
+    match
+        Whether they are of one patient.
+    """
+
+    first: Case
+    second: Case
+    ordered: bool
+    match: PatientMatch
+
+
+def compare(this: Case, other: Case) -> Comparison:
+    """Put two ECGs in order of time, and ask whether they are of one patient."""
+    moments = [each.recording.metadata.acquired_at for each in (this, other)]
+    ordered = all(moments) and moments[0] != moments[1]
+    first, second = (this, other) if ordered and moments[0] < moments[1] else (other, this)
+    match = match_patients(first.recording, second.recording)
+    return Comparison(first, second, ordered, match)
+
+
+def measured(recording: Recording, prediction: Prediction | None) -> Case:
+    """Measure a recording."""
+    found = delineate(recording.signal_mv, recording.fs, recording.lead_names)
+    return Case(recording, measure(found, recording.signal_mv), prediction)
+
+
+class BeatsView(QWidget):
+    """Median beats of both ECGs over one another, to the scale of the ECG view."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setAccessibleName(tr("Median beats of both ECGs"))
+        self._state = AppState()
+        self._comparison: Comparison | None = None
+
+    def show_comparison(self, state: AppState, comparison: Comparison | None) -> None:
+        """Draw what a state's options ask for."""
+        self._state, self._comparison = state, comparison
+        self.setMinimumSize(self.sizeHint())
+        self.updateGeometry()
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        """Room for all leads at the scale of the screen."""
+        scale = self._px_per_mm() / self.devicePixelRatioF()
+        width, height = size_mm(len(self._leads()))
+        return QSize(round(width * scale), round(height * scale))
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        """Paint in device pixels, like the ECG itself."""
+        painter = QPainter(self)
+        ratio = self.devicePixelRatioF()
+        painter.scale(1 / ratio, 1 / ratio)
+        area = QRectF(0, 0, round(self.width() * ratio), round(self.height() * ratio))
+        painter.fillRect(area, QColor(theme.PAPER))
+        camera = Camera(self._px_per_mm(), 0, 0, area, ratio)
+        options = self._state.options
+        paint_beats(
+            painter, self._leads(), self._beats(), options.speed_mm_s, options.gain_mm_mv, camera
+        )
+
+    def _px_per_mm(self) -> float:
+        return self._state.screen.device_px_per_mm * self._state.options.zoom
+
+    def _leads(self) -> tuple[str, ...]:
+        if self._comparison is None:
+            return ()
+        first, second = self._comparison.first, self._comparison.second
+        names = second.recording.lead_names
+        others = (n for n in first.recording.lead_names if n not in names)
+        return (*names, *others)
+
+    def _beats(self) -> tuple[MedianBeats, ...]:
+        if self._comparison is None:
+            return ()
+        cases = (self._comparison.first, self._comparison.second)
+        return tuple(
+            MedianBeats(
+                colour,
+                dict(
+                    zip(case.measurements.lead_names, case.measurements.median_beat_mv, strict=True)
+                ),
+                case.recording.fs,
+                MEDIAN_BEAT_BEFORE_S,
+            )
+            for case, colour in zip(cases, (EARLIER_COLOUR, LATER_COLOUR), strict=True)
+        )
+
+
+class SerialView(QWidget):
+    """Two ECGs in one scale, and a table of what differs."""
+
+    leaveRequested = Signal()
+    otherRequested = Signal()
+    overridden = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._comparison: Comparison | None = None
+        self._state = AppState()
+        self._allowed = False
+        self._title = QLabel(wordWrap=True)
+        self._title.setObjectName("headline")
+        self._match = QLabel(wordWrap=True)
+        self._match.setObjectName("caution")
+        self._caveat = QLabel(RESEARCH_ONLY, wordWrap=True)
+        self._caveat.setObjectName("banner")
+        self._override = QPushButton(tr("Compare all the same"))
+        self._override.clicked.connect(self._on_override)
+        self._beats_on = QPushButton(tr("&Median beats over one another"))
+        self._beats_on.setCheckable(True)
+        self._beats_on.toggled.connect(self._show)
+        other = QPushButton(tr("Another &file…"))
+        other.clicked.connect(self.otherRequested)
+        leave = QPushButton(tr("&Back to this ECG"))
+        leave.clicked.connect(self.leaveRequested)
+        self.views = (EcgView(), EcgView())
+        self.names = (QLabel(), QLabel())
+        self._beats = BeatsView()
+        scroll = QScrollArea()
+        scroll.setAccessibleName(tr("Median beats of both ECGs"))
+        scroll.setWidget(self._beats)
+        scroll.setWidgetResizable(True)
+        pair = QSplitter()
+        for view, name in zip(self.views, self.names, strict=True):
+            column = QWidget()
+            layout = QVBoxLayout(column)
+            layout.setContentsMargins(0, 0, 0, 0)
+            layout.addWidget(name)
+            layout.addWidget(view, 1)
+            pair.addWidget(column)
+        self.views[0].setAccessibleName(tr("Earlier ECG"))
+        self.views[1].setAccessibleName(tr("Later ECG"))
+        for axis in ("horizontalScrollBar", "verticalScrollBar"):
+            one, two = (getattr(view, axis)() for view in self.views)
+            one.valueChanged.connect(two.setValue)
+            two.valueChanged.connect(one.setValue)
+        self._pictures = QStackedWidget()
+        self._pictures.addWidget(pair)
+        self._pictures.addWidget(scroll)
+        self.table = QTreeWidget()
+        self.table.setRootIsDecorated(False)
+        self.table.setAccessibleName(tr("Differences between the two ECGs"))
+        self._body = QSplitter(Qt.Orientation.Vertical)
+        self._body.addWidget(self._pictures)
+        self._body.addWidget(self.table)
+        self._body.setStretchFactor(0, 3)
+        self._body.setStretchFactor(1, 1)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self._title, 1)
+        for button in (self._override, self._beats_on, other, leave):
+            buttons.addWidget(button)
+        layout = QVBoxLayout(self)
+        layout.addWidget(self._caveat)
+        layout.addLayout(buttons)
+        layout.addWidget(self._match)
+        layout.addWidget(self._body, 1)
+
+    def show_state(self, _old: AppState, new: AppState) -> None:
+        """Draw in the scale of the window; an ECG that is no longer open is not compared."""
+        self._state = new
+        case = self._comparison
+        if case is not None and new.recording not in (
+            case.first.recording,
+            case.second.recording,
+        ):
+            self.show_comparison(None)
+        elif self.isVisible():
+            self._show()
+
+    def show_comparison(self, comparison: Comparison | None) -> None:
+        """Show two ECGs, or none; of two patients only when that is asked for."""
+        self._comparison = comparison
+        self._allowed = comparison is not None and (
+            comparison.match.patients is not Patients.DIFFERENT
+        )
+        self._show()
+
+    def _on_override(self) -> None:
+        self._allowed = True
+        self.overridden.emit()
+        self._show()
+
+    def _show(self) -> None:
+        found, allowed = self._comparison, self._allowed
+        self._body.setVisible(found is not None and allowed)
+        self._override.setVisible(found is not None and not allowed)
+        self._beats_on.setEnabled(found is not None and allowed)
+        self._match.setVisible(found is not None and found.match.patients is not Patients.SAME)
+        for view in self.views:
+            view.show_state(AppState(), AppState())
+        self.table.clear()
+        if found is None:
+            self._title.setText(tr("No ECG to compare with"))
+            return
+        cases = (found.first, found.second)
+        heads = (tr("Earlier"), tr("Later")) if found.ordered else (tr("Other"), tr("This"))
+        self._title.setText(tr("Comparison of two ECGs"))
+        if not allowed:
+            warning = tr("These are probably different patients: {reason}")
+            self._match.setText(warning.format(reason=found.match.reason))
+            return
+        self._match.setText(found.match.reason)
+        for view, name, head, case, colour in zip(
+            self.views, self.names, heads, cases, (EARLIER_COLOUR, LATER_COLOUR), strict=True
+        ):
+            name.setText(f"{head}: {texts.source_line(case.recording)}")
+            name.setStyleSheet(f"border-left: 4px solid {colour}; padding-left: 6px;")
+            view.show_state(AppState(), _alone(self._state, case))
+        self._beats.show_comparison(self._state, found)
+        self._pictures.setCurrentIndex(1 if self._beats_on.isChecked() else 0)
+        self._fill_table(found, heads)
+
+    def _fill_table(self, found: Comparison, heads: tuple[str, str]) -> None:
+        self.table.setHeaderLabels(["", *heads, tr("Difference"), ""])
+        rows = (
+            *measure_rows(found.first.prediction, found.second.prediction),
+            *interval_rows(found.first.measurements, found.second.measurements),
+        )
+        for row in rows:
+            cells = [row.label, row.earlier, row.now, row.difference, row.note]
+            self.table.addTopLevelItem(QTreeWidgetItem(cells))
+        mode = QHeaderView.ResizeMode.ResizeToContents
+        self.table.header().setSectionResizeMode(mode)
+
+
+def _alone(state: AppState, case: Case) -> AppState:
+    """Make the state that shows one of the two by itself, drawn as the window draws."""
+    return AppState(
+        recording=case.recording,
+        prediction=case.prediction,
+        package=state.package,
+        options=state.options,
+        screen=state.screen,
+        variance_held=state.variance_held,
+    )
+
+
+class _Serial(QObject):
+    """Asks for the other file, reads and measures it in a worker, and shows both."""
+
+    def __init__(self, desk: Desk, view: SerialView) -> None:
+        super().__init__(desk.window)
+        self._desk = desk
+        self._view = view
+        self._jobs = JobRunner(self)
+        self._jobs.finished.connect(self._on_finished)
+        desk.window.closing.connect(self._jobs.close)
+        view.leaveRequested.connect(self.leave)
+        view.otherRequested.connect(self.ask)
+        view.overridden.connect(lambda: desk.audit.record("compared_despite_patients"))
+        desk.controller.state_changed.connect(self._on_state)
+
+    def ask(self) -> None:
+        if not _is_open(self._desk.controller.state):
+            return
+        dialog = QFileDialog(self._desk.window, tr("Compare with another ECG"))
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.setOption(QFileDialog.Option.DontUseNativeDialog)
+        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+        dialog.fileSelected.connect(lambda name: self.compare_with(Path(name)))
+        dialog.open()
+
+    def compare_with(self, path: Path) -> None:
+        """Read, measure and predict the other ECG in a worker."""
+        state, model = self._desk.controller.state, self._desk.controller.model
+        this, prediction = state.recording, state.prediction
+        if this is None:
+            return
+        read = self._desk.services.read
+
+        def work(token: CancelToken) -> Comparison:
+            found = read(path)
+            if isinstance(found, LongRecording):
+                raise ReadError(
+                    tr("This is a long recording, which cannot be compared."),
+                    hint=tr("Choose a recording of at most a minute."),
+                    code="too_long",
+                )
+            other = model.predict(found, token, frozenset()) if model is not None else None
+            return compare(measured(this, prediction), measured(found, other))
+
+        self._jobs.submit(_LANE, work)
+
+    def leave(self) -> None:
+        self._desk.window.show_view()
+
+    def _on_finished(self, report: JobReport) -> None:
+        if report.error is not None:
+            message = to_message(report.error)
+            text = tr("The other ECG was not opened.")
+            self._desk.controller.change(message=replace(message, text=f"{text} {message.text}"))
+            return
+        found: Comparison = report.value
+        self._desk.audit.record(
+            "compared",
+            recording=found.second.recording.recording_id,
+            other=found.first.recording.recording_id,
+            patients=found.match.patients.value,
+        )
+        self._view.show_comparison(found)
+        self._desk.window.show_view(VIEW)
+
+    def _on_state(self, old: AppState, new: AppState) -> None:
+        """Go back to the ECG when another one is opened."""
+        if new.recording is not old.recording and self._desk.window.shown_view == VIEW:
+            self._jobs.cancel(_LANE)
+            self.leave()
+
+
+def install(desk: Desk) -> None:
+    """Add the comparison to the window."""
+    view = SerialView()
+    desk.window.add_view(VIEW, view)
+    serial = _Serial(desk, view)
+    answers: dict[str, Callable[[], object]] = {
+        "compare": serial.ask,
+        "leave_comparison": serial.leave,
+    }
+    desk.window.add_actions(ACTIONS, answers)

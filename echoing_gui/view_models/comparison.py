@@ -1,0 +1,155 @@
+"""Two ECGs of one patient: whether they are, and what differs, as rows of ready texts."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+from echoing_gui.i18n import tr
+from model_core.measurements import Measurements
+from model_core.measures import MEASURES
+from model_core.types import MeasureEstimate, Prediction, Recording
+
+# Intervals: name on screen, field, unit, decimals; differences of axes go the short way round.
+_INTERVALS = (
+    ("Heart rate", "heart_rate_bpm", "/min"),
+    ("PR", "pr_ms", "ms"),
+    ("QRS", "qrs_ms", "ms"),
+    ("QT", "qt_ms", "ms"),
+    ("QTc (Fridericia)", "qtc_fridericia_ms", "ms"),
+    ("QTc (Bazett)", "qtc_bazett_ms", "ms"),
+    ("P axis", "p_axis_deg", "°"),
+    ("QRS axis", "qrs_axis_deg", "°"),
+    ("T axis", "t_axis_deg", "°"),
+)
+
+
+class Patients(Enum):
+    """Whether two recordings are of one patient, as far as their files say."""
+
+    SAME = "same"
+    DIFFERENT = "different"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class PatientMatch:
+    """The answer, and what it rests on, as a sentence without any name."""
+
+    patients: Patients
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DifferenceRow:
+    """One line of the table.
+
+    Attributes
+    ----------
+    label
+        What is compared.
+    earlier, now
+        Both values, with unit and interval where there is one; a dash where there is none.
+    difference
+        Now less earlier, signed; empty if either is missing.
+    note
+        What to make of it; may be empty.
+    """
+
+    label: str
+    earlier: str
+    now: str
+    difference: str
+    note: str = ""
+
+
+def match_patients(earlier: Recording, now: Recording) -> PatientMatch:
+    """Compare what two files say of their patients.
+
+    Identifier, date of birth and sex contradict; identifier, or name with date of birth, confirm.
+    """
+    facts = [dict(each.metadata.patient) for each in (earlier, now)]
+    compared = {
+        label: tuple(_plain(fact.get(label, "")) for fact in facts)
+        for label in ("Identifier", "Date of birth", "Name")
+    }
+    compared["Sex"] = (earlier.metadata.sex, now.metadata.sex)
+    known = {label: pair for label, pair in compared.items() if all(pair)}
+    for label in ("Identifier", "Date of birth", "Sex"):
+        if label in known and known[label][0] != known[label][1]:
+            sentence = tr("{fact} differs between the two files.", fact=tr(label))
+            return PatientMatch(Patients.DIFFERENT, sentence)
+    if "Identifier" in known:
+        return PatientMatch(Patients.SAME, tr("Both files state the same identifier."))
+    same_name = "Name" in known and known["Name"][0] == known["Name"][1]
+    if same_name and "Date of birth" in known:
+        return PatientMatch(Patients.SAME, tr("Both files state the same name and date of birth."))
+    return PatientMatch(
+        Patients.UNKNOWN, tr("The files do not say enough to tell whether it is the same patient.")
+    )
+
+
+def interval_rows(earlier: Measurements, now: Measurements) -> tuple[DifferenceRow, ...]:
+    """Compare the measured intervals and axes, worked out alike for both."""
+    rows: list[DifferenceRow] = []
+    for label, field, unit in _INTERVALS:
+        before, after = float(getattr(earlier, field)), float(getattr(now, field))
+        change = after - before
+        if unit == "°":
+            change = (change + 180) % 360 - 180
+        rows.append(
+            DifferenceRow(tr(label), _text(before, unit), _text(after, unit), _signed(change, unit))
+        )
+    return tuple(rows)
+
+
+def measure_rows(earlier: Prediction | None, now: Prediction | None) -> tuple[DifferenceRow, ...]:
+    """Compare the estimates: overlapping intervals show no difference, whatever the values."""
+    if earlier is None or now is None:
+        return ()
+    before = {each.key: each for each in earlier.estimates}
+    after = {each.key: each for each in now.estimates}
+    rows: list[DifferenceRow] = []
+    for key, measure in MEASURES.items():
+        old, new = before.get(key), after.get(key)
+        if old is None and new is None:
+            continue
+        difference = note = ""
+        if old is not None and new is not None:
+            difference = _signed(new.value - old.value, measure.unit)
+            overlap = (
+                old.interval.low <= new.interval.high and new.interval.low <= old.interval.high
+            )
+            note = (
+                tr("The intervals overlap: no difference is shown.")
+                if overlap
+                else tr("The intervals do not overlap.")
+            )
+        rows.append(DifferenceRow(measure.label, _estimate(old), _estimate(new), difference, note))
+    return tuple(rows)
+
+
+def _plain(text: str) -> str:
+    """Bring a fact to a form in which spelling does not count: words in order, without marks."""
+    return " ".join(sorted(re.findall(r"\w+", text.casefold())))
+
+
+def _text(value: float, unit: str) -> str:
+    return f"{value:.0f} {unit}" if math.isfinite(value) else "–"
+
+
+def _signed(value: float, unit: str) -> str:
+    if not math.isfinite(value):
+        return ""
+    rounded = round(value)
+    return f"{rounded:+d} {unit}".replace("-", "−") if rounded else f"0 {unit}"
+
+
+def _estimate(estimate: MeasureEstimate | None) -> str:
+    if estimate is None:
+        return tr("no result")
+    measure, interval = MEASURES[estimate.key], estimate.interval
+    low, high = measure.text(interval.low), measure.text(interval.high)
+    return f"{measure.text(estimate.value)} {measure.unit} ({low}–{high})"

@@ -1,0 +1,170 @@
+"""Serial comparison: one scale, the right patient, differences that are really there."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PySide6.QtGui import QImage
+
+from echoing_gui.features import serial
+from echoing_gui.features.serial import SerialView, compare, measured
+from echoing_gui.view_models.comparison import (
+    Patients,
+    interval_rows,
+    match_patients,
+    measure_rows,
+)
+from model_core.types import Recording
+from tests.drawn_ecg import draw_ecg
+from tests.gui_factory import FLAT_LEAD, prediction, recording
+
+
+def ecg(name: str, rate: float = 60.0, **metadata) -> Recording:
+    times_s = np.arange(0.5, 9.6, 60 / rate)
+    return recording(name, draw_ecg(times_s, 10.0, 500.0).astype(np.float32), **metadata)
+
+
+ROE = {"patient": (("Name", "Roe^Jane"), ("Identifier", "4711"), ("Date of birth", "1950-01-02"))}
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "expected"),
+    [
+        (ROE, ROE, Patients.SAME),
+        (ROE, {"patient": (("Identifier", "4712"),)}, Patients.DIFFERENT),
+        (ROE, {"patient": (("Name", "jane roe"), ("Date of birth", "1950-01-02"))}, Patients.SAME),
+        (ROE, {"patient": (("Name", "Roe Jane"),)}, Patients.UNKNOWN),
+        (ROE, {"patient": (("Date of birth", "1951-01-02"),)}, Patients.DIFFERENT),
+        ({"sex": "male"}, {"sex": "female"}, Patients.DIFFERENT),
+        ({}, {}, Patients.UNKNOWN),
+    ],
+)
+def test_whether_it_is_the_same_patient(one, two, expected):
+    match = match_patients(recording("a", **one), recording("b", **two))
+    assert match.patients is expected
+    assert "Roe" not in match.reason
+    assert "4711" not in match.reason
+
+
+def test_differences_are_those_of_the_ecgs():
+    slow, fast = (measured(ecg(name, rate), None) for name, rate in (("a", 60.0), ("b", 90.0)))
+    rows = {row.label: row for row in interval_rows(slow.measurements, fast.measurements)}
+    assert rows["Heart rate"].difference == "+30 /min"
+    assert rows["QRS"].difference in ("0 ms", "+1 ms", "−1 ms", "+2 ms", "−2 ms")
+
+
+def test_axes_differ_the_short_way_round():
+    base = measured(ecg("a"), None).measurements
+    rows = interval_rows(
+        replace(base, qrs_axis_deg=170.0, t_axis_deg=math.nan),
+        replace(base, qrs_axis_deg=-170.0, t_axis_deg=10.0),
+    )
+    by_label = {row.label: row for row in rows}
+    assert by_label["QRS axis"].difference == "+20 °"
+    assert by_label["T axis"].earlier == "–"
+    assert by_label["T axis"].difference == ""
+
+
+def test_overlapping_intervals_show_no_difference_whatever_the_values():
+    of = recording()
+    (row, *_) = measure_rows(prediction(of, lvef=45.0), prediction(of, lvef=60.0))
+    assert row.difference == "+15 %"
+    assert row.note == "The intervals overlap: no difference is shown."
+    withheld = measure_rows(prediction(of, FLAT_LEAD), prediction(of))
+    assert withheld[0].earlier == "no result"
+    assert withheld[0].difference == ""
+
+
+def test_the_earlier_one_stands_first_whichever_was_opened():
+    old = measured(ecg("old", acquired_at="2020-01-01T10:00:00"), None)
+    new = measured(ecg("new", acquired_at="2021-01-01T10:00:00"), None)
+    for found in (compare(old, new), compare(new, old)):
+        assert found.ordered
+        assert found.first is old
+    unknown = compare(measured(ecg("this"), None), old)
+    assert not unknown.ordered
+    assert unknown.first is old
+
+
+@pytest.fixture
+def pair(qtbot, program, fake):
+    """This ECG on screen, and another one of the same patient to compare with."""
+    fake.files["now.hea"] = ecg("now", 90.0, acquired_at="2021-01-01T10:00:00", **ROE)
+    fake.files["old.hea"] = ecg("old", 60.0, acquired_at="2020-01-01T10:00:00", **ROE)
+    other = {"patient": (("Identifier", "99"),)}
+    fake.files["other.hea"] = ecg("other", 70.0, **other)
+    program.controller.open_file(Path("now.hea"))
+    qtbot.waitUntil(lambda: program.controller.state.prediction is not None)
+    return program
+
+
+def compared(qtbot, program, name: str) -> SerialView:
+    feature = program.window.findChild(serial._Serial)
+    feature.compare_with(Path(name))
+    qtbot.waitUntil(lambda: program.window.shown_view == "serial")
+    return program.window.findChild(SerialView)
+
+
+def cells(view: SerialView) -> list[str]:
+    items = [view.table.topLevelItem(n) for n in range(view.table.topLevelItemCount())]
+    return [item.text(column) for item in items if item is not None for column in range(5)]
+
+
+def test_both_ecgs_stand_side_by_side_in_one_scale(qtbot, pair):
+    view = compared(qtbot, pair, "old.hea")
+    assert [each.sheet and each.sheet.speed_mm_s for each in view.views] == [25.0, 25.0]
+    assert "old.hea" not in view.names[1].text()
+    assert view.names[0].text().startswith("Earlier: old")
+    pair.window._qactions["gain_20"].trigger()
+    assert [each.sheet and each.sheet.gain_mm_mv for each in view.views] == [20.0, 20.0]
+    assert "+30 /min" in cells(view)
+    assert "Research use only" in view._caveat.text()
+    log = (pair.controller._settings_path.parent / "audit.jsonl").read_text().splitlines()
+    assert json.loads(log[-1])["event"] == "compared"
+
+
+def test_two_patients_are_not_compared_until_that_is_asked_for(qtbot, pair):
+    view = compared(qtbot, pair, "other.hea")
+    assert "different patients" in view._match.text()
+    assert not view._body.isVisible()
+    assert cells(view) == []
+    assert all(each.sheet is None for each in view.views)
+    view._override.click()
+    assert view._body.isVisible()
+    assert cells(view)
+    log = (pair.controller._settings_path.parent / "audit.jsonl").read_text().splitlines()
+    assert json.loads(log[-1])["event"] == "compared_despite_patients"
+
+
+def test_median_beats_lie_on_one_another_in_two_colours(qtbot, pair):
+    view = compared(qtbot, pair, "old.hea")
+    view._beats_on.click()
+    image = view._beats.grab().toImage().convertToFormat(QImage.Format.Format_RGB32)
+    memory = np.frombuffer(image.constBits(), np.uint8)
+    pixels = memory.reshape(image.height(), image.width(), 4)[..., 2::-1].astype(int)
+    earlier, later = (
+        np.abs(pixels - np.asarray(colour)).sum(axis=2) < 60
+        for colour in ((0xB6, 0x5A, 0x00), (0x10, 0x14, 0x18))
+    )
+    assert earlier.sum() > 100
+    assert later.sum() > 100
+
+
+def test_another_ecg_ends_the_comparison(qtbot, pair):
+    view = compared(qtbot, pair, "old.hea")
+    pair.controller.open_file(Path("a.hea"))
+    qtbot.waitUntil(lambda: pair.window.shown_view == "reading")
+    assert cells(view) == []
+
+
+def test_a_file_that_cannot_be_read_is_told_and_nothing_is_lost(qtbot, pair):
+    feature = pair.window.findChild(serial._Serial)
+    feature.compare_with(Path("missing.hea"))
+    qtbot.waitUntil(lambda: pair.controller.state.message is not None)
+    assert pair.controller.state.message.text.startswith("The other ECG was not opened.")
+    assert pair.controller.state.prediction is not None
