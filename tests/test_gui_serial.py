@@ -73,7 +73,7 @@ def test_axes_differ_the_short_way_round():
 def test_overlapping_intervals_show_no_difference_whatever_the_values():
     of = recording()
     (row, *_) = measure_rows(prediction(of, lvef=45.0), prediction(of, lvef=60.0))
-    assert row.difference == "+15 %"
+    assert row.difference == "+15 points"
     assert row.note == "The intervals overlap: no difference is shown."
     withheld = measure_rows(prediction(of, FLAT_LEAD), prediction(of))
     assert withheld[0].earlier == "no result"
@@ -121,7 +121,7 @@ def test_both_ecgs_stand_side_by_side_in_one_scale(qtbot, pair):
     assert "old.hea" not in view.names[1].text()
     assert view.names[0].text().startswith("Earlier: old")
     pair.window._qactions["gain_20"].trigger()
-    assert [each.sheet and each.sheet.gain_mm_mv for each in view.views] == [20.0, 20.0]
+    assert [each.sheet and each.sheet.pieces[0].gain_mm_mv for each in view.views] == [20.0, 20.0]
     assert "+30 /min" in cells(view)
     assert "Research use only" in view._caveat.text()
     log = (pair.controller._settings_path.parent / "audit.jsonl").read_text().splitlines()

@@ -106,7 +106,7 @@ def test_not_reportable_leaves_no_digit_of_a_result(qtbot, program, fake):
 def test_cautions_stand_with_the_estimate(qtbot, program, fake):
     fake.reasons["a.hea"] = (NOISY_LEAD,)
     open_and_wait(qtbot, program)
-    caution = program.window.findChild(QLabel, "caution")
+    caution = program.window.measures.findChild(QLabel, "caution")
     assert caution.isVisible()
     assert caution.text() == NOISY_LEAD.message
     assert "55 %" in label_texts(program)

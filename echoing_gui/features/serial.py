@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from html import escape
 from pathlib import Path
 
 from PySide6.QtCore import QObject, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QPainter, QPaintEvent
+from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
@@ -27,7 +28,7 @@ from echoing_gui import theme
 from echoing_gui.actions import Action
 from echoing_gui.desk import Desk
 from echoing_gui.errors import to_message
-from echoing_gui.graphics.beats import MedianBeats, paint_beats, size_mm
+from echoing_gui.graphics.beats import BeatsSheet, MedianBeats, lay_out_beats, paint_beats
 from echoing_gui.graphics.paper import Camera
 from echoing_gui.i18n import tr
 from echoing_gui.jobs import JobReport, JobRunner
@@ -45,7 +46,7 @@ from echoing_gui.view_models.results import RESEARCH_ONLY
 from model_core.delineation import delineate
 from model_core.errors import CancelToken, ReadError
 from model_core.long_recording import LongRecording
-from model_core.measurements import MEDIAN_BEAT_BEFORE_S, Measurements, measure
+from model_core.measurements import Measurements, measure
 from model_core.types import Prediction, Recording
 
 _LANE = "earlier"
@@ -127,15 +128,19 @@ class BeatsView(QWidget):
     def show_comparison(self, state: AppState, comparison: Comparison | None) -> None:
         """Draw what a state's options ask for."""
         self._state, self._comparison = state, comparison
-        self.setMinimumSize(self.sizeHint())
-        self.updateGeometry()
+        self.setMinimumHeight(self.sizeHint().height())
         self.update()
 
     def sizeHint(self) -> QSize:
         """Room for all leads at the scale of the screen."""
         scale = self._px_per_mm() / self.devicePixelRatioF()
-        width, height = size_mm(len(self._leads()))
-        return QSize(round(width * scale), round(height * scale))
+        sheet = self._sheet()
+        return QSize(1, round(sheet.height_mm * scale))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Take as many columns as there is room for."""
+        super().resizeEvent(event)
+        self.setMinimumHeight(self.sizeHint().height())
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         """Paint in device pixels, like the ECG itself."""
@@ -143,11 +148,13 @@ class BeatsView(QWidget):
         ratio = self.devicePixelRatioF()
         painter.scale(1 / ratio, 1 / ratio)
         area = QRectF(0, 0, round(self.width() * ratio), round(self.height() * ratio))
-        painter.fillRect(area, QColor(theme.PAPER))
-        camera = Camera(self._px_per_mm(), 0, 0, area, ratio)
+        paint_beats(painter, self._sheet(), Camera(self._px_per_mm(), 0, 0, area, ratio))
+
+    def _sheet(self) -> BeatsSheet:
         options = self._state.options
-        paint_beats(
-            painter, self._leads(), self._beats(), options.speed_mm_s, options.gain_mm_mv, camera
+        room_mm = self.width() * self.devicePixelRatioF() / self._px_per_mm()
+        return lay_out_beats(
+            self._leads(), self._beats(), options.speed_mm_s, options.gain_mm_mv, room_mm
         )
 
     def _px_per_mm(self) -> float:
@@ -172,7 +179,6 @@ class BeatsView(QWidget):
                     zip(case.measurements.lead_names, case.measurements.median_beat_mv, strict=True)
                 ),
                 case.recording.fs,
-                MEDIAN_BEAT_BEFORE_S,
             )
             for case, colour in zip(cases, (EARLIER_COLOUR, LATER_COLOUR), strict=True)
         )
@@ -212,6 +218,13 @@ class SerialView(QWidget):
         scroll.setAccessibleName(tr("Median beats of both ECGs"))
         scroll.setWidget(self._beats)
         scroll.setWidgetResizable(True)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._beats_caption = QLabel(wordWrap=True)
+        overlaid = QWidget()
+        column = QVBoxLayout(overlaid)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self._beats_caption)
+        column.addWidget(scroll, 1)
         pair = QSplitter()
         for view, name in zip(self.views, self.names, strict=True):
             column = QWidget()
@@ -228,7 +241,7 @@ class SerialView(QWidget):
             two.valueChanged.connect(one.setValue)
         self._pictures = QStackedWidget()
         self._pictures.addWidget(pair)
-        self._pictures.addWidget(scroll)
+        self._pictures.addWidget(overlaid)
         self.table = QTreeWidget()
         self.table.setRootIsDecorated(False)
         self.table.setAccessibleName(tr("Differences between the two ECGs"))
@@ -237,6 +250,7 @@ class SerialView(QWidget):
         self._body.addWidget(self.table)
         self._body.setStretchFactor(0, 3)
         self._body.setStretchFactor(1, 1)
+        self._body.setSizes([600, 300])
         buttons = QHBoxLayout()
         buttons.addWidget(self._title, 1)
         for button in (self._override, self._beats_on, other, leave):
@@ -299,6 +313,15 @@ class SerialView(QWidget):
             name.setStyleSheet(f"border-left: 4px solid {colour}; padding-left: 6px;")
             view.show_state(AppState(), _alone(self._state, case))
         self._beats.show_comparison(self._state, found)
+        named = (
+            f'<span style="color:{colour}">■</span> {head}'
+            for head, colour in zip(heads, (EARLIER_COLOUR, LATER_COLOUR), strict=True)
+        )
+        kind = tr("Median beats, not rhythm, laid on their R peaks")
+        tags = (kind, texts.caption(self._state), texts.not_to_scale(self._state))
+        self._beats_caption.setText(
+            "&nbsp;&nbsp;&nbsp;&nbsp; ".join((*named, *(escape(tag) for tag in tags if tag)))
+        )
         self._pictures.setCurrentIndex(1 if self._beats_on.isChecked() else 0)
         self._fill_table(found, heads)
 

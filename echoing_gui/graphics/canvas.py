@@ -6,8 +6,8 @@ from abc import abstractmethod
 from collections.abc import Callable
 
 from pyqtgraph import GraphicsObject, GraphicsView, ViewBox
-from PySide6.QtCore import QEvent, QRectF
-from PySide6.QtGui import QImage, QMouseEvent, QPainter, QTransform, QWheelEvent
+from PySide6.QtCore import QEvent, QRectF, Signal
+from PySide6.QtGui import QImage, QMouseEvent, QPainter, QResizeEvent, QTransform, QWheelEvent
 from PySide6.QtWidgets import QStyleOptionGraphicsItem, QWidget
 
 from echoing_gui import theme
@@ -198,6 +198,8 @@ class BandItem(GraphicsObject):
 class Canvas(GraphicsView):
     """Header, paper and footer; the mouse and the wheel are left to the widget around it."""
 
+    resized = Signal()
+
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent, useOpenGL=False, background=theme.PAPER)
         self.setAcceptDrops(False)
@@ -247,6 +249,12 @@ class Canvas(GraphicsView):
         """Show other texts above and below the paper."""
         self.header.set_texts(texts)
         self.footer.set_texts(texts)
+
+    def resizeEvent(self, ev: QResizeEvent | None) -> None:
+        """Tell that there is another room to fill."""
+        super().resizeEvent(ev)
+        if ev is not None:  # not while it is being made
+            self.resized.emit()
 
     def mousePressEvent(self, ev: QMouseEvent) -> None:
         """Leave it to the widget around."""

@@ -12,7 +12,6 @@ from PySide6.QtGui import (
     QMouseEvent,
     QPaintDevice,
     QPainter,
-    QResizeEvent,
     QWheelEvent,
 )
 from PySide6.QtWidgets import (
@@ -92,6 +91,7 @@ class EcgView(QWidget):
         self.setMouseTracking(True)
         self._canvas = Canvas(self)
         self._canvas.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._canvas.resized.connect(self._update_range)
         self._bars = (QScrollBar(Qt.Orientation.Horizontal), QScrollBar(Qt.Orientation.Vertical))
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
@@ -253,11 +253,6 @@ class EcgView(QWidget):
         self._canvas.render(painter, QRectF(rect), rect)
         painter.end()
         self._place()
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        """Fit the scroll bars."""
-        super().resizeEvent(event)
-        self._update_range()
 
     def event(self, event: QEvent) -> bool:
         """Fit the scroll bars to another density or layout; offer Tab to the tool first."""

@@ -118,7 +118,9 @@ def measure_rows(earlier: Prediction | None, now: Prediction | None) -> tuple[Di
             continue
         difference = note = ""
         if old is not None and new is not None:
-            difference = _signed(new.value - old.value, measure.unit)
+            # Of the values as shown: both columns and their difference have to agree.
+            change = float(measure.text(new.value)) - float(measure.text(old.value))
+            difference = _signed(change, tr("points") if measure.unit == "%" else measure.unit)
             overlap = (
                 old.interval.low <= new.interval.high and new.interval.low <= old.interval.high
             )
