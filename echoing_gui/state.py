@@ -187,11 +187,6 @@ class AppState:
         There is a result that the reader has not asked for yet.
     revealed
         The reader has asked for the result of `recording`.
-        None while it is covered, so that nothing can show it.
-    covered
-        There is a result that the reader has not asked for yet.
-    revealed
-        The reader has asked for the result of `recording`.
     package
         The model package in use; None before it is loaded, or if it cannot be.
     package_failed

@@ -391,7 +391,9 @@ class _Serial(QObject):
                     hint=tr("Choose a recording of at most a minute."),
                     code="too_long",
                 )
-            other = model.predict(found, token, frozenset()) if model is not None else None
+            other = None
+            if model is not None and prediction is not None:  # nothing while that is covered
+                other = model.predict(found, token, frozenset())
             return compare(measured(this, prediction), measured(found, other))
 
         self._jobs.submit(_LANE, work)
