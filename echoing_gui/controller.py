@@ -95,6 +95,7 @@ class Controller(QObject):
         self._opened_s = 0.0
         self._was_predicting = False
         self._path = Path()
+        self._shown_path = Path()
         self._previewed: TableLayout | None = None
         self._jobs = JobRunner(self)
         self._jobs.finished.connect(self._on_finished)
@@ -115,6 +116,11 @@ class Controller(QObject):
     def model(self) -> Model | None:
         """The model package in use; None before it is loaded."""
         return self._model
+
+    @property
+    def shown_path(self) -> Path:
+        """Where the recording on screen was read from."""
+        return self._shown_path
 
     def change(self, **changes: object) -> None:
         """Replace fields of the state: for the features, each of which has fields of its own."""
@@ -410,6 +416,7 @@ class Controller(QObject):
         for lane in (_PAGE, _SURVEY):
             self._jobs.cancel(lane)
         self._last_prediction = None
+        self._shown_path = self._path
         self._set(
             recording=recording,
             long=long,

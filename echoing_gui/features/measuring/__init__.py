@@ -1,4 +1,4 @@
-"""Measure on the ECG: calipers that keep to the recording, whatever the layout and the zoom."""
+"""Measure and note on the ECG, in the recording's own seconds and millivolts."""
 
 from __future__ import annotations
 
@@ -12,21 +12,34 @@ from echoing_gui.desk import Desk
 from echoing_gui.features.measuring.actions import ACTIONS
 from echoing_gui.features.measuring.caliper_list import CaliperList, as_text
 from echoing_gui.features.measuring.marker import Marker
+from echoing_gui.features.measuring.measured import work_out
+from echoing_gui.features.measuring.notes import NotesPanel
+from echoing_gui.features.measuring.panel import MeasurementsPanel
+from echoing_gui.features.measuring.recovery import offer_recovery
+from echoing_gui.features.measuring.session import SessionKeeper
 from echoing_gui.features.measuring.tool import MeasuringTool
 from echoing_gui.i18n import tr
+from echoing_gui.jobs import JobReport, JobRunner
+from echoing_gui.log import log
 from echoing_gui.state import AppState
 from echoing_gui.state_marks import CaliperKind
 
+_MEASURE = "measure"
+
 
 def install(desk: Desk) -> None:
-    """Add calipers to the desk."""
+    """Add calipers, measurements, notes and their recovery to the desk."""
     window, view = desk.window, desk.window.traces.view
     marker = Marker(desk.controller, window)
     tool = MeasuringTool(view, marker)
     view.add_tool(tool)
     view.add_overlay(tool.paint)
-    calipers = CaliperList()
-    window.add_page("measurements", "Measureme&nts", calipers)
+    calipers, measurements = CaliperList(), MeasurementsPanel()
+    notes = NotesPanel()
+    window.add_page("measurements", "Measureme&nts", calipers, measurements)
+    window.add_page("notes", "No&tes", notes)
+    jobs = JobRunner(window)
+    keeper = SessionKeeper(desk.controller, marker, desk.folder / "sessions", window)
 
     def say(text: str) -> None:
         window.statusBar().showMessage(text)
@@ -37,6 +50,14 @@ def install(desk: Desk) -> None:
             view.refresh_overlays()
             if old.measuring.recording_id != new.measuring.recording_id:
                 tool.drop()
+        recording = new.recording
+        if recording is not None and recording is not old.recording:
+            jobs.submit(_MEASURE, lambda _token: work_out(recording))
+
+    def on_measured(report: JobReport) -> None:
+        if report.error is not None:
+            log.warning("nothing was measured: %s", type(report.error).__name__)
+        marker.change(measured=report.value)
 
     def march() -> None:
         now = marker.now
@@ -59,6 +80,19 @@ def install(desk: Desk) -> None:
         if not marker.choose_next(1):
             marker.choose_next(1)
 
+    def note_new() -> None:
+        note = tool.note_here()
+        if note is not None:
+            marker.add_note(note)
+
+    def show_note(index: int) -> None:
+        window.show_page("notes")
+        notes.edit(index)
+
+    def close() -> None:
+        jobs.close()
+        keeper.close()
+
     answers: dict[str, Callable[[], object]] = {
         **{f"caliper_{kind.value}": partial(tool.create, kind) for kind in CaliperKind},
         "caliper_march": march,
@@ -67,6 +101,11 @@ def install(desk: Desk) -> None:
         "caliper_copy": copy,
         "caliper_delete": marker.delete_caliper,
         "calipers_clear": marker.clear_calipers,
+        "measurements": lambda: window.show_page("measurements"),
+        "waves": lambda: marker.change(show_waves=not marker.now.show_waves),
+        "notes": lambda: window.show_page("notes"),
+        "note_editing": lambda: marker.change(editing=not marker.now.editing),
+        "note_new": note_new,
         "undo": marker.undo,
         "redo": marker.redo,
     }
@@ -75,4 +114,14 @@ def install(desk: Desk) -> None:
     calipers.chosen.connect(choose)
     calipers.copyRequested.connect(copy)
     calipers.deleteRequested.connect(marker.delete_caliper)
+    measurements.formulaChosen.connect(lambda formula: marker.change(formula=formula))
+    jobs.finished.connect(on_measured)
+    notes.editingChosen.connect(lambda editing: marker.change(editing=editing))
+    notes.newRequested.connect(note_new)
+    notes.changed.connect(marker.replace_note)
+    notes.deleteRequested.connect(marker.delete_note)
+    notes.chosen.connect(lambda note: view.show_time(note.start_s, note.lead or None))
+    marker.noted.connect(show_note)
+    window.painted.connect(lambda: offer_recovery(keeper, window))
+    window.closing.connect(close)
     desk.controller.state_changed.connect(on_state)

@@ -69,6 +69,31 @@ ACTIONS: tuple[Action, ...] = (
         "Take all calipers away.", enabled=_has_calipers, group="chosen",
     ),
     Action(
+        "measurements", _MENU, "M&easurements and median beats", ("Ctrl+M",),
+        "Show rate, intervals and axes, computed and from the file.", group="measured",
+    ),
+    Action(
+        "waves", _MENU, "&Wave marks", ("W",),
+        "Mark on the ECG where waves begin and end, and what the file marks.",
+        enabled=_has_recording, checked=lambda state: state.measuring.show_waves,
+        group="measured",
+    ),
+    Action(
+        "notes", _MENU, "Sh&ow notes", ("Ctrl+Shift+A",),
+        "Show the notes on this recording.", group="notes",
+    ),
+    Action(
+        "note_editing", _MENU, "Ed&it notes", ("A",),
+        "Let dragging on the ECG make notes, with Shift on all leads; off, notes stay as they are.",
+        enabled=_has_recording, checked=lambda state: state.measuring.editing, group="notes",
+    ),
+    Action(
+        "note_new", _MENU, "Ne&w note", ("Shift+A",),
+        "Note something on the chosen caliper's stretch, or in the middle of what is seen.",
+        enabled=lambda state: state.recording is not None and state.measuring.editing,
+        group="notes",
+    ),
+    Action(
         "undo", _MENU, "&Undo", ("Ctrl+Z",),
         "Take the last change of calipers or notes back.",
         enabled=lambda state: state.measuring.can_undo, group="undo",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen
 
@@ -25,7 +26,9 @@ _CALIPER = QColor(theme.BLUE_TAG)
 _NOTE = QColor("#6a3d8f")
 _WAVES = QColor("#2f6f4f")
 _FROM_FILE = QColor("#8a5a00")
-_WAVE_NAMES = (("P", "p_onset", "p_end"), ("QRS", "qrs_onset", "qrs_end"), ("T", "", "t_end"))
+_WAVE_NAMES = (("P", "p_onset", "p_end"), ("QRS", "qrs_onset", "qrs_end"), ("T", "t_end"))
+_NAMED_LEAD = "II"
+_TICK_MM = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,33 +162,34 @@ def paint_note(painter: QPainter, note: Note, sheet: Sheet, camera: Camera) -> N
 
 
 def paint_waves(painter: QPainter, measured: Measured, sheet: Sheet, camera: Camera) -> None:
-    """Draw where waves begin and end, as the program found them: the same in all leads."""
+    """Draw where waves begin and end, as the program found them: the same in all leads.
+
+    Ticks on every trace; the waves' names on one lead only. The T wave has no sharp onset: its
+    end alone is marked.
+    """
     found = measured.delineation
-    painter.setFont(theme.text_font(9.0 * camera.pixel_ratio))
-    per_mm = camera.px_per_mm
-    for piece in sheet.pieces:
-        if not piece.values_mv.size:
-            continue
-        top, bottom = camera.y(piece.baseline_mm - 2.5), camera.y(piece.baseline_mm + 2.5)
-        for beat in range(found.n_beats):
-            for name, onset, end in _WAVE_NAMES:
-                marks = [
-                    measured.start_s + float(getattr(found, mark)[beat]) / found.fs
-                    for mark in (onset, end)
-                    if mark
-                ]
-                seen = [t for t in marks if math.isfinite(t) and piece.start_s <= t < piece.end_s]
-                if not seen:
-                    continue
+    drawn = [piece for piece in sheet.pieces if piece.values_mv.size]
+    named = _NAMED_LEAD if any(p.lead == _NAMED_LEAD for p in drawn) else drawn[0].lead
+    painter.setFont(theme.text_font(10.0 * camera.pixel_ratio))
+    for piece in drawn:
+        top, bottom = camera.y(piece.baseline_mm - _TICK_MM), camera.y(piece.baseline_mm + _TICK_MM)
+        ticks: list[QLineF] = []
+        for name, *marks in _WAVE_NAMES:
+            times_s = (
+                measured.start_s + np.stack([getattr(found, mark) for mark in marks]) / found.fs
+            )
+            for beat in times_s.T:
+                seen = [float(t) for t in beat if piece.start_s <= t < piece.end_s]
                 xs = [round(to_px(sheet, camera, piece, t, 0).x()) + 0.5 for t in seen]
-                painter.setPen(_pen(_WAVES, camera))
-                painter.drawLines([QLineF(x, top, x, bottom) for x in xs])
-                # The T wave's onset is no sharp thing: only its end is marked and named.
-                middle = sum(xs) / len(xs)
-                box = QRectF(middle - 20 * per_mm, bottom, 40 * per_mm, 4 * per_mm)
-                painter.drawText(
-                    box, Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop, name
-                )
+                ticks += [QLineF(x, top, x, bottom) for x in xs]
+                if xs and piece.lead == named:
+                    middle, room = sum(xs) / len(xs), 20 * camera.px_per_mm
+                    box = QRectF(middle - room, bottom, 2 * room, room)
+                    place = Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop
+                    painter.setPen(_WAVES)
+                    painter.drawText(box, place, name)
+        painter.setPen(_pen(_WAVES, camera))
+        painter.drawLines(ticks)
 
 
 def paint_file_marks(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtGui import QUndoCommand, QUndoStack
 
 from echoing_gui.controller import Controller
@@ -49,9 +49,13 @@ class _Change(QUndoCommand):
 
 
 class Marker(QObject):
-    """Changes calipers and notes; `spoken` carries what to say of it."""
+    """Changes calipers and notes.
+
+    `spoken` carries what to say of a change; `noted` the number of a new note.
+    """
 
     spoken = Signal(str)
+    noted = Signal(int)
 
     def __init__(self, controller: Controller, parent: QObject) -> None:
         super().__init__(parent)
@@ -142,10 +146,29 @@ class Marker(QObject):
         self.choose(*ends[at + step])
         return True
 
-    def set_notes(self, notes: tuple[Note, ...], text: str) -> None:
-        """Replace the notes."""
-        now = self.now
-        self._push(replace(now.marks, notes=notes), text, chosen=now.chosen, end=now.end)
+    def add_note(self, note: Note) -> None:
+        """Put a note on the recording."""
+        notes = self.now.marks.notes
+        self._set_notes((*notes, note), tr("new note"))
+        self.noted.emit(len(notes))
+
+    def replace_note(self, index: int, note: Note) -> None:
+        """Change a note; changes of one note that follow each other are undone as one."""
+        notes = list(self.now.marks.notes)
+        if notes[index] != note:
+            notes[index] = note
+            self._set_notes(tuple(notes), tr("change note"), f"note {index}")
+
+    def delete_note(self, index: int) -> None:
+        """Take a note away."""
+        notes = self.now.marks.notes
+        self._set_notes(notes[:index] + notes[index + 1 :], tr("delete note"))
+        self._say_of(tr("Note deleted."))
+
+    def restore(self, marks: Marks, *, recovered: bool) -> None:
+        """Put marks of an earlier time on the recording, with nothing to undo."""
+        self._stack.clear()
+        self.change(marks=marks, chosen=None, recovered=recovered)
 
     def say_reading(self) -> None:
         """Say what the chosen caliper reads."""
@@ -160,6 +183,11 @@ class Marker(QObject):
                     reading=reading_text(caliper),
                 )
             )
+
+    def _set_notes(self, notes: tuple[Note, ...], text: str, kind: str = "") -> None:
+        now = self.now
+        marks = replace(now.marks, notes=notes)
+        self._push(marks, text, chosen=now.chosen, end=now.end, kind=kind)
 
     def _push(
         self, marks: Marks, text: str, *, chosen: int | None, end: int = 1, kind: str = ""
@@ -179,3 +207,21 @@ class Marker(QObject):
     def _on_state(self, old: AppState, new: AppState) -> None:
         if old.measuring.recording_id != new.measuring.recording_id:
             self._stack.clear()
+        elif new.confirmed != old.confirmed and _says_microvolts(new.confirmed - old.confirmed):
+            # After all others have heard of this state.
+            QTimer.singleShot(0, self, self._to_millivolts)
+
+    def _to_millivolts(self) -> None:
+        """Follow a recording whose numbers the user said are microvolts."""
+        self._stack.clear()
+        rescaled = tuple(
+            replace(each, values_mv=(each.values_mv[0] / 1000, each.values_mv[1] / 1000))
+            for each in self.now.marks.calipers
+        )
+        self.change(marks=replace(self.now.marks, calipers=rescaled))
+
+
+def _says_microvolts(confirmed: frozenset[str]) -> bool:
+    from model_core.quality import MICROVOLTS
+
+    return MICROVOLTS in confirmed

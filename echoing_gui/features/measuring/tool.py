@@ -9,6 +9,7 @@ from PySide6.QtGui import QKeyEvent, QPainter
 
 from echoing_gui.features.measuring import calipers, drawing
 from echoing_gui.features.measuring.marker import Marker
+from echoing_gui.features.measuring.measured import measured_on
 from echoing_gui.graphics.paper import Camera
 from echoing_gui.graphics.pointer import Pointed, from_px, pointed
 from echoing_gui.i18n import tr
@@ -53,8 +54,16 @@ class MeasuringTool:
         self._follows = False
 
     def paint(self, painter: QPainter, sheet: Sheet, camera: Camera) -> None:
-        """Draw calipers and notes."""
-        now = self._marker.now
+        """Draw wave marks, notes and calipers."""
+        now, recording = self._marker.now, self._marker.recording
+        if now.show_waves and recording is not None:
+            annotations = recording.metadata.annotations
+            drawing.paint_file_marks(painter, annotations, sheet, camera)
+            measured = measured_on(now, recording)
+            computed = measured is not None and measured.delineation.n_beats > 0
+            if measured is not None:
+                drawing.paint_waves(painter, measured, sheet, camera)
+            drawing.paint_sources(painter, camera, computed=computed, from_file=bool(annotations))
         for note in (*now.marks.notes, *([self._note] if self._note else [])):
             drawing.paint_note(painter, note, sheet, camera)
         held = self._held
@@ -109,7 +118,7 @@ class MeasuringTool:
         follows = self._follows
         self.drop()
         if note is not None and note.end_s - note.start_s >= _LEAST_NOTE_S:
-            self._marker.set_notes((*self._marker.now.marks.notes, note), tr("new note"))
+            self._marker.add_note(note)
         elif caliper is not None and follows:
             self._marker.add_caliper(caliper)
         elif caliper is not None and held is not None and held.index is not None:
