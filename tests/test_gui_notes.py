@@ -90,6 +90,7 @@ def test_shift_notes_all_leads_and_keys_alone_suffice(qtbot, program, view):
     qtbot.mouseRelease(view.viewport(), Qt.MouseButton.LeftButton, shift, end)
     assert notes(program)[0].lead == ""
     ask(program, "caliper_time")
+    qtbot.keyClick(view, Qt.Key.Key_Return)  # sets the second end if it follows the pointer
     ask(program, "note_new")
     caliper, note = calipers(program)[0], notes(program)[1]
     assert (note.lead, note.start_s, note.end_s) == (caliper.lead, *caliper.times_s)
@@ -172,13 +173,15 @@ def test_a_killed_program_offers_its_recording_again(qtbot, tmp_path):
     qtbot.addWidget(program.window)
     program.window.show()
     program.controller.load_package()
-    qtbot.waitUntil(lambda: program.window.findChild(QMessageBox) is not None)
+    qtbot.waitUntil(lambda: program.window.findChild(QMessageBox) is not None, timeout=20_000)
     box = program.window.findChild(QMessageBox)
     assert demo_recording_path().name in box.text()
     (button,) = [b for b in box.buttons() if "Open again" in b.text()]
     button.click()
     state = lambda: program.controller.state  # noqa: E731
-    qtbot.waitUntil(lambda: state().measuring.recovered and state().prediction is not None)
+    qtbot.waitUntil(
+        lambda: state().measuring.recovered and state().prediction is not None, timeout=20_000
+    )
     assert state().measuring.marks == saved
     assert state().prediction.recording_id == path.stem  # computed anew: none was kept
     program.window.close()

@@ -181,6 +181,7 @@ class MeasuringTool:
 
     def key(self, event: QKeyEvent) -> bool:
         """Move the chosen end by samples, or choose another."""
+        self._pointer = None
         key = Qt.Key(event.key())
         if key == Qt.Key.Key_Escape and (self._follows or self._marker.now.chosen is not None):
             self.drop()
@@ -269,7 +270,7 @@ class MeasuringTool:
         camera = self._view.camera(self._view.viewport().devicePixelRatioF())
         to = camera.area.center()
         drawn = [piece for piece in sheet.pieces if piece.values_mv.size]
-        if self._is_pointing() and self._pointer is not None:
+        if self._pointer is not None and self._is_pointing():
             no_keys = Qt.KeyboardModifier.NoModifier
             at = pointed(sheet, camera, self._pointer.x(), self._pointer.y(), no_keys)
             if at.piece is not None and at.piece.values_mv.size:
@@ -289,4 +290,5 @@ class MeasuringTool:
         return _Held(piece, from_s=time_s, from_mv=value_mv)
 
     def _is_pointing(self) -> bool:
-        return self._view.viewport().underMouse()
+        """Whether the pointer was moved over the ECG, and no key used there since."""
+        return self._pointer is not None and self._view.viewport().underMouse()
