@@ -21,13 +21,12 @@ from model_core.domain import TrainingDomain, domain_arrays
 from model_core.errors import EchoingError
 from model_core.nn import MeasureHeads, Student, ZeroShotHeads
 from model_core.runtime.manifest import Manifest
+from model_core.runtime.package import KEEP_NAME
 
 OUTPUT_NAMES = ("mean", "log_var", "segment_log_var", "quantiles", "finding_logits")
 OPSET = 18
 PARITY_TOLERANCE = 1e-3
 MIN_PARITY_INPUTS = 100
-# Optional input of students that take it: (leads, segments), false where a segment is missing.
-KEEP_NAME = "keep"
 _EXPORT_PREFIX = "output_"
 
 

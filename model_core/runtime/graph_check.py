@@ -46,6 +46,24 @@ def graph_fault(model: bytes) -> str:
         return "it is not an ONNX model"
 
 
+def tensors(model: memoryview) -> Iterator[list[tuple[int, int | memoryview]]]:
+    """Fields of each tensor in a sound model: initialisers, and constants of nodes.
+
+    The values are views into `model`: where it may be written to, so may they.
+    """
+    return _tensors("model", model)
+
+
+def _tensors(message: str, data: memoryview) -> Iterator[list[tuple[int, int | memoryview]]]:
+    if message == "tensor":
+        yield list(_fields(data))
+        return
+    for number, value in _fields(data):
+        child = _CHILDREN.get(message, {}).get(number)
+        if child and not isinstance(value, int):
+            yield from _tensors(child, value)
+
+
 def _faults(message: str, data: memoryview, depth: int) -> Iterator[str]:
     if depth > MAX_DEPTH:
         yield "it is nested too deeply"

@@ -28,6 +28,8 @@ CARD_NAME = "MODEL_CARD.md"
 # Optional: what the training data look like.
 DOMAIN_NAME = "domain.npz"
 OUTPUT_NAMES = ("mean", "log_var", "segment_log_var", "quantiles", "finding_logits")
+# Optional input of the graph: (rows, segments), false where one is missing.
+KEEP_NAME = "keep"
 
 MAX_FILES = 64
 MAX_BYTES = 512 * 2**20

@@ -24,7 +24,7 @@ from model_core.measures import FINDINGS, MEASURES
 from model_core.preprocess import prepare
 from model_core.quality import assess
 from model_core.runtime.manifest import Manifest
-from model_core.runtime.package import OUTPUT_NAMES, ModelPackage
+from model_core.runtime.package import KEEP_NAME, OUTPUT_NAMES, ModelPackage
 from model_core.runtime.scope import check_scope
 from model_core.types import (
     FindingProbability,
@@ -37,6 +37,7 @@ from model_core.types import (
     SegmentVariance,
     Severity,
 )
+from model_core.what_if import Answer, BoolArray
 
 OUTPUT_TOLERANCE = 1e-3
 # In the unit of the measure: nothing shown may differ.
@@ -244,6 +245,48 @@ class Predictor:
             embedding_mean=outputs["mean"][0],
         )
 
+    @property
+    def takes_keep(self) -> bool:
+        """Whether the network can be told which segments are missing."""
+        return KEEP_NAME in {node.name for node in self._session.get_overridable_initializers()}
+
+    def answer(
+        self, ecg: FloatArray, keep: BoolArray | None = None, cancel: CancelToken | None = None
+    ) -> Answer:
+        """Say what the network says of an input, with no check of the recording: not a result.
+
+        Parameters
+        ----------
+        ecg
+            (1, leads, samples), as `model_core.preprocess.prepare` gives it.
+        keep
+            (leads, segments), false where a segment is missing; only where `takes_keep`.
+        cancel
+            Stops a run under way.
+
+        Raises
+        ------
+        Cancelled
+            If `cancel` was set.
+        InferenceError
+            If the network itself fails.
+        """
+        manifest = self.package.manifest
+        outputs = self._run(ecg, cancel or CancelToken(), keep)
+        log_var = outputs["segment_log_var"]
+        if keep is not None:
+            outputs = outputs | {"segment_log_var": np.where(keep, log_var, np.float32(0))}
+            log_var = np.where(keep, log_var, np.float32(np.nan))
+        fault = _implausible(outputs, manifest)
+        with np.errstate(over="ignore"):
+            return Answer(
+                () if fault else _estimates(outputs, manifest),
+                () if fault else _findings(outputs, manifest),
+                float(np.exp(outputs["log_var"][0].astype(np.float64)).mean()),
+                np.exp(log_var[0]),
+                fault,
+            )
+
     def _unlike_training(self, ecg_ls: FloatArray) -> tuple[Reason, ...]:
         domain = self.package.domain
         if domain is None:
@@ -262,11 +305,12 @@ class Predictor:
         )
         return (Reason("unlike_training_data", Severity.REFUSE, message),)
 
-    def _run(self, ecg: FloatArray, cancel: CancelToken) -> _Outputs:
+    def _run(self, ecg: FloatArray, cancel: CancelToken, keep: BoolArray | None = None) -> _Outputs:
+        inputs = {"ecg": ecg} if keep is None else {"ecg": ecg, KEEP_NAME: keep}
         run_options = self._make_run_options()  # one that was terminated stays so
         cancel.on_cancel(lambda: setattr(run_options, "terminate", True))
         try:
-            arrays = self._session.run(list(OUTPUT_NAMES), {"ecg": ecg}, run_options)
+            arrays = self._session.run(list(OUTPUT_NAMES), inputs, run_options)
         except Exception as error:  # ONNX Runtime raises bare kinds of its own
             if cancel.cancelled:
                 raise Cancelled from error
