@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import io
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -204,13 +205,14 @@ def write_csv(path: Path, rows: Iterable[Row]) -> None:
         _new_file(path) as unfinished,
         unfinished.open("w", encoding="utf-8", newline="") as file,
     ):
-        writer = csv.writer(file, lineterminator="\n")
-        header: list[str] = []
-        for row in rows:
-            if not header:
-                header = list(row)
-                writer.writerow(header)
-            writer.writerow([_csv_cell(row[name]) for name in header])
+        _write_rows(file, rows)
+
+
+def csv_text(rows: Iterable[Row]) -> str:
+    """Give rows as the text that `write_csv` writes."""
+    text = io.StringIO()
+    _write_rows(text, rows)
+    return text.getvalue()
 
 
 def write_parquet(path: Path, rows: Iterable[Row]) -> None:
@@ -333,6 +335,16 @@ def _origin(report: Report) -> Row:
 def _text(text: str) -> str:
     """Replace bytes of a file name that are no text."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _write_rows(file: TextIO, rows: Iterable[Row]) -> None:
+    writer = csv.writer(file, lineterminator="\n")
+    header: list[str] = []
+    for row in rows:
+        if not header:
+            header = list(row)
+            writer.writerow(header)
+        writer.writerow([_csv_cell(row[name]) for name in header])
 
 
 def _csv_cell(cell: Cell) -> str:

@@ -14,6 +14,7 @@ from model_core.types import PackageIdentity, Prediction, Recording
 if TYPE_CHECKING:
     from echoing_gui.estimating import FileWorker
     from model_core.io import TableLayout, TableProposal
+    from model_core.runtime.predictor import Predictor
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +31,15 @@ class Model:
         Folder or zip file that another process can load it from; None in tests.
     report
         What exports say of it, see `echoing_gui.reports.package_report`.
+    predictor
+        For those who ask it about more than results; None in tests.
     """
 
     identity: PackageIdentity
     predict: Callable[[Recording, CancelToken, frozenset[str]], Prediction]
     source: Path | None = None
     report: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    predictor: Predictor | None = None
 
 
 @dataclass(frozen=True, slots=True)

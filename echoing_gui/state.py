@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
+from echoing_gui.state_bench import Bench
 from echoing_gui.state_marks import Measuring
 from echoing_gui.state_work_list import WorkList
 from model_core.long_recording import LongRecording, Overview
@@ -207,6 +208,8 @@ class AppState:
         Many files and what is known of them; None without one.
     measuring
         Calipers, notes and measurements.
+    bench
+        What the researcher's bench shows of `prediction`.
 
     Raises
     ------
@@ -232,6 +235,7 @@ class AppState:
     confirmed: frozenset[str] = frozenset()
     work_list: WorkList | None = None
     measuring: Measuring = field(default_factory=Measuring)
+    bench: Bench = field(default_factory=Bench)
 
     def __post_init__(self) -> None:
         if self.prediction is not None and (

@@ -131,7 +131,13 @@ def load_default_model() -> Model:
     def predict(recording: Recording, cancel: CancelToken, confirmed: frozenset[str]) -> Prediction:
         return predictor.predict(recording, cancel, confirmed=confirmed)
 
-    return Model(predictor.package.identity, predict, source, package_report(predictor.package))
+    return Model(
+        predictor.package.identity,
+        predict,
+        source,
+        package_report(predictor.package),
+        predictor,
+    )
 
 
 def build(services: Services, folder: Path) -> Program:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from echoing_gui.desk import Desk
-from echoing_gui.features import measuring, reading_first, records, serial
+from echoing_gui.features import bench, measuring, reading_first, records, serial
 
 FEATURES: tuple[Callable[[Desk], None], ...] = (
+    bench.install,
     measuring.install,
     records.install,
     reading_first.install,
