@@ -82,12 +82,12 @@ ACTIONS = (
         "Show everything to the model again.", enabled=_hides, group="ask",
     ),
     Action(
-        "occlude", "M&odel", "&Occlusion map", ("Ctrl+Shift+O",),
+        "occlude", "M&odel", "&Occlusion map", ("Shift+O",),
         "Hide one segment after the other and map how far the answer changes.",
         enabled=can_ask, group="maps",
     ),
     Action(
-        "shuffle", "M&odel", "Map with shuffled &weights", ("Ctrl+Shift+W",),
+        "shuffle", "M&odel", "Map with shuffled &weights", ("Shift+W",),
         "See whether the segment variance shows anything that was learnt.",
         enabled=can_ask, group="maps",
     ),
@@ -105,7 +105,7 @@ def install(desk: Desk) -> None:
     view = window.traces.view
     asker = Asker(controller, window)
     segments, ask, maps, compare = SegmentsPanel(), AskPanel(), MapsPanel(), ComparePanel()
-    window.add_page("segments", tr("Se&gments"), segments)
+    window.add_page("segments", tr("S&egments"), segments)
     window.add_page("bench", tr("&Bench"), ask, maps, compare)
     view.add_overlay(outline_painter(lambda: controller.state))
 

@@ -85,10 +85,10 @@ class AskPanel(QWidget):
         self._trouble = label("refusal")
         self._buttons = (
             self._button(tr("Hide &segments"), tr("The selected ones"), self.segmentRequested),
-            self._button(tr("Hide &leads"), tr("Those of the selection"), self.leadRequested),
-            self._button(tr("Hide &beat"), tr("In all leads, at the outline"), self.beatRequested),
+            self._button(tr("Hide le&ads"), tr("Those of the selection"), self.leadRequested),
+            self._button(tr("Hide bea&t"), tr("In all leads, at the outline"), self.beatRequested),
         )
-        self._clear = self._button(tr("Sho&w all again"), tr("Hide nothing"), self.clearRequested)
+        self._clear = self._button(tr("Show all aga&in"), tr("Hide nothing"), self.clearRequested)
         row = QHBoxLayout()
         row.setSpacing(4)
         for button in self._buttons:

@@ -26,7 +26,7 @@ class ComparePanel(QWidget):
         super().__init__()
         title = label("panelTitle")
         title.setText(tr("Compare with another model package"))
-        self._choose = QPushButton(tr("Choose a package &folder…"))
+        self._choose = QPushButton(tr("Choose a pac&kage folder…"))
         self._choose.setToolTip(tr("Ask another model package about the same ten seconds."))
         self._choose.clicked.connect(self.ask_for_folder)
         self._status = label("muted")

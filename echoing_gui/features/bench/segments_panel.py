@@ -183,7 +183,7 @@ class SegmentsPanel(QWidget):
         height = self.table.fontMetrics().height()
         self.table.verticalHeader().setDefaultSectionSize(round(1.5 * height))
         self.table.setMinimumHeight(14 * height)
-        self._copy = QPushButton(tr("Copy &rows as CSV"))
+        self._copy = QPushButton(tr("Cop&y rows as CSV"))
         self._copy.setToolTip(tr("Copy the selected rows; all of them if none is selected."))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
