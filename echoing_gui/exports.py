@@ -63,6 +63,72 @@ class Item:
     patient: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A form in which results are exported.
+
+    Attributes
+    ----------
+    key
+        In the audit log.
+    label
+        As offered.
+    suffix
+        Of the file.
+    """
+
+    key: str
+    label: str
+    suffix: str
+
+
+KINDS = (
+    Kind("measures_csv", "Measures, one row an ECG (CSV)", ".csv"),
+    Kind("measures_parquet", "Measures, one row an ECG (Parquet)", ".parquet"),
+    Kind("segments_csv", "Segments, one row a lead and segment (CSV)", ".csv"),
+    Kind("segments_parquet", "Segments, one row a lead and segment (Parquet)", ".parquet"),
+    Kind("results_json", "Everything, one JSON object a line (JSON)", ".jsonl"),
+    Kind("maps_npz", "Maps of segment variance and embeddings (NumPy NPZ)", ".npz"),
+)
+
+
+def write_items(kind: Kind, path: Path, items: Iterable[Item], *, identified: bool) -> None:
+    """Write recordings in one of the forms.
+
+    Parameters
+    ----------
+    kind
+        One of `KINDS`.
+    path
+        The file; what was there stays if the new one cannot be written whole.
+    items
+        In this order.
+    identified
+        Keep names of files and patients, where the form has a place for them.
+
+    Raises
+    ------
+    EchoingError
+        If it cannot be written.
+    """
+    content, _, form = kind.key.partition("_")
+    if form == "json":
+        write_json(path, items, identified=identified)
+        return
+    if form == "npz":
+        write_npz(path, items)
+        return
+    rows = (
+        (measures_row(item, identified=identified) for item in items)
+        if content == "measures"
+        else (row for item in items for row in segment_rows(item))
+    )
+    if form == "csv":
+        write_csv(path, rows)
+    else:
+        write_parquet(path, rows)
+
+
 def json_entry(item: Item, *, identified: bool) -> Report:
     """Entry of the JSON export: the report, its number and its labels.
 

@@ -21,6 +21,7 @@ MOST_FILES = 200_000
 _STEP = 200
 _SNIFFED_LINES = 20
 _MOST_NUMBERS = 0.8
+_PARTS = 3
 PATH_COLUMNS = (
     "path", "file", "filename", "file_name", "file_path", "filepath", "ecg_path", "record",
     "filename_hr", "filename_lr",
@@ -177,7 +178,7 @@ def _in_table(table: Path) -> Iterator[Listed]:
         files.append(
             ListedFile(
                 _resolved(table.parent / named),
-                named,
+                _name(named, table.parent),
                 tuple((key, value) for key, value in values.items() if value is not None),
                 _text(row[patient]) if patient else "",
                 _text(row[split]) if split else "",
@@ -211,6 +212,16 @@ def _resolved(path: Path) -> Path:
         return path
     header = path.with_name(f"{path.name}.hea")
     return header if header.is_file() else path
+
+
+def _name(named: str, folder: Path) -> str:
+    """Name of a file as shown: relative to the table's folder, or its last parts."""
+    path = Path(named)
+    if not path.is_absolute():
+        return named
+    if path.is_relative_to(folder):
+        return path.relative_to(folder).as_posix()
+    return "/".join(path.parts[-_PARTS:])
 
 
 def _read_csv(table: Path) -> list[dict[str, Any]]:

@@ -149,7 +149,18 @@ def variance_rgb(variance: float, scale: tuple[float, float]) -> tuple[int, int,
     """
     low, high = (math.log(end) for end in scale)
     share = (math.log(max(variance, 1e-30)) - low) / (high - low)
-    index = 255 - round(255 * min(max(share, 0.0), 1.0))
+    return cividis_rgb(1 - share)
+
+
+def cividis_rgb(share: float) -> tuple[int, int, int]:
+    """Colour of cividis, from dark blue at 0 to yellow at 1.
+
+    Examples
+    --------
+    >>> cividis_rgb(0.0), cividis_rgb(1.0)
+    ((0, 34, 78), (254, 232, 56))
+    """
+    index = round(255 * min(max(share, 0.0), 1.0))
     code = _CIVIDIS[6 * index : 6 * index + 6]
     return int(code[:2], 16), int(code[2:4], 16), int(code[4:], 16)
 

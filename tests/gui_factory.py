@@ -222,6 +222,7 @@ class FakeWorker:
         }
         # Embeddings that differ: by the recording's hash.
         seed = int(of.recording_id[:8], 16)
+        report["embedding_variance"] = 0.001 + seed % 1000 / 1e5
         vector = np.random.default_rng(seed).standard_normal(8).astype(np.float32)
         return Estimated(of.recording_id, report, vector)
 

@@ -9,7 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from echoing_gui.desk import Desk
-from echoing_gui.features import bench, measuring, reading_first, records, serial
+from echoing_gui.features import (
+    bench,
+    measuring,
+    reading_first,
+    records,
+    serial,
+    work_list,
+)
 
 FEATURES: tuple[Callable[[Desk], None], ...] = (
     bench.install,
@@ -17,4 +24,5 @@ FEATURES: tuple[Callable[[Desk], None], ...] = (
     records.install,
     reading_first.install,
     serial.install,
+    work_list.install,
 )

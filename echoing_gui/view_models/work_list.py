@@ -63,8 +63,17 @@ class Column:
     sample: str
 
 
-def columns_of(work: WorkList | None) -> tuple[Column, ...]:
-    """Columns of a work list; labels only where its table has them."""
+def columns_of(work: WorkList | None, *, covered: bool = False) -> tuple[Column, ...]:
+    """Make the columns of a work list; labels only where its table has them.
+
+    Parameters
+    ----------
+    work
+        The list.
+    covered
+        Leave out the estimates: the reader wants to read first.
+    """
+    measures, findings = ((), ()) if covered else (tuple(MEASURES), tuple(FINDINGS))
     labelled = {key for row in (work.rows if work else ()) for key in row.labels}
     return (
         Column("number", "#", "", "Place in the list.", lambda row: row.number,
@@ -73,8 +82,8 @@ def columns_of(work: WorkList | None) -> tuple[Column, ...]:
                lambda row: row.name, "records500/00000/00000_hr.hea"),
         Column("state", "Result", "", "What came of it.", lambda row: _STATE_ORDER[row.state],
                lambda row: tr(STATE_TEXTS[row.state]), "Not reportable"),
-        *(column for key in MEASURES for column in _measure_columns(key)),
-        *(_probability_column(key) for key in FINDINGS),
+        *(column for key in measures for column in _measure_columns(key)),
+        *(_probability_column(key) for key in findings),
         Column("variance", "Variance", "Embedding variance (dimensionless)",
                "Embedding variance, dimensionless: how unsure the model is of the whole ECG.",
                lambda row: row.variance, lambda row: _number(row.variance, "{:.3g}"), "0.00123"),

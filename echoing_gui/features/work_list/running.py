@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
@@ -93,16 +94,17 @@ def estimate_rows(
         changed: list[ListRow] = []
         moments = [time.monotonic()]
         shown_s = moments[0]
-        for n_done, answer in enumerate(
-            _answers(waiting, store, start_worker, n_workers, token), start=1
-        ):
-            changed.append(_answered(answer, store, first_of))
+        n_left = len(waiting)
+        for answer in _answers(waiting, store, start_worker, n_workers, token):
             now_s = time.monotonic()
-            moments = [*moments[-_SPEED_OF:], now_s]
-            if now_s - shown_s >= _SHOWN_EVERY_S or n_done == len(waiting):
+            if answer is not None:
+                changed.append(_answered(answer, store, first_of))
+                moments = [*moments[-_SPEED_OF:], now_s]
+                n_left -= 1
+            if changed and (now_s - shown_s >= _SHOWN_EVERY_S or not n_left):
                 shown_s = now_s
                 each_s = (moments[-1] - moments[0]) / (len(moments) - 1)
-                yield Progress(tuple(changed), each_s * (len(waiting) - n_done))
+                yield Progress(tuple(changed), each_s * n_left)
                 changed = []
     finally:
         store.close()
@@ -114,8 +116,11 @@ def _answers(
     start_worker: Callable[[], FileWorker],
     n_workers: int,
     token: CancelToken,
-) -> Iterator[_Answer]:
-    """Give each row to the next process that is free; answers come in the order of their end."""
+) -> Iterator[_Answer | None]:
+    """Give each row to the next process that is free; answers come in the order of their end.
+
+    None a few times a second while there is no answer.
+    """
     # No longer than needed: whether a result is known is asked as late as possible.
     todo: queue.Queue[tuple[ListRow, str] | None] = queue.Queue(2 * n_workers)
     done: queue.Queue[_Answer | Exception] = queue.Queue()
@@ -131,14 +136,21 @@ def _answers(
         thread.start()
     try:
         given = 0
-        for n_answered in range(len(waiting)):
+        n_answered = 0
+        while n_answered < len(waiting):
             while given < len(waiting) and given - n_answered < 2 * n_workers:
                 row = waiting[given]
                 todo.put((row, store.known(row.path)))
                 given += 1
-            answer = _next(done, token)
+            token.raise_if_cancelled()
+            try:
+                answer = done.get(timeout=_SHOWN_EVERY_S)
+            except queue.Empty:
+                yield None
+                continue
             if isinstance(answer, Exception):
                 raise answer
+            n_answered += 1
             yield answer
     finally:
         ended.set()
@@ -148,15 +160,12 @@ def _answers(
             todo.put(None)
         for thread in threads:
             thread.join()
-
-
-def _next(done: queue.Queue[_Answer | Exception], token: CancelToken) -> _Answer | Exception:
-    while True:
-        token.raise_if_cancelled()
-        try:
-            return done.get(timeout=_SHOWN_EVERY_S)
-        except queue.Empty:
-            continue
+        # What was found at the last moment is kept too.
+        while not done.empty():
+            answer = done.get()
+            if isinstance(answer, _Answer) and answer.found is not None:
+                with contextlib.suppress(OSError):
+                    store.put(answer.row.path, answer.found)
 
 
 def _work(

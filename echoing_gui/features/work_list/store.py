@@ -13,9 +13,10 @@ import json
 import secrets
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -118,24 +119,31 @@ class ResultStore:
 
     def get(self, recording_id: str) -> Result | None:
         """Look up what was estimated of a recording; None if nothing was."""
-        return next((result for _, result in self.get_all([recording_id])), None)
+        row = self._row("report, embedding", recording_id)
+        if row is None:
+            return None
+        return Result(json.loads(zlib.decompress(row[0])), _vector(row[1]))
 
-    def get_all(self, recording_ids: Iterable[str]) -> Iterator[tuple[str, Result]]:
-        """Go through what was estimated of recordings, without those of which nothing was."""
-        for recording_id in recording_ids:
-            with _told():
-                row = self._database.execute(
-                    "SELECT report, embedding FROM results "
-                    "WHERE recording = ? AND package = ? AND program = ?",
-                    (recording_id, *self._key),
-                ).fetchone()
-            if row is not None:
-                vector = None if row[1] is None else np.frombuffer(row[1], dtype="<f4")
-                yield recording_id, Result(json.loads(zlib.decompress(row[0])), vector)
+    def embedding(self, recording_id: str) -> FloatArray | None:
+        """Look up the embedding of a recording; None if there is none."""
+        row = self._row("embedding", recording_id)
+        return None if row is None else _vector(row[0])
+
+    def _row(self, columns: str, recording_id: str) -> tuple[Any, ...] | None:
+        with _told():
+            return self._database.execute(
+                f"SELECT {columns} FROM results "  # noqa: S608 - columns are of this module
+                "WHERE recording = ? AND package = ? AND program = ?",
+                (recording_id, *self._key),
+            ).fetchone()
 
     def _hash(self, path: Path) -> str:
         content = str(path.absolute()).encode("utf-8", "surrogateescape")
         return hmac.new(self._secret, content, hashlib.sha256).hexdigest()
+
+
+def _vector(stored: bytes | None) -> FloatArray | None:
+    return None if stored is None else np.frombuffer(stored, dtype="<f4")
 
 
 @contextlib.contextmanager
