@@ -131,8 +131,6 @@ class MainWindow(QMainWindow):
 
         self.measures.confirmRequested.connect(self.confirmRequested)
         self.measures.previewHeld.connect(self.previewHeld)
-        self.traces.openRequested.connect(self._ask_for_file)
-        self.traces.demoRequested.connect(self.demoRequested)
         self.traces.view.hovered.connect(self.statusBar().showMessage)
         self.overview.pageRequested.connect(self.pageRequested)
         self.overview.predictRequested.connect(self.predictRequested)
@@ -196,6 +194,10 @@ class MainWindow(QMainWindow):
             menu.menuAction().setVisible(
                 any(each.menu.startswith(title) for each in self._table.values())
             )
+
+    def trigger(self, key: str) -> None:
+        """Do what an action does."""
+        self._qactions[key].trigger()
 
     def add_page(self, key: str, title: str, *panels: QWidget) -> None:
         """Add a tab beside the ECG.

@@ -77,6 +77,7 @@ def test_caveat_is_visible_before_and_with_every_result_and_outside_the_scroll_a
 ):
     fake.reasons["b.hea"] = (FLAT_LEAD,)
     header = program.window.measures.header
+    program.window.show_view()
     for name in (None, "a.hea", "b.hea"):
         if name:
             open_and_wait(qtbot, program, name)

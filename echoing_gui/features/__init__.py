@@ -15,6 +15,7 @@ from echoing_gui.features import (
     reading_first,
     records,
     serial,
+    start,
     work_list,
 )
 
@@ -25,4 +26,5 @@ FEATURES: tuple[Callable[[Desk], None], ...] = (
     reading_first.install,
     serial.install,
     work_list.install,
+    start.install,
 )

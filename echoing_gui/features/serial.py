@@ -61,12 +61,12 @@ def _is_open(state: AppState) -> bool:
 
 ACTIONS = (
     Action(
-        "compare", "&File", "&Compare with another ECG…", ("Ctrl+E",),
+        "compare", "&File", "&Compare with another ECG…", ("Ctrl+J",),
         "Show an earlier ECG of the same patient beside this one, in the same scale.",
         enabled=_is_open, group="serial",
     ),
     Action(
-        "leave_comparison", "&File", "Back from the comparison", ("Ctrl+Shift+E",),
+        "leave_comparison", "&File", "Back from the comparison", ("Ctrl+Shift+J",),
         "Show this ECG alone again.", group="serial",
     ),
 )  # fmt: skip

@@ -18,11 +18,7 @@ from PySide6.QtWidgets import (
     QAbstractSlider,
     QApplication,
     QGridLayout,
-    QHBoxLayout,
-    QLabel,
-    QPushButton,
     QScrollBar,
-    QStackedLayout,
     QToolTip,
     QVBoxLayout,
     QWidget,
@@ -31,7 +27,7 @@ from PySide6.QtWidgets import (
 from echoing_gui.graphics import bands, paper
 from echoing_gui.graphics.canvas import Canvas, PaintOverlay
 from echoing_gui.graphics.pointer import Pointed, pointed
-from echoing_gui.state import AppState, Stage
+from echoing_gui.state import AppState
 from echoing_gui.view_models import texts
 from echoing_gui.view_models.sheet import Sheet, build_sheet, hover_text
 
@@ -426,63 +422,18 @@ def _other_file(old: AppState, new: AppState) -> bool:
 
 
 class TracesPanel(QWidget):
-    """The ECG view, or what to do while there is no ECG."""
-
-    openRequested = Signal()
-    demoRequested = Signal()
+    """The ECG view."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.view = EcgView()
-        self._layout = QStackedLayout(self)
-        start = self._make_start()
-        self._layout.addWidget(start)
-        self.setFocusProxy(start)
-        self._layout.addWidget(self.view)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.view)
+        self.setFocusProxy(self.view)
 
     def show_state(self, old: AppState, new: AppState) -> None:
-        """Show the view once there is a recording."""
+        """Show the recording; the arrow keys move it at once."""
         self.view.show_state(old, new)
-        self._layout.setCurrentIndex(0 if new.recording is None else 1)
         if old.recording is None and new.recording is not None:
-            self.view.setFocus()  # the arrow keys move the ECG at once
-        reading = new.job.stage is Stage.READING
-        self._title.setText(f"Reading {new.job.source_name}" if reading else "Open a 12-lead ECG")
-        self._open.setEnabled(not reading)
-        self._demo.setEnabled(not reading)
-
-    def _make_start(self) -> QWidget:
-        page = QWidget()
-        self._title = QLabel("Open a 12-lead ECG")
-        self._title.setObjectName("headline")
-        self._title.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        text = QLabel(
-            "Drop an ECG file here, or choose one. The file is read from this "
-            "computer and never leaves it.\n\nThe program draws the ECG and estimates what an "
-            "echocardiogram would probably measure, with 90 % intervals.",
-            wordWrap=True,
-        )
-        text.setObjectName("muted")
-        text.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self._open = QPushButton("&Open ECG…   Ctrl+O")
-        self._demo = QPushButton("Open &demonstration ECG   Ctrl+D")
-        page.setFocusProxy(self._open)
-        self._open.clicked.connect(self.openRequested)
-        self._demo.clicked.connect(self.demoRequested)
-        buttons = QHBoxLayout()
-        buttons.addStretch()
-        buttons.addWidget(self._open)
-        buttons.addWidget(self._demo)
-        buttons.addStretch()
-        column = QVBoxLayout()
-        column.setSpacing(16)
-        column.addStretch()
-        column.addWidget(self._title)
-        column.addWidget(text)
-        column.addLayout(buttons)
-        column.addStretch()
-        row = QHBoxLayout(page)
-        row.addStretch(1)
-        row.addLayout(column, 3)
-        row.addStretch(1)
-        return page
+            self.view.setFocus()

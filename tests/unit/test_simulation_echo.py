@@ -18,6 +18,7 @@ from training.simulation import (
     sample_patients,
     write_demo_recording,
 )
+from training.simulation.demo import DEMOS, Demo
 from training.simulation.echo import END_SYSTOLE_PHASE
 
 
@@ -167,8 +168,9 @@ def test_demo_recording_is_valid_wfdb_and_says_that_it_is_simulated(tmp_path: Pa
     assert roughness[2] > 3 * max(roughness[1], roughness[3])
 
 
-def test_shipped_demo_recording_is_the_one_the_program_writes(tmp_path: Path) -> None:
-    header = write_demo_recording(tmp_path)
+@pytest.mark.parametrize("demo", DEMOS, ids=lambda demo: demo.name)
+def test_shipped_demo_recordings_are_those_the_program_writes(tmp_path: Path, demo: Demo) -> None:
+    header = write_demo_recording(tmp_path, demo)
     shipped = Path(__file__).parents[2] / "assets" / "demo"
     written, kept = (
         np.fromfile(folder / f"{header.stem}.dat", "<i2").astype(int)
