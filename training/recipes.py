@@ -94,7 +94,7 @@ def default() -> RunConfig:
             shares=DISTILL_SHARES,
         ),
         finetune=FinetuneConfig(
-            fit=FitConfig(steps=1400, steps_per_epoch=100, batch=128, learning_rate=1.5e-3),
+            fit=FitConfig(steps=300, steps_per_epoch=100, batch=128, learning_rate=1.5e-3),
             shares=FINETUNE_SHARES,
         ),
         evaluate=EvaluateConfig(),
