@@ -71,6 +71,8 @@ class SidePages(QTabWidget):
     def __init__(self) -> None:
         super().__init__()
         self.setDocumentMode(True)
+        # Along the edge there is room for all of them.
+        self.setTabPosition(QTabWidget.TabPosition.East)
         self.setAccessibleName("Result and recording")
 
     def add_page(self, key: str, title: str, panels: Sequence[QWidget]) -> None:
