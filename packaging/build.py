@@ -120,7 +120,7 @@ def flac_record(folder: Path) -> Path:
     """Write the demonstration ECG as WFDB with FLAC, which a native library decodes."""
     import wfdb
 
-    demo = wfdb.rdrecord(str(DEMO.with_suffix("")), physical=False)
+    demo: Any = wfdb.rdrecord(str(DEMO.with_suffix("")), physical=False)
     wfdb.wrsamp(
         "flac",
         demo.fs,
