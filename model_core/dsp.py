@@ -7,6 +7,7 @@ does without scipy, whose import takes about a second and 90 MB of memory.
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -58,9 +59,9 @@ def bandpass_zero_phase(
     head = 2 * x[..., :1] - x[..., n_pad:0:-1]
     tail = 2 * x[..., -1:] - x[..., -2 : -n_pad - 2 : -1]
     padded = np.concatenate((head, x, tail), axis=-1)
-    response = _impulse_response(padded.shape[-1], fs, band_hz, order)
-    forwards = _filter_from_rest(padded, response)
-    return _filter_from_rest(forwards[..., ::-1], response)[..., ::-1][..., n_pad:-n_pad]
+    response = _bandpass_response(padded.shape[-1], fs, band_hz, order)
+    forwards = filter_from_rest(padded, response)
+    return filter_from_rest(forwards[..., ::-1], response)[..., ::-1][..., n_pad:-n_pad]
 
 
 def resample(signal: NDArray[Any], ratio: Fraction) -> _FloatArray:
@@ -98,28 +99,75 @@ def resample(signal: NDArray[Any], ratio: Fraction) -> _FloatArray:
     return resampled.reshape(*x.shape[:-1], -1) + median
 
 
-def _filter_from_rest(x: _FloatArray, response: _FloatArray) -> _FloatArray:
-    """Filter as if the first sample had been there for ever, which a band-pass answers with 0."""
+def filter_from_rest(x: _FloatArray, response: _FloatArray, at_rest: float = 0.0) -> _FloatArray:
+    """Filter as if the first sample had been there for ever.
+
+    Parameters
+    ----------
+    x
+        (..., samples), finite, any unit.
+    response
+        Impulse response, as long as `x`.
+    at_rest
+        The filter's gain for a constant; 0 for a band-pass.
+
+    Returns
+    -------
+    ndarray
+        Shape and unit of `x`.
+    """
     n = x.shape[-1]
     size = 1 << (2 * n - 1).bit_length()
     spectrum = np.fft.rfft(x - x[..., :1], size) * np.fft.rfft(response, size)
-    return np.fft.irfft(spectrum, size)[..., :n]
+    return np.fft.irfft(spectrum, size)[..., :n] + at_rest * x[..., :1]
 
 
-@functools.lru_cache(maxsize=8)
-def _impulse_response(
-    n_samples: int, fs: float, band_hz: tuple[float, float], order: int
+def impulse_response(
+    n_samples: int, poles: _ComplexArray, numerator: _ComplexArray, gain: float
 ) -> _FloatArray:
-    """First samples of the band-pass's impulse response, as a sum over its poles."""
-    poles, gain = _butterworth_bandpass(fs, band_hz, order)
-    # H(z) = gain (z - 1)^order (z + 1)^order / prod(z - p): as many zeros as poles, so partial
-    # fractions of H(z) / z; its pole at 0 contributes to the first sample only.
+    """First samples of the impulse response of a digital filter with as many zeros as poles.
+
+    A sum over the poles: partial fractions of H(z) / z, whose pole at 0 contributes to the first
+    sample only.
+
+    Parameters
+    ----------
+    n_samples
+        How many.
+    poles
+        All different, none at 0.
+    numerator
+        Product of (pole - zero) over the zeros, for each pole.
+    gain
+        H(z) for z towards infinity.
+    """
     others = poles[:, np.newaxis] - poles
     np.fill_diagonal(others, 1.0)
-    residues = gain * (poles**2 - 1) ** order / others.prod(axis=1) / poles
+    residues = gain * numerator / others.prod(axis=1) / poles
     response = (residues[:, np.newaxis] * poles[:, np.newaxis] ** np.arange(n_samples)).sum(axis=0)
     response[0] = gain
     return np.ascontiguousarray(response.real)
+
+
+def finite_runs(values: NDArray[Any]) -> Iterator[tuple[int, int]]:
+    """First and last-plus-one index of each stretch without gaps; `values` has one dimension."""
+    finite = np.isfinite(values)
+    if finite.all():
+        if values.size:
+            yield 0, values.size
+        return
+    borders = np.flatnonzero(np.diff(np.concatenate(([False], finite, [False])).astype(np.int8)))
+    for first, last in borders.reshape(-1, 2):
+        yield int(first), int(last)
+
+
+@functools.lru_cache(maxsize=8)
+def _bandpass_response(
+    n_samples: int, fs: float, band_hz: tuple[float, float], order: int
+) -> _FloatArray:
+    """First samples of the band-pass's impulse response; its zeros are at 1 and -1."""
+    poles, gain = _butterworth_bandpass(fs, band_hz, order)
+    return impulse_response(n_samples, poles, (poles**2 - 1) ** order, gain)
 
 
 def _butterworth_bandpass(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,24 +12,13 @@ from PySide6.QtGui import QColor, QPainter, QPen, QPolygonF
 from shiboken6 import VoidPtr
 
 from echoing_gui.view_models.sheet import Sheet, TracePiece
+from model_core.dsp import finite_runs
 from model_core.types import FloatArray
 
 CHUNK_SAMPLES = 8192
 _THIN_ABOVE = 4.0  # samples a pixel column
 
 Cache = dict[tuple[int, int], list[QPolygonF]]
-
-
-def finite_runs(values: FloatArray) -> Iterator[tuple[int, int]]:
-    """First and last-plus-one index of each stretch without gaps."""
-    finite = np.isfinite(values)
-    if finite.all():
-        if values.size:
-            yield 0, values.size
-        return
-    borders = np.flatnonzero(np.diff(np.concatenate(([False], finite, [False])).astype(np.int8)))
-    for first, last in borders.reshape(-1, 2):
-        yield int(first), int(last)
 
 
 def thin(values: FloatArray, group: int) -> NDArray[np.intp]:

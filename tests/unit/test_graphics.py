@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from echoing_gui import theme
-from echoing_gui.graphics.traces import CHUNK_SAMPLES, finite_runs, piece_polylines, polyline, thin
+from echoing_gui.graphics.traces import CHUNK_SAMPLES, piece_polylines, polyline, thin
 from echoing_gui.state import DisplayOptions, Layout
 from echoing_gui.view_models.sheet import lay_out
+from model_core.dsp import finite_runs
 from tests.gui_factory import recording, spike_signal
 
 ROWS = DisplayOptions(layout=Layout.ROWS)
