@@ -17,6 +17,7 @@ from echoing_gui.state import (
     Stage,
     ThemeChoice,
 )
+from model_core.display_filters import HIGH_PASS_HZ, LOW_PASS_HZ, RAW
 
 # Offered by keys and in the toolbar; the preferences offer all twelve.
 RHYTHM_LEADS = ("II", "V1", "V5")
@@ -127,6 +128,10 @@ LAYOUT_KEYS = (
 )  # fmt: skip
 SPEED_KEYS = tuple(f"speed_{speed:g}" for speed in SPEEDS_MM_S)
 GAIN_KEYS = (*(f"gain_{gain:g}" for gain in GAINS_MM_MV), "", "half_precordials")
+FILTER_KEYS = (
+    "filter_off", "", *(f"high_pass_{hz:g}" for hz in HIGH_PASS_HZ), "",
+    *(f"low_pass_{hz:g}" for hz in LOW_PASS_HZ), "", "notch",
+)  # fmt: skip
 
 ACTIONS: tuple[Action, ...] = (
     Action("open", "&File", "&Open ECG…", ("Ctrl+O",), "Open an ECG file from this computer."),
@@ -198,6 +203,43 @@ ACTIONS: tuple[Action, ...] = (
         checked=lambda state: state.options.half_precordials,
         change=lambda options: replace(options, half_precordials=not options.half_precordials),
         group="half",
+    ),
+    Action(
+        "filter_off", "&View/&Filters", "As &recorded, no filter", ("F7, 0",),
+        "Draw the samples of the file.",
+        checked=lambda state: state.options.display_filter == RAW,
+        change=lambda options: replace(options, high_pass_hz=0.0, low_pass_hz=0.0, notch=False),
+        group="filter",
+    ),
+    *(
+        _choice(
+            f"high_pass_{hz:g}", "&View/&Filters", text, f"F7, {number}", tip, "high_pass",
+            high_pass_hz=hz,
+        )
+        for number, hz, text, tip in (
+            (1, 0.0, "No high-pass", "Leave the baseline as it is."),
+            (2, 0.05, "High-pass 0.05 Hz", "Draw without the slowest drift; ST segments stay."),
+            (3, 0.5, "High-pass 0.5 Hz", "Draw a steady baseline; ST segments may look changed."),
+        )
+    ),
+    *(
+        _choice(
+            f"low_pass_{hz:g}", "&View/&Filters", text, f"F7, {number}", tip, "low_pass",
+            low_pass_hz=hz,
+        )
+        for number, hz, text, tip in (
+            (4, 0.0, "No low-pass", "Leave the fast parts as they are."),
+            (5, 150.0, "Low-pass 150 Hz", "Draw what a diagnostic ECG of an adult needs."),
+            (6, 100.0, "Low-pass 100 Hz", "Draw less noise of muscles; QRS may look smaller."),
+            (7, 40.0, "Low-pass 40 Hz",
+             "Draw little noise of muscles; QRS, notches and pacing spikes look smaller."),
+        )
+    ),
+    Action(
+        "notch", "&View/&Filters", "&Notch at the mains frequency", ("F7, 8",),
+        "Draw without mains hum; 50 or 60 Hz is chosen in the preferences.",
+        checked=lambda state: state.options.notch,
+        change=lambda options: replace(options, notch=not options.notch), group="notch",
     ),
     Action(
         "zoom_in", "&View", "Zoom &in", ("Ctrl++", "Ctrl+="),

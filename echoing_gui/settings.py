@@ -20,6 +20,7 @@ from echoing_gui.state import (
     LeadOrder,
     ThemeChoice,
 )
+from model_core.display_filters import HIGH_PASS_HZ, LOW_PASS_HZ, MAINS_HZ
 from model_core.leads import STANDARD_LEADS
 
 _MOST_TABLES = 100
@@ -153,6 +154,10 @@ def _choices() -> dict[str, dict[Any, Any]]:
         "speed_mm_s": {value: value for value in SPEEDS_MM_S},
         "gain_mm_mv": {value: value for value in GAINS_MM_MV},
         "half_precordials": {True: True, False: False},
+        "high_pass_hz": {value: value for value in HIGH_PASS_HZ},
+        "low_pass_hz": {value: value for value in LOW_PASS_HZ},
+        "notch": {True: True, False: False},
+        "mains_hz": {value: value for value in MAINS_HZ},
         "show_variance": {True: True, False: False},
         "read_first": {True: True, False: False},
         "theme": {item.value: item for item in ThemeChoice},

@@ -8,6 +8,7 @@ from enum import Enum
 from echoing_gui.state_bench import Bench
 from echoing_gui.state_marks import Measuring
 from echoing_gui.state_work_list import WorkList
+from model_core.display_filters import RAW, DisplayFilter
 from model_core.long_recording import LongRecording, Overview
 from model_core.types import PackageIdentity, Prediction, Recording
 
@@ -85,6 +86,12 @@ class DisplayOptions:
         Draw the chest leads at half the display gain.
     read_first
         Keep the estimate covered until the reader asks for it.
+    high_pass_hz, low_pass_hz
+        Filters of the traces, Hz; 0 for none.
+    notch
+        Take `mains_hz` out of the traces.
+    mains_hz
+        Mains frequency, Hz.
     """
 
     layout: Layout = Layout.GRID
@@ -97,6 +104,52 @@ class DisplayOptions:
     rhythm_lead: str = "II"
     half_precordials: bool = False
     read_first: bool = False
+    high_pass_hz: float = 0.0
+    low_pass_hz: float = 0.0
+    notch: bool = False
+    mains_hz: float = 50.0
+
+    @property
+    def display_filter(self) -> DisplayFilter:
+        """What is to be taken out of the traces."""
+        return DisplayFilter(
+            self.high_pass_hz, self.low_pass_hz, self.mains_hz if self.notch else 0.0
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Filtered:
+    """A recording as it is drawn through a display filter; no model ever sees it.
+
+    Attributes
+    ----------
+    source
+        As recorded.
+    chosen
+        The filter.
+    drawn
+        `source` with other samples.
+    """
+
+    source: Recording
+    chosen: DisplayFilter
+    drawn: Recording
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInput:
+    """What a model package makes of a recording before its network sees it.
+
+    Attributes
+    ----------
+    fs
+        Sampling frequency of the network's input, Hz.
+    band_hz
+        Corner frequencies of its own band-pass, Hz.
+    """
+
+    fs: float
+    band_hz: tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,12 +243,16 @@ class AppState:
         The reader has asked for the result of `recording`.
     package
         The model package in use; None before it is loaded, or if it cannot be.
+    model_input
+        What the package in use does to a recording first; None where that is not known.
     package_failed
         Why there is no model package.
     job
         Work in progress.
     options
         How to draw.
+    filtered
+        `recording` through the filter of `options`; None without a filter or before it is done.
     variance_held
         The user holds the key that hides the segment variance strips.
     screen
@@ -226,9 +283,11 @@ class AppState:
     covered: bool = False
     revealed: bool = False
     package: PackageIdentity | None = None
+    model_input: ModelInput | None = None
     package_failed: UserMessage | None = None
     job: JobStatus = field(default_factory=JobStatus)
     options: DisplayOptions = field(default_factory=DisplayOptions)
+    filtered: Filtered | None = None
     variance_held: bool = False
     screen: ScreenScale = field(default_factory=ScreenScale)
     message: UserMessage | None = None
@@ -242,6 +301,22 @@ class AppState:
             self.recording is None or self.recording.recording_id != self.prediction.recording_id
         ):
             raise ValueError("the prediction belongs to another recording")
+
+    @property
+    def drawn(self) -> Recording | None:
+        """What is drawn: the recording, through the display filter if that is done."""
+        if self.preview is not None or self.applied_filter == RAW or self.filtered is None:
+            return self.preview or self.recording
+        return self.filtered.drawn
+
+    @property
+    def applied_filter(self) -> DisplayFilter:
+        """The filter that is in `drawn`."""
+        done = self.filtered
+        chosen = self.options.display_filter
+        if done is None or done.source is not self.recording or done.chosen != chosen:
+            return RAW
+        return RAW if self.preview is not None else chosen.at(done.source.fs)
 
     @property
     def whole_s(self) -> float:

@@ -24,6 +24,8 @@ PAPER_MUTED = "#5a6169"
 HATCH = "#8a9097"
 RED_TAG = "#b00020"
 BLUE_TAG = "#0b4f8a"
+AMBER = "#ffd98a"
+AMBER_TEXT = "#4a3500"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMenu, QToolBar, QToolButton, QWidget
 
-from echoing_gui.actions import GAIN_KEYS, LAYOUT_KEYS, SPEED_KEYS
+from echoing_gui.actions import FILTER_KEYS, GAIN_KEYS, LAYOUT_KEYS, SPEED_KEYS
 from echoing_gui.i18n import tr
 from echoing_gui.state import AppState, DisplayOptions
 from echoing_gui.view_models.texts import layout_text
@@ -43,6 +43,14 @@ def _gain_text(options: DisplayOptions) -> str:
     return tr("{gain}, V leads half", gain=gain) if options.half_precordials else gain
 
 
+def _filter_text(options: DisplayOptions) -> str:
+    high, low = options.high_pass_hz, options.low_pass_hz
+    band = f"{high:g}\u2013{low:g} Hz" if high and low else ""
+    band = band or (f"> {high:g} Hz" if high else f"< {low:g} Hz" if low else "")
+    notch = tr("notch {hz:g} Hz", hz=options.mains_hz) if options.notch else ""
+    return ", ".join(part for part in (band, notch) if part) or tr("No filter")
+
+
 # Single actions are a key and a short text.
 _TOOLS: tuple[tuple[tuple[str, str] | DropDown, ...], ...] = (
     (("open", "Open"), ("demo", "Demonstration")),
@@ -50,6 +58,7 @@ _TOOLS: tuple[tuple[tuple[str, str] | DropDown, ...], ...] = (
         DropDown("Layout", LAYOUT_KEYS, layout_text),
         DropDown("Speed", SPEED_KEYS, _speed_text),
         DropDown("Gain", GAIN_KEYS, _gain_text),
+        DropDown("Filters", FILTER_KEYS, _filter_text),
     ),
     (("zoom_out", "−"), ("zoom_reset", "100 %"), ("zoom_in", "+")),
     (("variance", "Variance strips"),),

@@ -32,7 +32,13 @@ class BandTexts:
     not_to_scale
         Red tag; empty when one millimetre on screen is one millimetre.
     caption
-        Paper speed, gain, filter.
+        Paper speed and gain.
+    filter
+        The display filter that is in the traces.
+    narrowed
+        Whether the filter takes away what a diagnostic ECG needs: it is then framed in amber.
+    model_saw, model_saw_short
+        What the network saw for the result: in full, and where there is little room; may be empty.
     scale
         Ends of the colour scale of the strips; None without strips.
     legend, legend_short
@@ -44,6 +50,10 @@ class BandTexts:
     simulated: str
     not_to_scale: str
     caption: str
+    filter: str
+    narrowed: bool
+    model_saw: str
+    model_saw_short: str
     scale: tuple[float, float] | None
     legend: str
     legend_short: str
@@ -85,7 +95,17 @@ def paint_footer(painter: QPainter, area: QRectF, texts: BandTexts, pixel_ratio:
     pad = 8 * pixel_ratio
     upper = QRectF(area.left() + pad, area.top(), area.width() - 2 * pad, line)
     painter.setFont(theme.text_font(_TEXT_PX * pixel_ratio, bold=True))
+    gap = 14 * pixel_ratio
+    width = QFontMetricsF(painter.font()).horizontalAdvance(texts.caption)
     _paint_text(painter, upper, texts.caption, theme.PAPER_TEXT)
+    rest = upper.adjusted(width + gap, 0, 0, 0)
+    if texts.narrowed:
+        rest = _paint_chip(painter, rest, texts.filter, pixel_ratio)
+    elif texts.filter:
+        width = QFontMetricsF(painter.font()).horizontalAdvance(texts.filter)
+        _paint_text(painter, rest, texts.filter, theme.PAPER_TEXT)
+        rest = rest.adjusted(width, 0, 0, 0)
+    _paint_model_saw(painter, rest.adjusted(gap, 0, 0, 0), texts, pixel_ratio)
     if texts.scale is not None:
         _paint_legend(painter, upper.translated(0, line), texts, texts.scale, pixel_ratio)
 
@@ -97,6 +117,30 @@ def _paint_text(painter: QPainter, room: QRectF, text: str, colour: str) -> None
     painter.drawText(
         room, flags, metrics.elidedText(text, Qt.TextElideMode.ElideMiddle, room.width())
     )
+
+
+def _paint_chip(painter: QPainter, row: QRectF, text: str, pixel_ratio: float) -> QRectF:
+    """Paint a text on amber at the left end of a row; returns what room is left."""
+    pad = 6 * pixel_ratio
+    metrics = QFontMetricsF(painter.font())
+    text = metrics.elidedText(text, Qt.TextElideMode.ElideMiddle, row.width() - 2 * pad)
+    width = metrics.horizontalAdvance(text) + 2 * pad
+    chip = QRectF(row.left(), row.top() + pixel_ratio, width, row.height() - 2 * pixel_ratio)
+    painter.fillRect(chip, QColor(theme.AMBER))
+    painter.setPen(QColor(theme.AMBER_TEXT))
+    painter.drawText(chip, Qt.AlignmentFlag.AlignCenter, text)
+    return row.adjusted(width, 0, 0, 0)
+
+
+def _paint_model_saw(painter: QPainter, room: QRectF, texts: BandTexts, pixel_ratio: float) -> None:
+    painter.setFont(theme.text_font(11.5 * pixel_ratio))
+    metrics = QFontMetricsF(painter.font())
+    for text in (texts.model_saw, texts.model_saw_short):
+        if metrics.horizontalAdvance(text) <= room.width():
+            painter.setPen(QColor(theme.PAPER_MUTED))
+            flags = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+            painter.drawText(room, flags, text)
+            return
 
 
 def _paint_tag(

@@ -182,7 +182,7 @@ class EcgView(QWidget):
         """Draw what a state asks for; a new recording starts at its beginning."""
         self._state = new
         drawn = (
-            "recording", "preview", "page_start_s", "prediction", "options", "variance_held",
+            "recording", "preview", "filtered", "page_start_s", "prediction", "options", "variance_held",
             "screen",
         )  # fmt: skip
         if any(getattr(old, name) is not getattr(new, name) for name in drawn):
@@ -230,12 +230,17 @@ class EcgView(QWidget):
             if parts[0] and self._state.long is None:
                 window += f"   {texts.WHOLE_RECORDING_HINT}"
         legend, legend_short = texts.legend_texts(sheet)
+        saw, saw_short = texts.model_saw(self._state)
         return bands.BandTexts(
             source=texts.source_line(recording) if recording else "",
             window=window,
             simulated=texts.SIMULATED if recording and recording.metadata.simulated else "",
             not_to_scale=texts.not_to_scale(self._state),
-            caption=texts.caption(self._state),
+            caption=texts.scale_caption(self._state.options),
+            filter=texts.filter_text(self._state),
+            narrowed=texts.filter_narrows(self._state.applied_filter),
+            model_saw=saw,
+            model_saw_short=saw_short,
             scale=sheet.scale if sheet else None,
             legend=legend,
             legend_short=legend_short,

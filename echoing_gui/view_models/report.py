@@ -110,9 +110,14 @@ def report_state(state: AppState, study_id: str) -> AppState:
     if study_id:
         recording = deidentified(recording, study_id)
         prediction = prediction and replace(prediction, recording_id=study_id)
+    filtered = state.filtered
+    if filtered is not None:
+        drawn = replace(recording, signal_mv=filtered.drawn.signal_mv)
+        filtered = replace(filtered, source=recording, drawn=drawn)
     return replace(
-        state, recording=recording, prediction=prediction, long=None, overview=None, message=None
-    )
+        state, recording=recording, prediction=prediction, filtered=filtered,
+        preview=None, long=None, overview=None, message=None,
+    )  # fmt: skip
 
 
 def report_view(state: AppState, paper: Paper, program: str) -> ReportView:
@@ -130,7 +135,7 @@ def report_view(state: AppState, paper: Paper, program: str) -> ReportView:
     recording = state.recording
     if recording is None:
         raise ValueError("there is no recording to report on")
-    ecg = tuple(_ecg_pages(state, recording, paper))
+    ecg = tuple(_ecg_pages(state, state.drawn or recording, paper))
     return ReportView(
         title=texts.source_line(recording),
         subtitle=_patient_line(recording),

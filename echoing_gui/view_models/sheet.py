@@ -14,6 +14,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from echoing_gui.i18n import tr
 from echoing_gui.state import PAGE_S, AppState, DisplayOptions, Layout
 from echoing_gui.view_models.layouts import (
     ARRANGEMENTS,
@@ -22,6 +23,7 @@ from echoing_gui.view_models.layouts import (
     lead_rows,
     sign_of,
 )
+from model_core.display_filters import RAW
 from model_core.leads import STANDARD_LEADS, canonical_lead_name
 from model_core.types import FloatArray, LeadQuality, Recording, SegmentVariance
 
@@ -159,6 +161,8 @@ class Sheet:
         Seconds of the recording on the sheet.
     note
         What this layout leaves out, as a sentence; may be empty.
+    filtered
+        The traces are drawn through a display filter.
     """
 
     width_mm: float
@@ -172,21 +176,24 @@ class Sheet:
     scale: tuple[float, float] | None
     window_s: tuple[float, float]
     note: str
+    filtered: bool = False
 
 
 def build_sheet(state: AppState) -> Sheet | None:
     """Sheet for the recording on screen, or None without one."""
-    if state.recording is None:
+    drawn = state.drawn
+    if drawn is None:
         return None
     prediction = state.prediction
     show = state.options.show_variance and not state.variance_held
-    return lay_out(
-        state.preview or state.recording,
+    sheet = lay_out(
+        drawn,
         state.options,
         window_start_s=state.page_start_s,
         variance=prediction.segment_variance if prediction and show else None,
         quality=prediction.lead_quality if prediction and _is_looked_at(state) else (),
     )
+    return replace(sheet, filtered=state.applied_filter != RAW)
 
 
 def _is_looked_at(state: AppState) -> bool:
@@ -320,7 +327,7 @@ def piece_at(sheet: Sheet, x_mm: float, y_mm: float) -> TracePiece | None:
 
 
 def hover_text(sheet: Sheet, x_mm: float, y_mm: float) -> str:
-    """Say what lies under the pointer: lead, time, value as recorded, segment variance."""
+    """Say what lies under the pointer: lead, time, value as drawn, segment variance."""
     for strip in sheet.strips:
         if strip.lead == WHOLE_ROW and strip.y_mm <= y_mm < strip.y_mm + STRIP_MM:
             time_s = float(strip.edges_s[0]) + (x_mm - strip.x_mm) / sheet.speed_mm_s
@@ -333,6 +340,7 @@ def hover_text(sheet: Sheet, x_mm: float, y_mm: float) -> str:
     value = float(piece.values_mv[index]) + piece.median_mv
     text = f"Lead {piece.name}, {time_s:.2f} s: "
     text += f"{value:.2f} mV" if math.isfinite(value) else "no sample in the file"
+    text += tr(" (filtered)") if sheet.filtered and math.isfinite(value) else ""
     if piece.quality is not None and piece.quality.message:
         text += f"; {piece.quality.grade.value}: {piece.quality.message.removesuffix('.')}"
     for strip in sheet.strips:

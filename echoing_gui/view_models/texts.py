@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from echoing_gui.i18n import tr
 from echoing_gui.state import PAGE_S, AppState, DisplayOptions, Layout, LeadOrder, Stage
 from echoing_gui.view_models.sheet import WHOLE_ROW, Sheet
+from model_core.display_filters import RAW, DisplayFilter
 from model_core.types import Recording, ResultState, Severity
 
 SIMULATED = "SIMULATED ECG"
@@ -26,6 +27,11 @@ NOT_COMPUTED = "not computed"
 WHOLE_RECORDING_HINT = "Layout 12x1 shows the whole recording."
 
 
+def scale_caption(options: DisplayOptions) -> str:
+    """Paper speed and display gain."""
+    return f"{options.speed_mm_s:g} mm/s   {gain_text(options)}"
+
+
 def caption(state: AppState) -> str:
     """Paper speed, display gain and filter, as they stand on the picture.
 
@@ -34,13 +40,70 @@ def caption(state: AppState) -> str:
     >>> caption(AppState())
     '25 mm/s   10 mm/mV'
     """
-    options = state.options
-    text = f"{options.speed_mm_s:g} mm/s   {gain_text(options)}"
+    text = scale_caption(state.options)
+    return "   ".join(part for part in (text, filter_text(state)) if part)
+
+
+def filter_text(state: AppState) -> str:
+    """Name the display filter that is in the traces; empty without a recording."""
     if state.recording is None:
-        return text
+        return ""
     if state.preview is not None:
-        return f"{text}   {PREVIEW}"
-    return f"{text}   no filter (as recorded, {state.recording.fs:g} Hz)"
+        return PREVIEW
+    fs, chosen, applied = state.recording.fs, state.options.display_filter, state.applied_filter
+    if applied == RAW:
+        text = tr("no filter (as recorded, {fs:g} Hz)", fs=fs)
+    else:
+        text = tr("{names} (display only)", names=_filter_names(applied))
+    if chosen == applied:
+        return text
+    idle = DisplayFilter(
+        chosen.high_pass_hz - chosen.at(fs).high_pass_hz,
+        chosen.low_pass_hz - chosen.at(fs).low_pass_hz,
+        chosen.notch_hz - chosen.at(fs).notch_hz,
+    )
+    if applied == chosen.at(fs):
+        names = _filter_names(idle)
+        return tr("{shown}; {names} not possible at {fs:g} Hz", shown=text, names=names, fs=fs)
+    return tr("{shown}; filter not ready", shown=text)
+
+
+def _filter_names(of: DisplayFilter) -> str:
+    names = (
+        (of.high_pass_hz, tr("high-pass {hz:g} Hz", hz=of.high_pass_hz)),
+        (of.low_pass_hz, tr("low-pass {hz:g} Hz", hz=of.low_pass_hz)),
+        (of.notch_hz, tr("notch {hz:g} Hz", hz=of.notch_hz)),
+    )
+    return ", ".join(name for hz, name in names if hz)
+
+
+def filter_narrows(applied: DisplayFilter) -> bool:
+    """Whether a filter takes more than the recommended 0.05 to 150 Hz leave of a diagnostic ECG.
+
+    Kligfield et al., Circulation 2007;115:1306.
+
+    Examples
+    --------
+    >>> filter_narrows(DisplayFilter(0.05, 150.0, 50.0)), filter_narrows(DisplayFilter(0.5))
+    (False, True)
+    """
+    return applied.high_pass_hz > 0.05 or 0 < applied.low_pass_hz < 150.0
+
+
+def model_saw(state: AppState) -> tuple[str, str]:
+    """Say what the network saw for the result on screen, in full and in short; empty without."""
+    seen, prediction = state.model_input, state.prediction
+    if seen is None or prediction is None or prediction.segment_variance is None:
+        return "", ""
+    band = f"{seen.band_hz[0]:g}\u2013{min(seen.band_hz[1], 0.45 * seen.fs):g} Hz"
+    return (
+        tr(
+            "Model saw: as recorded, through its own band-pass {band}, at {fs:g} Hz",
+            band=band,
+            fs=seen.fs,
+        ),
+        tr("Model saw: own {band}, {fs:g} Hz", band=band, fs=seen.fs),
+    )
 
 
 def layout_text(options: DisplayOptions) -> str:
@@ -196,6 +259,9 @@ def picture_summary(state: AppState) -> str:
         parts.append(f"Ten seconds chosen: {span}.")
     if recording.metadata.simulated:
         parts.append("This is a simulated ECG.")
+    if state.applied_filter != RAW:
+        names = _filter_names(state.applied_filter)
+        parts.append(tr("The traces are filtered: {names}.", names=names))
     if not_to_scale(state):
         parts.append("The picture is not to scale.")
     prediction = state.prediction
