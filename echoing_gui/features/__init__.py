@@ -11,6 +11,7 @@ from collections.abc import Callable
 from echoing_gui.desk import Desk
 from echoing_gui.features import (
     bench,
+    filters,
     measuring,
     reading_first,
     records,
@@ -21,6 +22,7 @@ from echoing_gui.features import (
 
 FEATURES: tuple[Callable[[Desk], None], ...] = (
     bench.install,
+    filters.install,
     measuring.install,
     records.install,
     reading_first.install,

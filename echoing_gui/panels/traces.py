@@ -182,8 +182,8 @@ class EcgView(QWidget):
         """Draw what a state asks for; a new recording starts at its beginning."""
         self._state = new
         drawn = (
-            "recording", "preview", "filtered", "page_start_s", "prediction", "options", "variance_held",
-            "screen",
+            "recording", "preview", "filtered", "page_start_s", "prediction", "options",
+            "variance_held", "screen",
         )  # fmt: skip
         if any(getattr(old, name) is not getattr(new, name) for name in drawn):
             self._sheet = build_sheet(new)
