@@ -40,7 +40,7 @@ def test_a_file_is_drawn_as_recorded_unless_a_filter_is_chosen(qtbot, program):
     state = program.controller.state
     assert state.applied_filter == RAW
     assert program.window.traces.view.band_texts().filter == "no filter (as recorded, 500 Hz)"
-    assert not program.window.traces.view.band_texts().narrowed
+    assert not program.window.traces.view.band_texts().marked
     recorded = state.recording.signal_mv[0, :1250]
     np.testing.assert_array_equal(lead_i(program), recorded - np.median(recorded))
 
@@ -54,7 +54,7 @@ def test_keys_filter_the_trace_and_name_the_filter_on_the_picture(qtbot, program
     assert lead_i(program).max() < 0.9 * highest
     shown = program.window.traces.view.band_texts()
     assert shown.filter == "low-pass 40 Hz (display only)"
-    assert shown.narrowed
+    assert shown.marked
     assert "filtered: low-pass 40 Hz" in program.window.traces.view.accessibleDescription()
     for key in (Qt.Key.Key_F7, Qt.Key.Key_0):
         qtbot.keyClick(program.window, key)

@@ -123,7 +123,7 @@ def test_what_the_answer_would_make_of_the_ecg_is_drawn_while_held(qtbot, progra
     assert peak_mv() == pytest.approx(1000, rel=0.01)
     qtbot.mousePress(preview, Qt.MouseButton.LeftButton)
     assert peak_mv() == pytest.approx(1, rel=0.01)
-    assert "PREVIEW: values divided by 1,000, not confirmed" in view.band_texts().caption
+    assert "PREVIEW: values divided by 1,000, not confirmed" in view.band_texts().filter
     assert not has_estimates(program)
     assert program.controller.state.confirmed == frozenset()
     qtbot.mouseRelease(preview, Qt.MouseButton.LeftButton)

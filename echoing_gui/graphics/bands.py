@@ -35,8 +35,8 @@ class BandTexts:
         Paper speed and gain.
     filter
         The display filter that is in the traces.
-    narrowed
-        Whether the filter takes away what a diagnostic ECG needs: it is then framed in amber.
+    marked
+        Whether `filter` stands on amber: it takes away what a diagnostic ECG needs, or is a preview.
     model_saw, model_saw_short
         What the network saw for the result: in full, and where there is little room; may be empty.
     scale
@@ -51,7 +51,7 @@ class BandTexts:
     not_to_scale: str
     caption: str
     filter: str
-    narrowed: bool
+    marked: bool
     model_saw: str
     model_saw_short: str
     scale: tuple[float, float] | None
@@ -99,7 +99,7 @@ def paint_footer(painter: QPainter, area: QRectF, texts: BandTexts, pixel_ratio:
     width = QFontMetricsF(painter.font()).horizontalAdvance(texts.caption)
     _paint_text(painter, upper, texts.caption, theme.PAPER_TEXT)
     rest = upper.adjusted(width + gap, 0, 0, 0)
-    if texts.narrowed:
+    if texts.marked:
         rest = _paint_chip(painter, rest, texts.filter, pixel_ratio)
     elif texts.filter:
         width = QFontMetricsF(painter.font()).horizontalAdvance(texts.filter)

@@ -90,6 +90,11 @@ def filter_narrows(applied: DisplayFilter) -> bool:
     return applied.high_pass_hz > 0.05 or 0 < applied.low_pass_hz < 150.0
 
 
+def filter_stands_out(state: AppState) -> bool:
+    """Whether what is drawn is less than a diagnostic ECG, or not the recording at all."""
+    return state.preview is not None or filter_narrows(state.applied_filter)
+
+
 def model_saw(state: AppState) -> tuple[str, str]:
     """Say what the network saw for the result on screen, in full and in short; empty without."""
     seen, prediction = state.model_input, state.prediction
