@@ -458,7 +458,7 @@ class Controller(QObject):
             return
         model: Model = report.value
         self._model = model
-        self._set(package=model.identity, model_input=_input_of(model), package_failed=None)
+        self._set(package=model.identity, model_input=model.input, package_failed=None)
         if self._state.job.stage is Stage.IDLE and self._state.recording is not None:
             self._predict_unasked()
 
@@ -476,13 +476,6 @@ class Controller(QObject):
             self._go_back(replace(message, text=f"{name} was not opened. {message.text}"))
         else:
             self._set(job=JobStatus(), message=message)
-
-
-def _input_of(model: Model) -> ModelInput | None:
-    if model.predictor is None:
-        return None
-    spec = model.predictor.package.manifest.input
-    return ModelInput(spec.fs, spec.band_hz)
 
 
 def _now_and_then(overviews: Iterator[Overview]) -> Iterator[Overview]:

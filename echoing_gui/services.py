@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from echoing_gui.state import ModelInput
 from model_core.errors import CancelToken
 from model_core.long_recording import LongRecording, Overview
 from model_core.types import PackageIdentity, Prediction, Recording
@@ -40,6 +41,14 @@ class Model:
     source: Path | None = None
     report: Mapping[str, Any] = field(default_factory=dict[str, Any])
     predictor: Predictor | None = None
+
+    @property
+    def input(self) -> ModelInput | None:
+        """What it makes of a recording before its network sees it; None where not known."""
+        if self.predictor is None:
+            return None
+        spec = self.predictor.package.manifest.input
+        return ModelInput(spec.fs, spec.band_hz)
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ class BandTexts:
     filter
         The display filter that is in the traces.
     marked
-        Whether `filter` stands on amber: it takes away what a diagnostic ECG needs, or is a preview.
+        Whether `filter` stands on amber: a preview, or less than a diagnostic ECG needs.
     model_saw, model_saw_short
         What the network saw for the result: in full, and where there is little room; may be empty.
     scale
