@@ -5,9 +5,11 @@ Of a long recording it gets a copy that holds only the part asked for.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, BinaryIO, cast
 
 from model_core.errors import ReadError
 from model_core.io._complete import Stored, check_kind, checked_size, complete
@@ -43,10 +45,11 @@ def open_file(path: Path) -> InFile | None:
         return None
 
     def cut(first: int, last: int) -> Stored:
-        with tempfile.TemporaryDirectory() as folder:
-            copy = Path(folder) / path.name
-            copy.write_bytes(frames.cut(path, first, last))
-            return _stored(copy)
+        # A file without a name: nothing of the patient is left if this process is ended here.
+        with tempfile.TemporaryFile() as file:
+            file.write(frames.cut(path, first, last))
+            file.seek(0)
+            return _stored(path, file)
 
     def read_samples(first: int, last: int, rows: Sequence[int]) -> Samples:
         found = cut(first, last)
@@ -66,10 +69,16 @@ def open_file(path: Path) -> InFile | None:
     )
 
 
-def _stored(path: Path) -> Stored:
+def _stored(path: Path, part: BinaryIO | None = None) -> Stored:
+    """Decode the file, or a part of it that lies in another one."""
     from ecgdatakit.parsing.parsers.mfer import MFERParser
 
-    record, warned = decode(path, FORMAT_NAME, MAX_WHOLE_BYTES, MFERParser().parse)
+    def parse(path: Path) -> Any:  # noqa: ANN401 - the package's types are its own
+        # Its `open` takes a descriptor too, and closes it.
+        return MFERParser().parse(path if part is None else cast("Any", os.dup(part.fileno())))
+
+    limit = MAX_WHOLE_BYTES if part is None else MAX_BYTES
+    record, warned = decode(path, FORMAT_NAME, limit, parse)
     rates: list[float] = record.raw_metadata.get("sampling_rates") or []
     fs = float(rates[0]) if rates else float(record.leads[0].sampling_rate) if record.leads else 0.0
     if any(rate != fs for rate in rates):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from ecgdatakit.models import ECGRecord
+from ecgdatakit.parsing.parsers.mfer import MFERParser
 
 from benchmarks.long_recordings import minutes, write_mfer
 from model_core.io import open_lead, open_recording, read_part, read_recording
@@ -45,6 +48,26 @@ def test_blocks_of_any_length(tmp_path: Path, block: int) -> None:
     assert whole.lead_names == STANDARD_LEADS
     written = np.concatenate(list(minutes(2, FS)), axis=1) * 0.0025
     np.testing.assert_allclose(whole.signal_mv, written, rtol=1e-6)
+
+
+def test_no_copy_with_a_name_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading may be ended at any moment: a copy would be left, with the patient's name."""
+    path = write_mfer(tmp_path / "a", 2, FS)
+    seen: list[list[str]] = []
+    parse = MFERParser.parse
+
+    def look(self: MFERParser, file_path: Path) -> ECGRecord:
+        seen.append([path.name for path in (tmp_path / "temporary").iterdir()])
+        return parse(self, file_path)
+
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    monkeypatch.setattr(MFERParser, "parse", look)
+    long = open_recording(path)
+    assert isinstance(long, LongRecording)
+    read_part(long, 50.0, 10.0)
+    assert len(seen) >= 3
+    assert not any(seen)
 
 
 def test_a_block_larger_than_what_is_read_at_once(
