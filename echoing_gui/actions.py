@@ -265,6 +265,14 @@ ACTIONS: tuple[Action, ...] = (
         change=lambda options: replace(options, show_variance=not options.show_variance),
         group="variance",
     ),
+    Action(
+        "underlay", "&View", "&Tint the paper by segment variance", ("Ctrl+U",),
+        "With the strips, tint the paper behind the traces in pale colours of the same scale.",
+        enabled=lambda state: state.options.show_variance,
+        checked=lambda state: state.options.variance_underlay,
+        change=lambda options: replace(options, variance_underlay=not options.variance_underlay),
+        group="variance",
+    ),
     *(
         Action(key, "&Go", text, (shortcut,), tip, enabled=_has_pages)
         for key, text, shortcut, tip in (

@@ -159,6 +159,7 @@ def _choices() -> dict[str, dict[Any, Any]]:
         "notch": {True: True, False: False},
         "mains_hz": {value: value for value in MAINS_HZ},
         "show_variance": {True: True, False: False},
+        "variance_underlay": {True: True, False: False},
         "read_first": {True: True, False: False},
         "theme": {item.value: item for item in ThemeChoice},
     }

@@ -92,6 +92,8 @@ class DisplayOptions:
         Take `mains_hz` out of the traces.
     mains_hz
         Mains frequency, Hz.
+    variance_underlay
+        With the strips, tint the paper behind the traces too.
     """
 
     layout: Layout = Layout.GRID
@@ -108,6 +110,7 @@ class DisplayOptions:
     low_pass_hz: float = 0.0
     notch: bool = False
     mains_hz: float = 50.0
+    variance_underlay: bool = False
 
     @property
     def display_filter(self) -> DisplayFilter:

@@ -26,6 +26,8 @@ RED_TAG = "#b00020"
 BLUE_TAG = "#0b4f8a"
 AMBER = "#ffd98a"
 AMBER_TEXT = "#4a3500"
+# Share of a segment variance's colour in the tint of the paper behind a trace.
+TINT = 0.35
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +167,15 @@ def cividis_rgb(share: float) -> tuple[int, int, int]:
     index = round(255 * min(max(share, 0.0), 1.0))
     code = _CIVIDIS[6 * index : 6 * index + 6]
     return int(code[:2], 16), int(code[2:4], 16), int(code[4:], 16)
+
+
+def tint_rgb(variance: float, scale: tuple[float, float]) -> tuple[int, int, int]:
+    """Pale colour of a segment variance: `variance_rgb` at 35 % on the paper."""
+    paper = QColor(PAPER)
+    on = paper.red(), paper.green(), paper.blue()
+    strong = variance_rgb(variance, scale)
+    red, green, blue = (round((1 - TINT) * p + TINT * s) for p, s in zip(on, strong, strict=True))
+    return red, green, blue
 
 
 def contrast(first: str, second: str) -> float:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QAccessible, QGuiApplication
+from PySide6.QtCore import QRectF, Qt
+from PySide6.QtGui import QAccessible, QColor, QGuiApplication, QImage, QPainter
 from PySide6.QtWidgets import QLabel, QPushButton
 
-from echoing_gui import wiring
+from echoing_gui import theme, wiring
 from echoing_gui.features.bench.ask_panel import AskPanel
 from echoing_gui.features.bench.compare_panel import ComparePanel
 from echoing_gui.features.bench.map_widget import MapWidget
@@ -21,11 +21,14 @@ from echoing_gui.features.bench.maps_panel import MapsPanel
 from echoing_gui.features.bench.outlines import cell_rects
 from echoing_gui.features.bench.segments_panel import SegmentsPanel
 from echoing_gui.features.bench.view import NOT_A_RESULT, uncertain_cells
+from echoing_gui.graphics import paper
 from echoing_gui.resources import demo_recording_path
-from echoing_gui.state import Layout
+from echoing_gui.state import DisplayOptions, Layout
 from echoing_gui.state_bench import Cell
 from echoing_gui.view_models.results import result_view
+from echoing_gui.view_models.sheet import lay_out
 from model_core.io import read_recording
+from model_core.types import SegmentVariance
 from tests.gui_factory import FLAT_LEAD, FakeServices
 from tests.package_factory import contents, write_package
 from tests.test_gui_window import has_result
@@ -297,3 +300,85 @@ def test_a_withheld_result_cannot_be_asked_about(qtbot, program, fake):
     hiding = [each for each in panel.findChildren(QPushButton) if "Hide" in each.text()]
     assert len(hiding) == 3
     assert not any(each.isEnabled() for each in hiding)
+
+
+def rendered(sheet, ratio):
+    """Pixels of a sheet, (height, width, 3)."""
+    image = QImage(round(1100 * ratio), round(550 * ratio), QImage.Format.Format_RGB32)
+    area = QRectF(0, 0, image.width(), image.height())
+    painter = QPainter(image)
+    paper.paint_sheet(painter, sheet, paper.Camera(4.0 * ratio, 0, 0, area, ratio), {})
+    painter.end()
+    raw = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), image.width(), 4)
+    return raw[:, :, :3].astype(int)
+
+
+@pytest.mark.parametrize("ratio", [1.0, 1.5, 2.0])
+@pytest.mark.parametrize("layout", [Layout.GRID, Layout.ROWS])
+def test_variance_never_changes_a_pixel_of_a_trace(qapp, demo, ratio, layout):
+    rng = np.random.default_rng(1)
+    cells = SegmentVariance(
+        np.exp(rng.normal(0, 2, (12, 20))), demo.lead_names, np.linspace(0, 10, 21), (0.1, 10.0)
+    )
+    options = DisplayOptions(layout=layout)
+    tinted = replace(options, variance_underlay=True)
+    sheets = {
+        "off": lay_out(demo, options),
+        "strips": lay_out(demo, options, variance=cells),
+        "underlay": lay_out(demo, tinted, variance=cells),
+    }
+    # Names have another colour than traces; blank ones leave nothing but traces and pulses.
+    for key, sheet in sheets.items():
+        pieces = tuple(replace(piece, lead=" ") for piece in sheet.pieces)
+        sheets[key] = replace(sheet, pieces=pieces)
+    bare = {k: replace(sheet, pieces=(), pulses=()) for k, sheet in sheets.items()}
+    with_traces = {key: rendered(sheet, ratio) for key, sheet in sheets.items()}
+    without = {key: rendered(sheet, ratio) for key, sheet in bare.items()}
+    colour = QColor(theme.TRACE)
+    ink = np.array([colour.blue(), colour.green(), colour.red()])
+    drawn = np.abs(with_traces["off"] - without["off"]).max(2) > 0
+    solid = np.abs(with_traces["off"] - ink).max(2) == 0
+    assert drawn.sum() > 5000
+    assert solid.sum() > 100
+    assert (np.abs(without["underlay"] - without["off"]).max(2) > 20).mean() > 0.2
+    # Strips lie where no trace is: no pixel of a trace knows of them.
+    assert (with_traces["strips"][drawn] == with_traces["off"][drawn]).all()
+    # Behind a trace the paper is tinted: where ink covers a pixel it is the same to the last bit,
+    # and at the soft edges it covers the tint as much as it covered the paper.
+    assert (with_traces["underlay"][solid] == ink).all()
+    share = (without["off"] - with_traces["off"]) / np.maximum(without["off"] - ink, 1)
+    expected = without["underlay"] + share * (ink - without["underlay"])
+    # Up to eight strokes cross in a pixel, and each rounds; a tint above would show by 20 or more.
+    assert np.abs(with_traces["underlay"] - expected).max() <= 8
+
+
+def test_a_trace_stands_out_from_the_darkest_tint():
+    for value in np.geomspace(0.05, 20, 30):
+        tint = "#{:02x}{:02x}{:02x}".format(*theme.tint_rgb(value, (0.1, 10.0)))
+        assert theme.contrast(theme.TRACE, tint) >= 7
+
+
+def test_underlay_is_asked_for_by_a_key_and_hidden_with_the_strips(qtbot, desk):
+    view = desk.window.traces.view
+    assert all(strip.tint_top_mm is None for strip in view.sheet.strips)
+    press(qtbot, desk, Qt.Key.Key_U, Qt.KeyboardModifier.ControlModifier)
+    assert len(view.sheet.strips) == 12
+    assert all(strip.tint_top_mm < strip.y_mm for strip in view.sheet.strips)
+    qtbot.keyPress(desk.window, Qt.Key.Key_U)
+    assert not view.sheet.strips
+    qtbot.keyRelease(desk.window, Qt.Key.Key_U)
+    assert view.sheet.strips
+
+
+def test_a_covered_estimate_cannot_be_found_out_by_asking(qtbot, desk):
+    options = desk.controller.state.options
+    desk.controller.set_options(replace(options, read_first=True))
+    desk.controller.open_file(Path(DEMO))
+    qtbot.waitUntil(lambda: desk.controller.state.covered, timeout=20_000)
+    desk.window.show_page("bench")
+    press(qtbot, desk, Qt.Key.Key_N)
+    press(qtbot, desk, Qt.Key.Key_H)
+    panel = page(desk, AskPanel)
+    assert any("covered" in text for text in shown_texts(panel))
+    assert not any("LVEF" in text for text in shown_texts(panel))
+    assert bench(desk).what_if is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +29,7 @@ from echoing_gui.view_models.sheet import (
     STRIP_MM,
     WHOLE_ROW,
     Sheet,
+    StripPiece,
     TracePiece,
 )
 from model_core.types import LeadGrade
@@ -86,7 +88,7 @@ def paint_sheet(painter: QPainter, sheet: Sheet | None, camera: Camera, cache: C
     """
     painter.save()
     painter.setClipRect(camera.area)
-    paint_grid(painter, camera)
+    paint_grid(painter, camera, _tints(sheet, camera) if sheet is not None else ())
     if sheet is not None:
         _paint_strips(painter, sheet, camera)
         _paint_separators(painter, sheet, camera)
@@ -98,10 +100,14 @@ def paint_sheet(painter: QPainter, sheet: Sheet | None, camera: Camera, cache: C
     painter.restore()
 
 
-def paint_grid(painter: QPainter, camera: Camera) -> None:
-    """Paint paper with a line every millimetre and a heavy one every five."""
+def paint_grid(
+    painter: QPainter, camera: Camera, tints: Sequence[tuple[QRectF, QColor]] = ()
+) -> None:
+    """Paint paper, tinted where asked, with a line every millimetre and a heavy one every five."""
     area = camera.area
     painter.fillRect(area, QColor(theme.PAPER))
+    for place, colour in tints:
+        painter.fillRect(place, colour)
     columns = _millimetres(area.left(), area.right(), camera.x_px, camera.px_per_mm)
     rows = _millimetres(area.top(), area.bottom(), camera.y_px, camera.px_per_mm)
     for step, colour in ((1, theme.GRID_FINE), (5, theme.GRID_HEAVY)):
@@ -128,21 +134,40 @@ def _millimetres(low_px: float, high_px: float, origin_px: int, px_per_mm: float
     return range(first, math.ceil((high_px - origin_px) / px_per_mm) + 1)
 
 
+def _cells(
+    strip: StripPiece, sheet: Sheet, camera: Camera, top_mm: float, bottom_mm: float
+) -> Iterator[tuple[QRectF, float]]:
+    """Places of the cells of a strip that are in sight, and their variances."""
+    top, bottom = camera.y(top_mm) - 0.5, camera.y(bottom_mm) - 0.5
+    start_s = float(strip.edges_s[0])
+    edges = [
+        camera.x(strip.x_mm + (float(edge) - start_s) * sheet.speed_mm_s) - 0.5
+        for edge in strip.edges_s
+    ]
+    for left, right, value in zip(edges, edges[1:], strip.variance.tolist(), strict=False):
+        if right >= camera.area.left() and left <= camera.area.right():
+            yield QRectF(left, top, right - left, bottom - top), value
+
+
+def _tints(sheet: Sheet, camera: Camera) -> list[tuple[QRectF, QColor]]:
+    """Pale colours behind the traces; opaque, because blending large areas is slow."""
+    if sheet.scale is None:
+        return []
+    return [
+        (cell, QColor(*theme.tint_rgb(value, sheet.scale)))
+        for strip in sheet.strips
+        if strip.tint_top_mm is not None
+        for cell, value in _cells(strip, sheet, camera, strip.tint_top_mm, strip.y_mm)
+        if math.isfinite(value)
+    ]
+
+
 def _paint_strips(painter: QPainter, sheet: Sheet, camera: Camera) -> None:
     if sheet.scale is None:
         return
     hatch = QBrush(QColor(theme.HATCH), Qt.BrushStyle.BDiagPattern)
     for strip in sheet.strips:
-        top, bottom = camera.y(strip.y_mm) - 0.5, camera.y(strip.y_mm + STRIP_MM) - 0.5
-        start_s = float(strip.edges_s[0])
-        edges = [
-            camera.x(strip.x_mm + (float(edge) - start_s) * sheet.speed_mm_s) - 0.5
-            for edge in strip.edges_s
-        ]
-        for left, right, value in zip(edges, edges[1:], strip.variance.tolist(), strict=False):
-            if right < camera.area.left() or left > camera.area.right():
-                continue
-            cell = QRectF(left, top, right - left, bottom - top)
+        for cell, value in _cells(strip, sheet, camera, strip.y_mm, strip.y_mm + STRIP_MM):
             if math.isfinite(value):
                 painter.fillRect(cell, QColor(*theme.variance_rgb(value, sheet.scale)))
             else:

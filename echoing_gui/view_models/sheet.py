@@ -108,6 +108,8 @@ class StripPiece:
         One value a cell, dimensionless; NaN where not computed.
     x_mm, y_mm
         Upper left corner; the height is `STRIP_MM`.
+    tint_top_mm
+        From where down to the strip the paper is tinted; None where it is not.
     """
 
     lead: str
@@ -115,6 +117,7 @@ class StripPiece:
     variance: FloatArray
     x_mm: float
     y_mm: float
+    tint_top_mm: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,11 +298,13 @@ def lay_out(
             if k:
                 separators.append((x_mm, baseline))
             if variance is not None and part.lead in variance.lead_names and values.size:
-                strips.append(_strip(variance, part, x_mm, baseline + down + 1.0))
+                tint_top = top if options.variance_underlay else None
+                strips.append(_strip(variance, part, x_mm, baseline + down + 1.0, tint_top))
     height = _up_to(baseline + below + MARGIN_MM, 5.0)
     if variance is not None and WHOLE_ROW in variance.lead_names:
         everywhere = _Part(WHOLE_ROW, WHOLE_ROW, 0.0, *window_s)
-        strips.append(_strip(variance, everywhere, x_start, height - MARGIN_MM))
+        tint_top = 0.0 if options.variance_underlay else None
+        strips.append(_strip(variance, everywhere, x_start, height - MARGIN_MM, tint_top))
         height += MARGIN_MM
     left_out = [name for name in recorded if all(name != piece.lead for piece in pieces)]
     return Sheet(
@@ -446,7 +451,13 @@ def _pulse_text(gain: float, options: DisplayOptions) -> str:
     return "limb" if gain == options.gain_mm_mv else "V"
 
 
-def _strip(variance: SegmentVariance, part: _Part, x_mm: float, y_mm: float) -> StripPiece:
+def _strip(
+    variance: SegmentVariance,
+    part: _Part,
+    x_mm: float,
+    y_mm: float,
+    tint_top_mm: float | None,
+) -> StripPiece:
     """Cells between two times; where the model did not look, one cell of NaN."""
     start_s, end_s = part.start_s, part.end_s
     row = variance.variance[variance.lead_names.index(part.lead)]
@@ -464,4 +475,5 @@ def _strip(variance: SegmentVariance, part: _Part, x_mm: float, y_mm: float) -> 
         variance=np.asarray(values, dtype=np.float32),
         x_mm=x_mm,
         y_mm=y_mm,
+        tint_top_mm=tint_top_mm,
     )

@@ -156,6 +156,8 @@ def _texts(row: AskRow) -> tuple[str, ...]:
 
 def _chosen_text(state: AppState) -> str:
     cells, bench = map_of(state), bench_of(state)
+    if state.covered:
+        return tr("The estimate is covered. Reveal it to ask the model.")
     if cells is None or not can_ask(state):
         return tr("There is no result on screen, so there is nothing to ask about.")
     if not bench.chosen:
