@@ -104,7 +104,7 @@ def pair(qtbot, program, fake):
 
 
 def compared(qtbot, program, name: str) -> SerialView:
-    feature = program.window.findChild(serial._Serial)
+    feature = program.window.findChild(serial.Serial)
     feature.compare_with(Path(name))
     qtbot.waitUntil(lambda: program.window.shown_view == "serial")
     return program.window.findChild(SerialView)
@@ -163,7 +163,7 @@ def test_another_ecg_ends_the_comparison(qtbot, pair):
 
 
 def test_a_file_that_cannot_be_read_is_told_and_nothing_is_lost(qtbot, pair):
-    feature = pair.window.findChild(serial._Serial)
+    feature = pair.window.findChild(serial.Serial)
     feature.compare_with(Path("missing.hea"))
     qtbot.waitUntil(lambda: pair.controller.state.message is not None)
     assert pair.controller.state.message.text.startswith("The other ECG was not opened.")

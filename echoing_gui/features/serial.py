@@ -281,6 +281,10 @@ class SerialView(QWidget):
         )
         self._show()
 
+    def show_beats(self) -> None:
+        """Show median beats over one another."""
+        self._beats_on.setChecked(True)
+
     def _on_override(self) -> None:
         self._allowed = True
         self.overridden.emit()
@@ -350,7 +354,7 @@ def _alone(state: AppState, case: Case) -> AppState:
     )
 
 
-class _Serial(QObject):
+class Serial(QObject):
     """Asks for the other file, reads and measures it in a worker, and shows both."""
 
     def __init__(self, desk: Desk, view: SerialView) -> None:
@@ -366,6 +370,7 @@ class _Serial(QObject):
         desk.controller.state_changed.connect(self._on_state)
 
     def ask(self) -> None:
+        """Ask for the other file."""
         if not _is_open(self._desk.controller.state):
             return
         dialog = QFileDialog(self._desk.window, tr("Compare with another ECG"))
@@ -399,6 +404,7 @@ class _Serial(QObject):
         self._jobs.submit(_LANE, work)
 
     def leave(self) -> None:
+        """Show this ECG alone."""
         self._desk.window.show_view()
 
     def _on_finished(self, report: JobReport) -> None:
@@ -428,7 +434,7 @@ def install(desk: Desk) -> None:
     """Add the comparison to the window."""
     view = SerialView()
     desk.window.add_view(VIEW, view)
-    serial = _Serial(desk, view)
+    serial = Serial(desk, view)
     answers: dict[str, Callable[[], object]] = {
         "compare": serial.ask,
         "leave_comparison": serial.leave,
