@@ -30,6 +30,8 @@ _CHOSEN_PX = 13
 _MOST_BINS = 30
 _LEAST_KEPT = 10
 _NO_COLOUR = "state"
+_COLOURS = 24
+_NO_VALUE = "#8a9097"
 
 
 def rows_drawn(rows: Sequence[ListRow]) -> NDArray[np.intp]:
@@ -143,6 +145,19 @@ class _Points(Plot):
         self.legend = self.plot.addLegend(offset=(-8, 8))
         for item in self._items.values():
             self.plot.addItem(item)
+        # One item a colour: a brush for each point costs a hundred times as much.
+        self._coloured = [
+            pg.ScatterPlotItem(
+                size=_POINT_PX,
+                symbol="o",
+                # Yellow on white has an edge.
+                pen=pg.mkPen("#5a6169", width=1),
+                brush=pg.mkBrush(_NO_VALUE if n is None else cividis_rgb(n / (_COLOURS - 1))),
+            )
+            for n in (None, *range(_COLOURS))
+        ]
+        for item in self._coloured:
+            self.plot.addItem(item)
         self._marks = pg.ScatterPlotItem(size=_CHOSEN_PX, symbol="o", brush=None)
         self.plot.addItem(self._marks)
         self._places: Array = np.empty((0, 2))
@@ -164,19 +179,16 @@ class _Points(Plot):
         """
         there = np.isfinite(places).all(axis=1)
         self._drawn, self._places = drawn[there], places[there]
-        states = [self.rows[index].state for index in self._drawn]
-        brushes = None
-        if colour is not None:
-            values = values_of([self.rows[index] for index in self._drawn], colour)
-            brushes = _coloured(values)
-        for state, item in self._items.items():
-            keep = np.array([each is state for each in states], dtype=bool)
-            item.setData(
-                *self._places[keep].T,
-                brush=_STATE_MARKS[state][1] if brushes is None else brushes[keep].tolist(),
-                # Yellow on white has an edge.
-                pen=None if brushes is None else pg.mkPen("#5a6169", width=1),
-            )
+        if colour is None:
+            states = [self.rows[index].state for index in self._drawn]
+            members = [np.array([each is state for each in states], bool) for state in self._items]
+        else:
+            places = _colour_of(values_of([self.rows[index] for index in self._drawn], colour))
+            members = [places == n for n in range(-1, _COLOURS)]
+        nobody = np.zeros(len(self._drawn), dtype=bool)
+        for items, is_used in ((self._items.values(), not colour), (self._coloured, colour)):
+            for number, item in enumerate(items):
+                item.setData(*self._places[members[number] if is_used else nobody].T)
         self.legend.setVisible(colour is None)
         self._show_marks()
 
@@ -416,13 +428,13 @@ def _edges(values: Array) -> Array:
     return np.linspace(low, high, n + 1) if high > low else np.array([low - 0.5, low + 0.5])
 
 
-def _coloured(values: Array) -> NDArray[np.object_]:
-    """Brushes by value; grey where there is none."""
+def _colour_of(values: Array) -> NDArray[np.intp]:
+    """Give the number of the colour of each value, from 0; -1 where there is none."""
     known = values[np.isfinite(values)]
     low, high = np.percentile(known, [5, 95]) if len(known) else (0.0, 1.0)
-    shares = (values - low) / max(high - low, 1e-12)
-    brushes = [
-        pg.mkBrush(*cividis_rgb(share)) if np.isfinite(share) else pg.mkBrush("#8a9097")
-        for share in shares
-    ]
-    return np.array(brushes, dtype=object)
+    shares = np.clip((values - low) / max(high - low, 1e-12), 0, 1)
+    return (
+        np.where(np.isfinite(shares), np.nan_to_num(shares) * (_COLOURS - 1), -1)
+        .round()
+        .astype(np.intp)
+    )
