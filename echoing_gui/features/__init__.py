@@ -11,6 +11,7 @@ from collections.abc import Callable
 from echoing_gui.desk import Desk
 from echoing_gui.features import (
     bench,
+    data_export,
     filters,
     measuring,
     reading_first,
@@ -22,6 +23,7 @@ from echoing_gui.features import (
 
 FEATURES: tuple[Callable[[Desk], None], ...] = (
     bench.install,
+    data_export.install,
     filters.install,
     measuring.install,
     records.install,

@@ -183,8 +183,8 @@ class _Points(Plot):
             states = [self.rows[index].state for index in self._drawn]
             members = [np.array([each is state for each in states], bool) for state in self._items]
         else:
-            places = _colour_of(values_of([self.rows[index] for index in self._drawn], colour))
-            members = [places == n for n in range(-1, _COLOURS)]
+            colours = _colour_of(values_of([self.rows[index] for index in self._drawn], colour))
+            members = [colours == n for n in range(-1, _COLOURS)]
         nobody = np.zeros(len(self._drawn), dtype=bool)
         for items, is_used in ((self._items.values(), not colour), (self._coloured, colour)):
             for number, item in enumerate(items):
