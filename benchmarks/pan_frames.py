@@ -1,8 +1,9 @@
 """Time of a frame while panning: offscreen raster, 1600 x 900, 12 leads x 5000 samples, strips on.
 
-``python benchmarks/pan_frames.py`` prints a Markdown table for both layouts and two pixel
-densities. The smallest median of several rounds is quoted: other work on the machine only ever
-makes it larger.
+``python benchmarks/pan_frames.py`` prints a Markdown table for all layouts and two pixel
+densities; where it is the screen's own density, also the time of a frame while a caliper is moved.
+The smallest median of several rounds is quoted: other work on the machine only ever makes it
+larger.
 """
 
 from __future__ import annotations
@@ -16,12 +17,16 @@ from dataclasses import replace
 os.environ["QT_QPA_PLATFORM"] = "offscreen"
 
 import numpy as np
-from PySide6.QtGui import QImage
+from PySide6.QtGui import QImage, QPainter
 from PySide6.QtWidgets import QApplication
 
 from echoing_gui import theme
+from echoing_gui.features.measuring.drawing import paint_caliper
+from echoing_gui.graphics.paper import Camera
 from echoing_gui.panels.traces import EcgView
 from echoing_gui.state import AppState, DisplayOptions, Layout, ScreenScale
+from echoing_gui.state_marks import Caliper, CaliperKind
+from echoing_gui.view_models.sheet import Sheet
 from model_core.leads import STANDARD_LEADS
 from model_core.types import (
     MeasureEstimate,
@@ -33,6 +38,11 @@ from model_core.types import (
 )
 
 WIDTH, HEIGHT = 1600, 900
+DRAWN = [
+    Caliper(CaliperKind.TIME, "II", (1.0, 1.8), (0.0, 0.0), marching=True),
+    Caliper(CaliperKind.BOTH, "V5", (8.0, 8.4), (0.0, 1.0)),
+    Caliper(CaliperKind.AMPLITUDE, "V2", (5.5, 5.6), (0.0, 1.0)),
+]
 
 
 def example_state() -> AppState:
@@ -76,6 +86,24 @@ def median_frame_ms(view: EcgView, pixel_ratio: float, n_frames: int) -> float:
     return statistics.median(times_ms)
 
 
+def median_cursor_ms(view: EcgView, n_frames: int) -> float:
+    """Median time of painting the view on the screen after a caliper's end was moved, ms."""
+    times_ms: list[float] = []
+    for frame in range(n_frames):
+        DRAWN[0] = replace(DRAWN[0], times_s=(1.0, 1.2 + 0.01 * (frame % 50)))
+        start = time.perf_counter()
+        view.refresh_overlays()
+        QApplication.processEvents()  # noqa: TID251 - nothing else waits
+        times_ms.append(1000 * (time.perf_counter() - start))
+    return statistics.median(times_ms)
+
+
+def paint_calipers(painter: QPainter, sheet: Sheet, camera: Camera) -> None:
+    """Draw the calipers, the first of them chosen."""
+    for number, caliper in enumerate(DRAWN):
+        paint_caliper(painter, caliper, number, 1 if number == 0 else None, sheet, camera)
+
+
 def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -85,8 +113,8 @@ def main() -> None:
     app = QApplication([])
     theme.load_fonts()
     state = example_state()
-    print("| layout | device pixels a pixel | ms a frame | frames/s | medians, ms |")
-    print("|---|---|---|---|---|")
+    print("| layout | device pixels a pixel | ms a frame | frames/s | medians, ms | caliper, ms |")
+    print("|---|---|---|---|---|---|")
     for layout in Layout:
         for pixel_ratio in (1.0, 2.0):
             view = EcgView()
@@ -103,9 +131,13 @@ def main() -> None:
                 median_frame_ms(view, pixel_ratio, options.frames) for _ in range(options.rounds)
             ]
             best = min(rounds)
+            view.add_overlay(paint_calipers)
+            cursor = "–"
+            if pixel_ratio == view.devicePixelRatioF():
+                cursor = f"{min(median_cursor_ms(view, options.frames) for _ in rounds):.1f}"
             print(
                 f"| {layout.value} | {pixel_ratio:g} | {best:.1f} | {1000 / best:.0f} "
-                f"| {best:.1f} to {max(rounds):.1f} |"
+                f"| {best:.1f} to {max(rounds):.1f} | {cursor} |"
             )
             view.close()
             view.deleteLater()

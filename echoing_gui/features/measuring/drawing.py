@@ -28,6 +28,8 @@ _WAVES = QColor("#2f6f4f")
 _FROM_FILE = QColor("#8a5a00")
 _WAVE_NAMES = (("P", "p_onset", "p_end"), ("QRS", "qrs_onset", "qrs_end"), ("T", "t_end"))
 _NAMED_LEAD = "II"
+# The trace stays visible under text.
+_PATCH_ALPHA = 160
 _TICK_MM = 2.0
 
 
@@ -184,10 +186,12 @@ def paint_waves(painter: QPainter, measured: Measured, sheet: Sheet, camera: Cam
                 ticks += [QLineF(x, top, x, bottom) for x in xs]
                 if xs and piece.lead == named:
                     middle, room = sum(xs) / len(xs), 20 * camera.px_per_mm
-                    box = QRectF(middle - room, bottom, 2 * room, room)
-                    place = Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop
+                    # P above and the others below: at 25 mm/s they stand close to each other.
+                    above = name == "P"
+                    box = QRectF(middle - room, top - room if above else bottom, 2 * room, room)
+                    place = Qt.AlignmentFlag.AlignBottom if above else Qt.AlignmentFlag.AlignTop
                     painter.setPen(_WAVES)
-                    painter.drawText(box, place, name)
+                    painter.drawText(box, Qt.AlignmentFlag.AlignHCenter | place, name)
         painter.setPen(_pen(_WAVES, camera))
         painter.drawLines(ticks)
 
@@ -323,7 +327,7 @@ def _paint_text(
     top = min(max(at.y() - height, camera.area.top()), camera.area.bottom() - height)
     box = QRectF(round(left), round(top), width, height)
     patch = QColor(theme.PAPER)
-    patch.setAlpha(225)
+    patch.setAlpha(_PATCH_ALPHA)
     painter.fillRect(box, patch)
     painter.setPen(colour)
     painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
