@@ -309,6 +309,8 @@ ACTIONS: tuple[Action, ...] = (
 OTHER_KEYS: tuple[tuple[str, str], ...] = (
     ("Hold U", "Hide the segment variance strips while the key is down"),
     ("Arrow keys", "Move the ECG"),
+    ("Left, Right", "With a caliper chosen: move its end by a sample, with Shift by ten"),
+    ("Up, Down", "With a caliper chosen: move its end by 0.01 mV; with Ctrl to another lead"),
     ("Page up, Page down", "In a recording of ten seconds: move the ECG up or down by a page"),
     ("Home, End", "In a recording of ten seconds: go to its start or its end"),
     ("Left, Right", "In the overview: move the ten seconds by one second"),

@@ -12,7 +12,7 @@ from echoing_gui.graphics.pointer import to_px
 from echoing_gui.state import DisplayOptions, Layout
 from model_core.types import Annotation, MachineMeasurement
 from tests.drawn_ecg import draw_ecg
-from tests.gui_factory import recording
+from tests.gui_factory import make_program, recording
 from tests.test_gui_measuring import ask
 from tests.test_gui_overlays import opened, pixels
 
@@ -77,6 +77,18 @@ def test_qtc_is_that_of_the_formula_chosen(program, drawn):
         # The file's value by another formula is named, not compared.
         assert ("470 Bazett" in stored) is (formula != "bazett")
         assert "433 (formula not stated)" in stored
+
+
+def test_choices_are_kept_for_the_next_start(program, drawn, fake, tmp_path):
+    (box,) = [b for b in program.window.findChildren(QComboBox) if b.findData("fridericia") >= 0]
+    box.activated.emit(box.findData("hodges"))
+    ask(program, "caliper_snap")
+    again = make_program(fake, tmp_path)
+    assert again.controller.state.measuring.formula == "hodges"
+    assert not again.controller.state.measuring.snap
+    again.window.close()
+    again.window.deleteLater()
+    again.controller.deleteLater()
 
 
 def test_a_new_recording_shows_no_measurement_of_the_one_before(qtbot, program, drawn, fake):

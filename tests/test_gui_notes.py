@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import signal
@@ -9,12 +10,13 @@ import stat
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QLineEdit, QMessageBox, QPushButton, QTableWidget
+from PySide6.QtWidgets import QFileDialog, QLineEdit, QMessageBox, QPushButton, QTableWidget
 from pytestqt.qtbot import QtBot
 
 from echoing_gui.features.measuring.session import Session, from_json, to_json
@@ -28,7 +30,7 @@ from tests.test_gui_overlays import opened, place
 ROOT = Path(__file__).parents[1]
 MARKS = Marks(
     (Caliper(CaliperKind.TIME, "II", (1.0, 1.8), (0.1, 0.2), marching=True),),
-    (Note("V2", 0.5, 0.75, "ÄST\n=1+1"), Note("", 1.0, 2.0)),
+    (Note("V2", 0.5, 0.75, "=1+1\nÄST"), Note("", 1.0, 2.0)),
 )
 
 
@@ -50,6 +52,14 @@ def field(program, kind, name):
 
 def session_files(folder: Path) -> list[Path]:
     return sorted((folder / "sessions").glob("*.json"))
+
+
+def close_without_saving(program) -> None:
+    program.window.close()
+    (box,) = [b for b in program.window.findChildren(QMessageBox) if "have not saved" in b.text()]
+    (button,) = [b for b in box.buttons() if "without" in b.text()]
+    button.click()
+    assert not program.window.isVisible()
 
 
 def wait_for_session(qtbot, folder, has) -> None:
@@ -94,6 +104,7 @@ def test_shift_notes_all_leads_and_keys_alone_suffice(qtbot, program, view):
     ask(program, "note_new")
     caliper, note = calipers(program)[0], notes(program)[1]
     assert (note.lead, note.start_s, note.end_s) == (caliper.lead, *caliper.times_s)
+    close_without_saving(program)
 
 
 def test_a_session_is_saved_privately_without_names_or_waveform_and_removed_at_the_end(
@@ -115,8 +126,28 @@ def test_a_session_is_saved_privately_without_names_or_waveform_and_removed_at_t
     if os.name == "posix":
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    program.window.close()
+    close_without_saving(program)
     assert not list((tmp_path / "sessions").iterdir())
+
+
+def test_unsaved_notes_are_not_lost_unasked(qtbot, program, view, tmp_path, monkeypatch):
+    ask(program, "note_editing")
+    ask(program, "note_new")
+    program.controller.change(
+        measuring=replace(program.controller.state.measuring, marks=MARKS)
+    )  # its text begins like a formula
+    assert not program.window.close()
+    assert program.window.isVisible()
+    program.window.findChild(QMessageBox).close()
+    path = tmp_path / "mine.csv"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_given: (str(path), ""))
+    ask(program, "notes_save")
+    with path.open(encoding="utf-8", newline="") as file:
+        caliper, first, second = csv.DictReader(file)
+    assert caliper["interval_ms"] == "800.0"
+    assert (first["lead"], first["text"]) == ("V2", "'=1+1\nÄST")
+    assert second["lead"] == "all"
+    assert program.window.close()
 
 
 def test_going_back_to_a_recording_finds_its_marks_again(qtbot, program, view):
@@ -184,7 +215,7 @@ def test_a_killed_program_offers_its_recording_again(qtbot, tmp_path):
     )
     assert state().measuring.marks == saved
     assert state().prediction.recording_id == path.stem  # computed anew: none was kept
-    program.window.close()
+    close_without_saving(program)
     assert not list((tmp_path / "sessions").iterdir())
 
 

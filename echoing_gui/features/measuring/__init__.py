@@ -9,13 +9,16 @@ from functools import partial
 from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QGuiApplication
 
 from echoing_gui.desk import Desk
+from echoing_gui.errors import to_message
 from echoing_gui.features.measuring.actions import ACTIONS
 from echoing_gui.features.measuring.caliper_list import CaliperList, as_text
+from echoing_gui.features.measuring.choices import load_choices, save_choices
 from echoing_gui.features.measuring.marker import Marker
 from echoing_gui.features.measuring.measured import work_out
 from echoing_gui.features.measuring.notes import NotesPanel
 from echoing_gui.features.measuring.panel import MeasurementsPanel
 from echoing_gui.features.measuring.recovery import offer_recovery
+from echoing_gui.features.measuring.saving import CloseGuard, ask_and_save
 from echoing_gui.features.measuring.session import SessionKeeper
 from echoing_gui.features.measuring.tool import MeasuringTool
 from echoing_gui.i18n import tr
@@ -23,6 +26,7 @@ from echoing_gui.jobs import JobReport, JobRunner
 from echoing_gui.log import log
 from echoing_gui.state import AppState
 from echoing_gui.state_marks import CaliperKind
+from model_core.errors import EchoingError
 
 _MEASURE = "measure"
 
@@ -31,13 +35,15 @@ def install(desk: Desk) -> None:
     """Add calipers, measurements, notes and their recovery to the desk."""
     window, view = desk.window, desk.window.traces.view
     marker = Marker(desk.controller, window)
+    choices = desk.folder / "measuring.json"
+    marker.change(**load_choices(choices))
     tool = MeasuringTool(view, marker)
     view.add_tool(tool)
     view.add_overlay(tool.paint)
     calipers, measurements = CaliperList(), MeasurementsPanel()
     notes = NotesPanel()
-    window.add_page("measurements", "Measureme&nts", calipers, measurements)
-    window.add_page("notes", "No&tes", notes)
+    window.add_page("measurements", tr("Measureme&nts"), calipers, measurements)
+    window.add_page("notes", tr("No&tes"), notes)
     jobs = JobRunner(window)
     keeper = SessionKeeper(desk.controller, marker, desk.folder / "sessions", window)
 
@@ -50,6 +56,9 @@ def install(desk: Desk) -> None:
             view.refresh_overlays()
             if old.measuring.recording_id != new.measuring.recording_id:
                 tool.drop()
+        before, now = old.measuring, new.measuring
+        if (before.formula, before.snap) != (now.formula, now.snap):
+            save_choices(choices, now)
         recording = new.recording
         if recording is not None and recording is not old.recording:
             jobs.submit(_MEASURE, lambda _token: work_out(recording))
@@ -89,6 +98,14 @@ def install(desk: Desk) -> None:
         window.show_page("notes")
         notes.edit(index)
 
+    def save() -> None:
+        try:
+            said = ask_and_save(keeper, window)
+        except EchoingError as error:
+            desk.controller.change(message=to_message(error))
+        else:
+            say(said)
+
     def close() -> None:
         jobs.close()
         keeper.close()
@@ -106,6 +123,7 @@ def install(desk: Desk) -> None:
         "notes": lambda: window.show_page("notes"),
         "note_editing": lambda: marker.change(editing=not marker.now.editing),
         "note_new": note_new,
+        "notes_save": save,
         "undo": marker.undo,
         "redo": marker.redo,
     }
@@ -122,6 +140,7 @@ def install(desk: Desk) -> None:
     notes.deleteRequested.connect(marker.delete_note)
     notes.chosen.connect(lambda note: view.show_time(note.start_s, note.lead or None))
     marker.noted.connect(show_note)
+    CloseGuard(keeper, window, save)
     window.painted.connect(lambda: offer_recovery(keeper, window))
     window.closing.connect(close)
     desk.controller.state_changed.connect(on_state)

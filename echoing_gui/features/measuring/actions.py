@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from echoing_gui.actions import Action
 from echoing_gui.state import AppState
-from echoing_gui.state_marks import CaliperKind
+from echoing_gui.state_marks import CaliperKind, Marks
 
 _MENU = "&Measure"
 
@@ -92,6 +92,11 @@ ACTIONS: tuple[Action, ...] = (
         "Note something on the chosen caliper's stretch, or in the middle of what is seen.",
         enabled=lambda state: state.recording is not None and state.measuring.editing,
         group="notes",
+    ),
+    Action(
+        "notes_save", _MENU, "Sa&ve calipers and notes…", ("Ctrl+Alt+S",),
+        "Save calipers and notes of this ECG as a table.",
+        enabled=lambda state: state.measuring.marks != Marks(), group="notes",
     ),
     Action(
         "undo", _MENU, "&Undo", ("Ctrl+Z",),

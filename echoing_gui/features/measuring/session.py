@@ -22,7 +22,7 @@ from echoing_gui.i18n import tr
 from echoing_gui.jobs import JobReport, JobRunner
 from echoing_gui.log import log
 from echoing_gui.state import AppState, Level, UserMessage
-from echoing_gui.state_marks import Caliper, CaliperKind, Marks, Note
+from echoing_gui.state_marks import Caliper, CaliperKind, Marks, Measuring, Note
 
 FORMAT = 1
 SAVED_AFTER_MS = 2000
@@ -127,7 +127,26 @@ class SessionKeeper(QObject):
         self._path = Path()
         self._expected: Session | None = None
         self._told = False
+        self._notes_saved: dict[str, tuple[Note, ...]] = {}
         controller.state_changed.connect(self._on_state)
+
+    @property
+    def now(self) -> Measuring:
+        """The state of measuring."""
+        return self._marker.now
+
+    def notes_saved(self) -> None:
+        """Take note that the notes on screen are in a file of the user's."""
+        self._notes_saved[self.now.recording_id] = self.now.marks.notes
+
+    def n_unsaved_notes(self) -> int:
+        """Count the notes of this program's time that are in no file of the user's."""
+        marks = {**self._marks, self.now.recording_id: self.now.marks}
+        return sum(
+            len(each.notes)
+            for recording_id, each in marks.items()
+            if each.notes != self._notes_saved.get(recording_id, ())
+        )
 
     def save(self) -> None:
         """Save the marks on screen now, in a worker."""

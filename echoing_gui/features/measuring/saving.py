@@ -1,0 +1,100 @@
+"""Calipers and notes as a table of the user's, and a question before unsaved notes are lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtCore import QEvent, QObject, Qt
+from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
+
+from echoing_gui.features.measuring.calipers import read
+from echoing_gui.features.measuring.session import SessionKeeper
+from echoing_gui.i18n import tr
+from echoing_gui.state_marks import Marks
+
+
+def rows(marks: Marks, recording_id: str) -> list[dict[str, str | int | float | None]]:
+    """Calipers, then notes, as rows of one table; times in s of the recording."""
+    found: list[dict[str, str | int | float | None]] = []
+    for caliper in marks.calipers:
+        reading = read(caliper)
+        found.append(
+            {
+                "recording_id": recording_id, "what": f"{caliper.kind.value} caliper",
+                "lead": caliper.lead, "start_s": min(caliper.times_s),
+                "end_s": max(caliper.times_s), "interval_ms": reading.ms,
+                "rate_per_min": reading.per_minute, "amplitude_mv": reading.mv, "text": "",
+            }
+        )  # fmt: skip
+    found += [
+        {
+            "recording_id": recording_id, "what": "note", "lead": note.lead or "all",
+            "start_s": note.start_s, "end_s": note.end_s, "interval_ms": None,
+            "rate_per_min": None, "amplitude_mv": None, "text": note.text,
+        }
+        for note in marks.notes
+    ]  # fmt: skip
+    return found
+
+
+def ask_and_save(keeper: SessionKeeper, window: QWidget) -> str:
+    """Ask for a file and save what is on screen there; returns a sentence, empty if not asked.
+
+    Raises
+    ------
+    EchoingError
+        If it cannot be written.
+    """
+    from echoing_gui.exports import write_csv
+
+    name, _ = QFileDialog.getSaveFileName(
+        window, tr("Save calipers and notes"), "notes.csv", tr("Tables (*.csv)")
+    )
+    if not name:
+        return ""
+    path = Path(name).with_suffix(".csv")
+    now = keeper.now
+    write_csv(path, rows(now.marks, now.recording_id))
+    keeper.notes_saved()
+    return tr("Calipers and notes saved as {name}.", name=path.name)
+
+
+class CloseGuard(QObject):
+    """Asks before the window closes with notes that are in no file of the user's."""
+
+    def __init__(self, keeper: SessionKeeper, window: QWidget, save: Callable[[], None]) -> None:
+        super().__init__(window)
+        self._keeper, self._window, self._save = keeper, window, save
+        self._may_close = False
+        window.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Keep the window open while the question stands."""
+        if watched is not self._window or event.type() != QEvent.Type.Close or self._may_close:
+            return False
+        n_notes = self._keeper.n_unsaved_notes()
+        if not n_notes:
+            return False
+        event.ignore()
+        self._ask(n_notes)
+        return True
+
+    def _ask(self, n_notes: int) -> None:
+        box = QMessageBox(self._window)
+        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        box.setIcon(QMessageBox.Icon.Question)
+        box.setWindowTitle(tr("Notes are not saved"))
+        box.setText(tr("Closing the program removes {n} notes that you have not saved.", n=n_notes))
+        box.setInformativeText(tr("Notes are saved as a table, for the ECG on screen."))
+        save = box.addButton(tr("&Save…"), QMessageBox.ButtonRole.AcceptRole)
+        leave = box.addButton(tr("&Close without saving"), QMessageBox.ButtonRole.DestructiveRole)
+        box.addButton(tr("&Back"), QMessageBox.ButtonRole.RejectRole)
+        box.setDefaultButton(save)
+        save.clicked.connect(self._save)
+        leave.clicked.connect(self._leave)
+        box.open()
+
+    def _leave(self) -> None:
+        self._may_close = True
+        self._window.close()
