@@ -111,6 +111,7 @@ class MainWindow(QMainWindow):
             **{key: partial(self._go_by, step_s) for key, step_s in PAGE_STEPS_S.items()},
         }
         self._answers: dict[str, Callable[[], object]] = {}
+        self._close_guards: list[Callable[[], bool]] = []
         self._table: dict[str, Action] = {}
         self._qactions: dict[str, QAction] = {}
         self._menus: dict[str, QMenu] = {}
@@ -237,6 +238,10 @@ class MainWindow(QMainWindow):
         shown = self._views.currentWidget()
         return shown.objectName() if shown is not None else ""
 
+    def add_close_guard(self, may_close: Callable[[], bool]) -> None:
+        """Ask before closing; where `may_close` says no, it tells why, and the window stays."""
+        self._close_guards.append(may_close)
+
     def show_error(self, error: Exception) -> None:
         """Tell of something unexpected, with details to copy."""
         ErrorDialog(error, self).open()
@@ -266,7 +271,10 @@ class MainWindow(QMainWindow):
         return super().event(event)
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Remember the window's place; stop all work."""
+        """Remember the window's place; stop all work; stay open while a guard asks."""
+        if not all(may_close() for may_close in self._close_guards):
+            event.ignore()
+            return
         self._geometry.setValue("window", self.saveGeometry())
         self.closing.emit()
         super().closeEvent(event)

@@ -140,7 +140,7 @@ def install(desk: Desk) -> None:
     notes.deleteRequested.connect(marker.delete_note)
     notes.chosen.connect(lambda note: view.show_time(note.start_s, note.lead or None))
     marker.noted.connect(show_note)
-    CloseGuard(keeper, window, save)
+    window.add_close_guard(CloseGuard(keeper, window, save).may_close)
     window.painted.connect(lambda: offer_recovery(keeper, window))
     window.closing.connect(close)
     desk.controller.state_changed.connect(on_state)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtCore import QEvent, QObject, Qt
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 
 from echoing_gui.features.measuring.calipers import read
@@ -60,25 +60,20 @@ def ask_and_save(keeper: SessionKeeper, window: QWidget) -> str:
     return tr("Calipers and notes saved as {name}.", name=path.name)
 
 
-class CloseGuard(QObject):
+class CloseGuard:
     """Asks before the window closes with notes that are in no file of the user's."""
 
     def __init__(self, keeper: SessionKeeper, window: QWidget, save: Callable[[], None]) -> None:
-        super().__init__(window)
         self._keeper, self._window, self._save = keeper, window, save
-        self._may_close = False
-        window.installEventFilter(self)
+        self._leaves = False
 
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Keep the window open while the question stands."""
-        if watched is not self._window or event.type() != QEvent.Type.Close or self._may_close:
-            return False
+    def may_close(self) -> bool:
+        """Say whether nothing would be lost; else ask, and close later if that is the answer."""
         n_notes = self._keeper.n_unsaved_notes()
-        if not n_notes:
-            return False
-        event.ignore()
+        if self._leaves or not n_notes:
+            return True
         self._ask(n_notes)
-        return True
+        return False
 
     def _ask(self, n_notes: int) -> None:
         box = QMessageBox(self._window)
@@ -96,5 +91,5 @@ class CloseGuard(QObject):
         box.open()
 
     def _leave(self) -> None:
-        self._may_close = True
+        self._leaves = True
         self._window.close()
