@@ -6,6 +6,7 @@ Nothing here imports Qt.
 from __future__ import annotations
 
 import csv
+import io
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -255,7 +256,8 @@ def _read_parquet(table: Path) -> list[dict[str, Any]]:
 
     wanted = {*PATH_COLUMNS, *_PATIENT_COLUMNS, "split", *sum(_LABEL_COLUMNS.values(), ())}
     try:
-        file: Any = fastparquet.ParquetFile(str(table))
+        # From memory: by its name it would leave the file open.
+        file: Any = fastparquet.ParquetFile(io.BytesIO(table.read_bytes()))
         columns = [name for name in file.columns if name.strip().lower() in wanted]
         return file.to_pandas(columns=columns).to_dict("records") if columns else [{}]
     except Exception as error:  # decoders leak every kind of exception on damaged files

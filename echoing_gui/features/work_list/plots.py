@@ -348,6 +348,11 @@ class RiskPlot(Plot):
         self.plot.addItem(self._whole)
         self.plot.setLabel("bottom", tr("Share of ECGs kept (%)"))
 
+    def set_colours(self, colours: Colours) -> None:
+        """Take the colours of the window."""
+        super().set_colours(colours)
+        self._curve.setPen(pg.mkPen(colours.accent, width=2))
+
     def set_rows(self, rows: Sequence[ListRow], columns: tuple[Column, ...]) -> None:
         """Draw other rows; offers the measures that the table has labels of."""
         keys = [key for key in MEASURES if any(each.key == f"label_{key}" for each in columns)]
