@@ -17,6 +17,7 @@ from echoing_gui import audit
 from echoing_gui.exports import Item, measures_row, write_csv, write_parquet
 from echoing_gui.files import replacing
 from echoing_gui.log import config_folder, name_program
+from echoing_gui.packages import load_marked
 from echoing_gui.reading import ReadingProcess
 from echoing_gui.reports import (
     Report,
@@ -34,7 +35,7 @@ from model_core.io import TableLayout, open_recording, read_part
 from model_core.long_recording import LongRecording
 from model_core.measures import MEASURES
 from model_core.quality import CONFIRMABLE, MICROVOLTS, PLACEMENT, from_microvolts
-from model_core.runtime.package import ModelPackage, load_package
+from model_core.runtime.package import ModelPackage
 from model_core.runtime.predictor import Predictor
 from model_core.types import Prediction, Recording, ResultState
 
@@ -107,7 +108,8 @@ def _warm_up(process: ReadingProcess) -> None:
 
 def _run(options: argparse.Namespace, layout: TableLayout | None, process: ReadingProcess) -> int:
     try:
-        package = load_package(options.package or default_package_path())
+        own = default_package_path()
+        package = load_marked(options.package or own, own)
         predictor = Predictor(package)
         predictor.self_test()
     except PackageError as error:

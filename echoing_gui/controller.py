@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from echoing_gui.audit import AuditLog
 from echoing_gui.errors import to_message
 from echoing_gui.jobs import JobReport, JobRunner
 from echoing_gui.log import log
-from echoing_gui.services import Model, Services
+from echoing_gui.services import Model, Services, as_confirmed, now_and_then
 from echoing_gui.settings import (
     Calibration,
     Settings,
@@ -36,7 +36,7 @@ from echoing_gui.state import (
     UserMessage,
 )
 from model_core.errors import CancelToken, EchoingError
-from model_core.long_recording import LongRecording, Overview
+from model_core.long_recording import LongRecording
 from model_core.types import Prediction, Recording
 
 if TYPE_CHECKING:
@@ -50,7 +50,6 @@ _PREVIEW = "preview"
 _LAYOUT_NEEDED = "layout_needed"
 _PAGE = "page"
 _SURVEY = "survey"
-_SURVEY_SHOWN_EVERY_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +92,7 @@ class Controller(QObject):
         # Kept out of the state until the reader asks for it.
         self._covered: Prediction | None = None
         self._opened_s = 0.0
+        self._ask_again = False
         self._was_predicting = False
         self._path = Path()
         self._shown_path = Path()
@@ -130,6 +130,20 @@ class Controller(QObject):
         """Load the model package in a worker."""
         load = self._services.load_model
         self._jobs.submit(_PACKAGE, lambda _token: load())
+
+    def change_package(self) -> None:
+        """Load the model package chosen now; what the one before said is taken back."""
+        state = self._state
+        self._ask_again = state.prediction is not None or state.covered
+        self._last_prediction = None
+        job = state.job
+        if job.stage is Stage.PREDICTING:
+            self._jobs.cancel(_RECORDING)
+            job = JobStatus()
+            self._ask_again = True
+        self._model = None
+        self._set(prediction=None, package=None, facts=None, model_input=None, job=job)
+        self.load_package()
 
     def warm_up(self) -> None:
         """Make reading ready in a worker."""
@@ -176,7 +190,7 @@ class Controller(QObject):
         if long is not None and not self._state.page_is_read:
             confirmed = self._state.confirmed
             self._jobs.submit(
-                _PAGE, lambda _token: _as_confirmed(read_part(long, start_s, PAGE_S), confirmed)
+                _PAGE, lambda _token: as_confirmed(read_part(long, start_s, PAGE_S), confirmed)
             )
 
     def predict_here(self) -> None:
@@ -197,7 +211,7 @@ class Controller(QObject):
         if recording is None or not self._state.page_is_read:
             return
         self._audit.record("confirmed", what=code, recording=recording.recording_id)
-        recording = _as_confirmed(recording, {code} - self._state.confirmed)
+        recording = as_confirmed(recording, {code} - self._state.confirmed)
         self._last_prediction = None
         confirmed = self._state.confirmed | {code}
         self._set(recording=recording, prediction=None, confirmed=confirmed)
@@ -209,7 +223,7 @@ class Controller(QObject):
 
         recording = self._state.recording
         shown = recording if held and self._state.page_is_read else None
-        self._set(preview=_as_confirmed(shown, {MICROVOLTS}) if shown is not None else None)
+        self._set(preview=as_confirmed(shown, {MICROVOLTS}) if shown is not None else None)
 
     def stop(self) -> None:
         """Stop the job under way; without one, close the message."""
@@ -431,9 +445,7 @@ class Controller(QObject):
         self._audit.record("opened", recording=(long or recording).recording_id)
         if self._state.has_pages:
             survey = self._services.survey
-            self._jobs.submit_steps(
-                _SURVEY, lambda _token: _now_and_then(survey(long or recording))
-            )
+            self._jobs.submit_steps(_SURVEY, lambda _token: now_and_then(survey(long or recording)))
         self._predict_unasked()
 
     def _on_page_or_survey(self, report: JobReport) -> None:
@@ -458,9 +470,17 @@ class Controller(QObject):
             return
         model: Model = report.value
         self._model = model
-        self._set(package=model.identity, model_input=model.input, package_failed=None)
+        self._set(
+            package=model.identity, facts=model.facts, model_input=model.input, package_failed=None
+        )
+        if model.notice:
+            self.tell(model.notice)
         if self._state.job.stage is Stage.IDLE and self._state.recording is not None:
-            self._predict_unasked()
+            if self._ask_again and self._state.page_is_read:
+                self._start_predicting()
+            else:
+                self._predict_unasked()
+        self._ask_again = False
 
     def _on_failure(self, error: Exception) -> None:
         if not isinstance(error, EchoingError):
@@ -476,19 +496,3 @@ class Controller(QObject):
             self._go_back(replace(message, text=f"{name} was not opened. {message.text}"))
         else:
             self._set(job=JobStatus(), message=message)
-
-
-def _now_and_then(overviews: Iterator[Overview]) -> Iterator[Overview]:
-    """Let an overview through a few times a second, and the last one."""
-    shown_s = 0.0
-    for overview in overviews:
-        if overview.complete or time.monotonic() - shown_s > _SURVEY_SHOWN_EVERY_S:
-            shown_s = time.monotonic()
-            yield overview
-
-
-def _as_confirmed(recording: Recording, codes: Collection[str]) -> Recording:
-    """Apply what the user confirmed of a file to what was read of it."""
-    from model_core.quality import MICROVOLTS, from_microvolts
-
-    return from_microvolts(recording) if MICROVOLTS in codes else recording

@@ -8,6 +8,7 @@ from pathlib import Path
 from echoing_gui.audit import AuditLog
 from echoing_gui.controller import Controller, Services
 from echoing_gui.main_window import MainWindow
+from echoing_gui.packages import PackageLibrary
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,8 @@ class Desk:
         Takes down what was done, by `record`.
     services
         What reads files, in a process of its own.
+    packages
+        Installed model packages.
     """
 
     window: MainWindow
@@ -33,3 +36,4 @@ class Desk:
     folder: Path
     audit: AuditLog
     services: Services
+    packages: PackageLibrary

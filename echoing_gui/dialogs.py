@@ -146,7 +146,7 @@ class KeysDialog(QDialog):
 
 
 class AboutDialog(QDialog):
-    """Says what the program and its model package are.
+    """Says something in a few paragraphs, for instance what the program is.
 
     Parameters
     ----------
@@ -154,12 +154,16 @@ class AboutDialog(QDialog):
         Sentences, from the outside in.
     parent
         The window.
+    title
+        Of the dialog.
     """
 
-    def __init__(self, paragraphs: Sequence[str], parent: QWidget | None) -> None:
+    def __init__(
+        self, paragraphs: Sequence[str], parent: QWidget | None, title: str = "About EchoingECG"
+    ) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle("About EchoingECG")
+        self.setWindowTitle(title)
         text = QLabel("\n\n".join(paragraphs), wordWrap=True)
         text.setTextFormat(Qt.TextFormat.PlainText)
         text.setMinimumWidth(self.fontMetrics().averageCharWidth() * 60)

@@ -126,9 +126,10 @@ def estimate_file(path: Path, package: Path, package_id: str, known: str) -> Est
 
 @functools.lru_cache(maxsize=1)
 def _predictor(package: Path, package_id: str) -> Predictor:
-    from model_core.runtime.package import load_package
+    from echoing_gui.packages import load_marked
+    from echoing_gui.resources import default_package_path
 
-    loaded = load_package(package)
+    loaded = load_marked(package, default_package_path())
     if loaded.identity.package_id != package_id:
         raise PackageError(
             "The model package has changed since it was loaded.",

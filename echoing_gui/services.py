@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from echoing_gui.state import ModelInput
+from echoing_gui.state_package import PackageFacts
 from model_core.errors import CancelToken
 from model_core.long_recording import LongRecording, Overview
 from model_core.types import PackageIdentity, Prediction, Recording
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from echoing_gui.estimating import FileWorker
     from model_core.io import TableLayout, TableProposal
     from model_core.runtime.predictor import Predictor
+
+_SURVEY_SHOWN_EVERY_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,10 @@ class Model:
         What exports say of it, see `echoing_gui.reports.package_report`.
     predictor
         For those who ask it about more than results; None in tests.
+    facts
+        What the window can tell of it.
+    notice
+        What the user has to know of how it came to be used; empty for nothing.
     """
 
     identity: PackageIdentity
@@ -41,6 +49,8 @@ class Model:
     source: Path | None = None
     report: Mapping[str, Any] = field(default_factory=dict[str, Any])
     predictor: Predictor | None = None
+    facts: PackageFacts | None = None
+    notice: str = ""
 
     @property
     def input(self) -> ModelInput | None:
@@ -89,3 +99,19 @@ class Services:
     warm_up: Callable[[], None]
     close: Callable[[], None]
     start_file_worker: Callable[[Model], FileWorker]
+
+
+def now_and_then(overviews: Iterator[Overview]) -> Iterator[Overview]:
+    """Let an overview through a few times a second, and the last one."""
+    shown_s = 0.0
+    for overview in overviews:
+        if overview.complete or time.monotonic() - shown_s > _SURVEY_SHOWN_EVERY_S:
+            shown_s = time.monotonic()
+            yield overview
+
+
+def as_confirmed(recording: Recording, codes: Collection[str]) -> Recording:
+    """Apply what the user confirmed of a file to what was read of it."""
+    from model_core.quality import MICROVOLTS, from_microvolts
+
+    return from_microvolts(recording) if MICROVOLTS in codes else recording

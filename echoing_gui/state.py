@@ -7,6 +7,7 @@ from enum import Enum
 
 from echoing_gui.state_bench import Bench
 from echoing_gui.state_marks import Measuring
+from echoing_gui.state_package import PackageFacts
 from echoing_gui.state_work_list import WorkList
 from model_core.display_filters import RAW, DisplayFilter
 from model_core.long_recording import LongRecording, Overview
@@ -94,6 +95,8 @@ class DisplayOptions:
         Mains frequency, Hz.
     variance_underlay
         With the strips, tint the paper behind the traces too.
+    show_dots
+        Show each estimate as twenty equally likely values, too.
     """
 
     layout: Layout = Layout.GRID
@@ -106,6 +109,7 @@ class DisplayOptions:
     rhythm_lead: str = "II"
     half_precordials: bool = False
     read_first: bool = False
+    show_dots: bool = False
     high_pass_hz: float = 0.0
     low_pass_hz: float = 0.0
     notch: bool = False
@@ -248,6 +252,8 @@ class AppState:
         The model package in use; None before it is loaded, or if it cannot be.
     model_input
         What the package in use does to a recording first; None where that is not known.
+    facts
+        What else is known of it.
     package_failed
         Why there is no model package.
     job
@@ -287,6 +293,7 @@ class AppState:
     revealed: bool = False
     package: PackageIdentity | None = None
     model_input: ModelInput | None = None
+    facts: PackageFacts | None = None
     package_failed: UserMessage | None = None
     job: JobStatus = field(default_factory=JobStatus)
     options: DisplayOptions = field(default_factory=DisplayOptions)

@@ -292,6 +292,9 @@ QPushButton:disabled {{ background: {window}; color: {muted}; border-color: {lin
 #banner {{ background: {notice}; color: {notice_text}; border-radius: 4px; padding: 7px;
   font-weight: 600; }}
 #caution {{ background: {caution}; color: {caution_text}; border-radius: 4px; padding: 7px; }}
+#chip {{ background: {caution}; color: {caution_text}; border: 1px solid {caution_text};
+  border-radius: 9px; padding: 2px 9px; font-weight: 600; }}
+#chip:focus {{ border: 2px solid {accent}; padding: 1px 8px; }}
 #refusal {{ background: {refusal}; color: {refusal_text}; border-radius: 4px; padding: 7px; }}
 #messageInfo {{ background: {notice}; color: {notice_text}; }}
 #messageError {{ background: {refusal}; color: {refusal_text}; }}

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,12 +20,14 @@ from echoing_gui.controller import Controller
 from echoing_gui.desk import Desk
 from echoing_gui.errors import Unexpected
 from echoing_gui.features import FEATURES
+from echoing_gui.i18n import tr
 from echoing_gui.log import config_folder, name_program, start_log, state_folder
 from echoing_gui.main_window import MainWindow
+from echoing_gui.packages import DEFAULT, PackageLibrary, package_facts
 from echoing_gui.reading import ReadingProcess
 from echoing_gui.services import Model, Services
 from echoing_gui.state import AppState, Stage
-from model_core.errors import CancelToken
+from model_core.errors import CancelToken, PackageError
 from model_core.long_recording import LongRecording, Overview
 from model_core.types import Prediction, Recording
 
@@ -51,8 +55,15 @@ def make_application() -> QApplication:
     return app
 
 
-def default_services() -> Services:
-    """Readers, in a process of their own, and the model package that comes with the program."""
+def default_services(packages: PackageLibrary | None = None) -> Services:
+    """Readers, in a process of their own, and a model package.
+
+    Parameters
+    ----------
+    packages
+        Where the user's choice of a package is; without, the program's own is used.
+    """
+    packages = packages or packages_beside(Path(os.devnull))
     reader = ReadingProcess()
 
     def read(path: Path) -> Recording | LongRecording:
@@ -79,7 +90,7 @@ def default_services() -> Services:
         read=read,
         read_part=read_part,
         survey=survey_elsewhere,
-        load_model=load_default_model,
+        load_model=partial(load_chosen_model, packages),
         demo_path=resources.demo_recording_path(),
         propose=propose,
         read_table=read_table,
@@ -112,35 +123,55 @@ def survey_elsewhere(of: Recording | LongRecording) -> Iterator[Overview]:
         reader.close()
 
 
-def load_default_model() -> Model:
-    """Load, check and try the model package that comes with the program.
+def load_chosen_model(packages: PackageLibrary) -> Model:
+    """Load, check and try the model package that the user chose, or else the program's own.
 
     Raises
     ------
     PackageError
-        If it is damaged, or gives other numbers here than where it was made.
+        If that one is damaged, or gives other numbers here than where it was made.
     """
+    key = packages.chosen
+    try:
+        return _load_model(packages, key)
+    except PackageError as error:
+        if key == DEFAULT:
+            raise
+        notice = tr(
+            "The model package that you chose cannot be used: {why} The one that comes with the "
+            "program is used instead.",
+            why=error,
+        )
+        return replace(_load_model(packages, DEFAULT), notice=notice)
+
+
+def _load_model(packages: PackageLibrary, key: str) -> Model:
     from echoing_gui.reports import package_report
-    from model_core.runtime.package import load_package
     from model_core.runtime.predictor import Predictor
 
-    source = resources.default_package_path()
-    predictor = Predictor(load_package(source))
+    package = packages.load(key)
+    predictor = Predictor(package)
     predictor.self_test()
 
     def predict(recording: Recording, cancel: CancelToken, confirmed: frozenset[str]) -> Prediction:
         return predictor.predict(recording, cancel, confirmed=confirmed)
 
     return Model(
-        predictor.package.identity,
+        package.identity,
         predict,
-        source,
-        package_report(predictor.package),
+        packages.folder(key),
+        package_report(package),
         predictor,
+        package_facts(package),
     )
 
 
-def build(services: Services, folder: Path) -> Program:
+def packages_beside(folder: Path) -> PackageLibrary:
+    """Model packages installed below a folder, the choice remembered in it."""
+    return PackageLibrary(resources.default_package_path(), folder / "packages", folder)
+
+
+def build(services: Services, folder: Path, packages: PackageLibrary | None = None) -> Program:
     """Make window and controller and connect them.
 
     Parameters
@@ -149,6 +180,8 @@ def build(services: Services, folder: Path) -> Program:
         Readers and model.
     folder
         Where settings and the window's place are kept.
+    packages
+        The one that `services` loads from; by default below `folder`.
     """
     log = audit.AuditLog(folder / audit.FILE_NAME)
     controller = Controller(services, folder / "settings.json", log)
@@ -176,7 +209,8 @@ def build(services: Services, folder: Path) -> Program:
         )
     )
     for install in FEATURES:
-        install(Desk(window, controller, folder, log, services))
+        beside = packages or packages_beside(folder)
+        install(Desk(window, controller, folder, log, services, beside))
     window.show_state(window.state, controller.state)
     return Program(window, controller)
 
@@ -219,7 +253,10 @@ def run(path: Path | None, startup_report: Path | None) -> int:
     started_s = time.monotonic()
     app = make_application()
     start_log(state_folder())
-    program = build(default_services(), config_folder())
+    packages = PackageLibrary(
+        resources.default_package_path(), state_folder() / "packages", config_folder()
+    )
+    program = build(default_services(packages), config_folder(), packages)
     window, controller = program.window, program.controller
     unexpected = Unexpected()
     unexpected.happened.connect(controller.withdraw)

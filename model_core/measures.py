@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -26,6 +27,8 @@ class Measure:
     step
         Values are shown rounded to a multiple of this, in `unit`: not finer than two echo
         readers agree.
+    reference
+        Range of healthy adults by sex (``female``, ``male``), in `unit`; see `REFERENCE_SOURCE`.
     """
 
     key: str
@@ -36,6 +39,7 @@ class Measure:
     ticks: tuple[float, ...]
     plausible: tuple[float, float]
     step: float
+    reference: Mapping[str, tuple[float, float]]
 
     def text(self, value: float) -> str:
         """Value rounded to the step shown, without unit.
@@ -68,6 +72,9 @@ class Finding:
     below: float
 
 
+# Of the reference ranges, biplane volumes.
+REFERENCE_SOURCE = "ASE/EACVI 2015, Lang et al., J Am Soc Echocardiogr 2015;28:1-39"
+
 MEASURES: dict[str, Measure] = {
     measure.key: measure
     for measure in (
@@ -80,6 +87,7 @@ MEASURES: dict[str, Measure] = {
             ticks=(20.0, 30.0, 40.0, 50.0, 60.0, 70.0),
             plausible=(5.0, 85.0),
             step=1.0,
+            reference={"female": (54.0, 74.0), "male": (52.0, 72.0)},
         ),
         Measure(
             key="lvedv",
@@ -90,6 +98,7 @@ MEASURES: dict[str, Measure] = {
             ticks=(50.0, 100.0, 150.0, 200.0, 250.0, 300.0),
             plausible=(20.0, 600.0),
             step=5.0,
+            reference={"female": (46.0, 106.0), "male": (62.0, 150.0)},
         ),
         Measure(
             key="lvesv",
@@ -100,6 +109,7 @@ MEASURES: dict[str, Measure] = {
             ticks=(50.0, 100.0, 150.0, 200.0),
             plausible=(5.0, 500.0),
             step=5.0,
+            reference={"female": (14.0, 42.0), "male": (21.0, 61.0)},
         ),
     )
 }

@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QFileDialog,
     QLabel,
     QPlainTextEdit,
+    QToolButton,
     QTreeWidget,
     QWidget,
 )
@@ -107,9 +108,12 @@ def test_not_reportable_leaves_no_digit_of_a_result(qtbot, program, fake):
 def test_cautions_stand_with_the_estimate(qtbot, program, fake):
     fake.reasons["a.hea"] = (NOISY_LEAD,)
     open_and_wait(qtbot, program)
-    caution = program.window.measures.findChild(QLabel, "caution")
-    assert caution.isVisible()
-    assert caution.text() == NOISY_LEAD.message
+    (chip,) = program.window.measures.findChildren(QToolButton, "chip")
+    assert chip.isVisible()
+    assert chip.text() == "Noise in V3"
+    assert NOISY_LEAD.message in chip.accessibleName()
+    chip.setFocus()
+    assert NOISY_LEAD.message in label_texts(program)
     assert "55 %" in label_texts(program)
 
 

@@ -10,10 +10,13 @@ from collections.abc import Callable
 
 from echoing_gui.desk import Desk
 from echoing_gui.features import (
+    about_result,
+    audit_check,
     bench,
     data_export,
     filters,
     measuring,
+    model_packages,
     reading_first,
     records,
     serial,
@@ -31,4 +34,7 @@ FEATURES: tuple[Callable[[Desk], None], ...] = (
     serial.install,
     work_list.install,
     start.install,
+    about_result.install,
+    model_packages.install,
+    audit_check.install,
 )

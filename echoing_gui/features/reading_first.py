@@ -20,6 +20,13 @@ ACTIONS = (
         change=lambda options: replace(options, read_first=not options.read_first),
         group="reading",
     ),
+    Action(
+        "show_dots", "M&odel", "&Twenty equally likely values", ("Ctrl+Shift+Q",),
+        "Show each estimate as twenty dots, too, one in twenty each.",
+        checked=lambda state: state.options.show_dots,
+        change=lambda options: replace(options, show_dots=not options.show_dots),
+        group="reading",
+    ),
 )  # fmt: skip
 
 

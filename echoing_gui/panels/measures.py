@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QRectF, QSize, Qt, Signal
+from functools import partial
+
+from PySide6.QtCore import QEvent, QObject, QRectF, QSize, Qt, Signal, SignalInstance
 from PySide6.QtGui import QFont, QPainter, QPaintEvent
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QPushButton,
     QSizePolicy,
+    QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
 from echoing_gui import theme
 from echoing_gui.graphics import interval
+from echoing_gui.graphics.flow import FlowLayout
 from echoing_gui.i18n import tr
 from echoing_gui.state import AppState
+from echoing_gui.view_models.doubt import Chip
 from echoing_gui.view_models.results import FindingRow, MeasureRow, result_view
 from model_core.measures import FINDINGS, MEASURES
 
 
 class IntervalBar(QWidget):
-    """A prediction interval on the measure's fixed axis."""
+    """Everything about one estimate on the measure's fixed axis."""
 
     def __init__(self, key: str) -> None:
         super().__init__()
@@ -35,11 +40,12 @@ class IntervalBar(QWidget):
         """Draw a row, or nothing."""
         self._row, self._colours = row, colours
         self.setAccessibleName(row.spoken if row else "")
+        self.updateGeometry()
         self.update()
 
     def sizeHint(self) -> QSize:
-        """Height by the font."""
-        return QSize(200, interval.interval_height(self._tick_font()))
+        """Height by the font and by what there is to draw."""
+        return QSize(200, round(self._above() + interval.interval_height(self._tick_font())))
 
     def changeEvent(self, event: QEvent) -> None:
         """Ask for another height with another font."""
@@ -48,20 +54,41 @@ class IntervalBar(QWidget):
         super().changeEvent(event)
 
     def paintEvent(self, _event: QPaintEvent) -> None:
-        """Paint the interval, then the mark."""
-        if self._row is None:
-            return
+        """Paint from top to bottom: histogram, dots, interval with its mark."""
         row = self._row
+        if row is None:
+            return
+        painter, font, colours = QPainter(self), self._tick_font(), self._colours
+        area = QRectF(self.rect())
+        axis = interval.axis_in(area, self._measure, font)
+        top = area.top()
+        if row.validation is not None:
+            place = QRectF(area.left(), top, area.width(), interval.HISTOGRAM_HEIGHT)
+            interval.paint_histogram(painter, place, axis, row.validation, row.value, colours)
+            top += interval.HISTOGRAM_HEIGHT
+        if row.dots:
+            place = QRectF(area.left(), top, area.width(), interval.DOTS_HEIGHT)
+            interval.paint_dots(painter, place, axis, row.dots, colours)
+            top += interval.DOTS_HEIGHT
+        area.setTop(top)
         interval.paint_interval(
-            QPainter(self),
-            QRectF(self.rect()),
+            painter,
+            area,
             self._measure,
             row.low,
             row.value,
             row.high,
-            self._colours,
-            self._tick_font(),
+            colours,
+            font,
+            core=row.core,
+            reference=row.reference,
         )
+
+    def _above(self) -> float:
+        row = self._row
+        has_histogram = row is not None and row.validation is not None
+        has_dots = row is not None and bool(row.dots)
+        return has_histogram * interval.HISTOGRAM_HEIGHT + has_dots * interval.DOTS_HEIGHT
 
     def _tick_font(self) -> QFont:
         font = QFont(self.font())
@@ -97,7 +124,9 @@ class ProbabilityBar(QWidget):
 
 
 class MeasureWidget(QWidget):
-    """One measure: name, interval, value, bar."""
+    """One measure: name, interval, value, bar, and what they are to be held against."""
+
+    aboutRequested = Signal()
 
     def __init__(self, key: str) -> None:
         super().__init__()
@@ -105,6 +134,10 @@ class MeasureWidget(QWidget):
         name = QLabel(measure.label)
         name.setObjectName("panelTitle")
         name.setToolTip(measure.name)
+        title = QHBoxLayout()
+        title.addWidget(name, 1)
+        title.addWidget(_about_button(self.aboutRequested))
+        self._notes = _label("muted")
         self._interval = QLabel()
         self._value = QLabel()
         self._value.setObjectName("value")
@@ -115,20 +148,25 @@ class MeasureWidget(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 4, 0, 4)
         layout.setSpacing(2)
-        layout.addWidget(name)
+        layout.addLayout(title)
         layout.addWidget(self._bar)
         layout.addLayout(numbers)
+        layout.addWidget(self._notes)
 
     def show_row(self, row: MeasureRow | None, colours: theme.Colours) -> None:
         """Show a row, or hide with nothing left behind."""
         self._value.setText(row.value_text if row else "")
         self._interval.setText(row.interval_text if row else "")
+        self._notes.setText("\n".join(row.notes) if row else "")
+        self._notes.setToolTip(row.held if row else "")
         self._bar.show_row(row, colours)
         self.setVisible(row is not None)
 
 
 class FindingWidget(QWidget):
     """One finding: its probability as text and bar."""
+
+    aboutRequested = Signal()
 
     def __init__(self, key: str) -> None:
         super().__init__()
@@ -145,7 +183,10 @@ class FindingWidget(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 4, 0, 4)
         layout.setSpacing(2)
-        layout.addWidget(self._name)
+        title = QHBoxLayout()
+        title.addWidget(self._name, 1)
+        title.addWidget(_about_button(self.aboutRequested))
+        layout.addLayout(title)
         layout.addLayout(row_layout)
 
     def show_row(self, row: FindingRow | None, colours: theme.Colours) -> None:
@@ -154,6 +195,55 @@ class FindingWidget(QWidget):
         self._text.setText(row.text if row else "")
         self._bar.show_row(row, colours)
         self.setVisible(row is not None)
+
+
+class ChipsRow(QWidget):
+    """Reasons for doubt in short; the one under the mouse or with the focus is told in full."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._chips: tuple[Chip, ...] = ()
+        flow = QWidget()
+        self._flow = FlowLayout(flow)
+        self._sentence = _label("muted")
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addWidget(flow)
+        layout.addWidget(self._sentence)
+        self.hide()
+
+    def show_chips(self, chips: tuple[Chip, ...]) -> None:
+        """Show other reasons, or none."""
+        self.setVisible(bool(chips))
+        if chips == self._chips:
+            return
+        self._chips = chips
+        while (item := self._flow.takeAt(0)) is not None:
+            old = item.widget()
+            if old is not None:
+                old.deleteLater()
+        for chip in chips:
+            button = QToolButton()
+            button.setText(chip.text)
+            button.setObjectName("chip")
+            button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+            button.setToolTip(chip.sentence)
+            button.setAccessibleName(f"{chip.text}: {chip.sentence}")
+            button.installEventFilter(self)
+            button.clicked.connect(partial(self._sentence.setText, chip.sentence))
+            self._flow.addWidget(button)
+        self._sentence.setText("")
+        self._sentence.hide()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Tell the sentence of the chip that the keyboard or the mouse is at."""
+        if event.type() in (QEvent.Type.FocusIn, QEvent.Type.Enter) and isinstance(
+            watched, QToolButton
+        ):
+            self._sentence.setText(watched.toolTip())
+            self._sentence.show()
+        return super().eventFilter(watched, event)
 
 
 class MeasuresPanel(QWidget):
@@ -168,6 +258,7 @@ class MeasuresPanel(QWidget):
     confirmRequested = Signal(str)
     previewHeld = Signal(bool)
     revealRequested = Signal()
+    aboutRequested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -178,6 +269,8 @@ class MeasuresPanel(QWidget):
         self._headline = _label("headline")
         self._detail = _label("muted")
         self._caution = _label("caution")
+        self._chips = ChipsRow()
+        self._sources = _label("muted")
         self._refusal = _label("refusal")
         self._confirm = QPushButton()
         self._confirm.clicked.connect(lambda: self.confirmRequested.emit(self._question))
@@ -199,9 +292,19 @@ class MeasuresPanel(QWidget):
             top.addWidget(label)
         layout = QVBoxLayout(self)
         rows = (*self._measures.values(), *self._findings.values())
-        below = (self._variance, self._package)
+        for row in rows:
+            row.aboutRequested.connect(self.aboutRequested)
+        below = (self._sources, self._variance, self._package)
         asked = (self._preview, self._confirm, self._reveal)
-        for widget in (self._detail, self._refusal, self._caution, *asked, *rows, *below):
+        for widget in (
+            self._detail,
+            self._refusal,
+            self._caution,
+            self._chips,
+            *asked,
+            *rows,
+            *below,
+        ):
             layout.addWidget(widget)
         for column in (top, layout):
             column.setContentsMargins(0, 0, 0, 0)
@@ -218,13 +321,16 @@ class MeasuresPanel(QWidget):
             (self._headline, view.headline),
             (self._detail, view.detail),
             (self._refusal, reasons if view.refused else ""),
-            (self._caution, "" if view.refused else reasons),
+            # Chips say it where there are any: beside a result.
+            (self._caution, "" if view.refused or view.chips else reasons),
+            (self._sources, view.sources),
             (self._variance, view.variance_line),
             (self._package, view.package_line),
             (self._banner, view.caveat),
         ):
             label.setText(text)
             label.setVisible(bool(text))
+        self._chips.show_chips(view.chips)
         self._question, statement = view.question or ("", "")
         self._confirm.setText(statement)
         self._confirm.setVisible(view.question is not None)
@@ -237,6 +343,17 @@ class MeasuresPanel(QWidget):
         findings = {row.key: row for row in view.findings}
         for key, widget in self._findings.items():
             widget.show_row(findings.get(key), colours)
+
+
+def _about_button(asked: SignalInstance) -> QToolButton:
+    button = QToolButton()
+    button.setText("?")
+    button.setObjectName("fold")
+    button.setToolTip(tr("About this result: model, limits, figures (Ctrl+Shift+I)"))
+    button.setAccessibleName(tr("About this result"))
+    button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    button.clicked.connect(asked)
+    return button
 
 
 def _label(name: str) -> QLabel:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from echoing_gui.i18n import tr
 from echoing_gui.state import PAGE_S, AppState, Stage
+from echoing_gui.view_models import doubt
 from echoing_gui.view_models.sheet import number_text
 from echoing_gui.view_models.texts import acquired_text, duration_text, source_line, span_text
 from model_core.measures import FINDINGS, MEASURES
@@ -17,6 +18,7 @@ from model_core.types import (
     ResultState,
     Severity,
 )
+from model_core.validation import Validation
 
 RESEARCH_SENTENCES = ("Research use only.", "Not a medical device.")
 RESEARCH_ONLY = " ".join(RESEARCH_SENTENCES)
@@ -36,6 +38,18 @@ class MeasureRow:
         As shown, with unit.
     spoken
         The row in one sentence.
+    core
+        Ends of the interval that holds half; None if there is none.
+    reference
+        Range of healthy adults of the patient's sex; None if the sex is not known.
+    validation
+        Where the estimates of validation patients lie, and what the intervals held.
+    dots
+        Equally likely values; empty unless asked for.
+    notes
+        What the numbers are to be held against, a line each.
+    held
+        What the intervals held of test patients, with its confidence interval; may be empty.
     """
 
     key: str
@@ -45,6 +59,12 @@ class MeasureRow:
     value_text: str
     interval_text: str
     spoken: str
+    core: tuple[float, float] | None = None
+    reference: tuple[float, float] | None = None
+    validation: Validation | None = None
+    dots: tuple[float, ...] = ()
+    notes: tuple[str, ...] = ()
+    held: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +95,10 @@ class ResultView:
         Rows; empty when there is no result or it is not reportable.
     reasons
         Sentences: cautions or refusals.
+    chips
+        Reasons for doubt of a result that is shown.
+    sources
+        Where what stands beside the estimates comes from.
     refused
         The result is not reportable.
     covered
@@ -100,6 +124,8 @@ class ResultView:
     measures: tuple[MeasureRow, ...] = ()
     findings: tuple[FindingRow, ...] = ()
     reasons: tuple[str, ...] = ()
+    chips: tuple[doubt.Chip, ...] = ()
+    sources: str = ""
     refused: bool = False
     covered: bool = False
     question: tuple[str, str] | None = None
@@ -109,8 +135,25 @@ class ResultView:
     caveat: str = RESEARCH_ONLY
 
 
-def measure_row(estimate: MeasureEstimate) -> MeasureRow:
+def measure_row(
+    estimate: MeasureEstimate,
+    sex: str = "",
+    validation: Validation | None = None,
+    *,
+    show_dots: bool = False,
+) -> MeasureRow:
     """One measure as shown.
+
+    Parameters
+    ----------
+    estimate
+        Of the measure.
+    sex
+        ``female`` or ``male``, as the file says, or empty.
+    validation
+        What the model package says of the measure in other patients.
+    show_dots
+        Whether the reader asked for equally likely values.
 
     Examples
     --------
@@ -124,6 +167,15 @@ def measure_row(estimate: MeasureEstimate) -> MeasureRow:
     low, high = measure.text(interval.low), measure.text(interval.high)
     value_text = f"{measure.text(estimate.value)} {measure.unit}"
     level = f"{interval.level * 100:.0f} % interval"
+    core = doubt.core_text(estimate)
+    reference = doubt.reference_text(estimate.key, sex)
+    beside = (
+        " · ".join(filter(None, (core, reference))),
+        doubt.held_text(estimate, validation),
+        doubt.standing_text(estimate, validation),
+    )
+    notes = [text[0].upper() + text[1:] for text in beside if text]
+    spoken = f"{measure.name}: {level} {low} to {high} {measure.unit}, estimate {value_text}"
     return MeasureRow(
         key=estimate.key,
         low=interval.low,
@@ -131,7 +183,13 @@ def measure_row(estimate: MeasureEstimate) -> MeasureRow:
         high=interval.high,
         value_text=value_text,
         interval_text=f"{level} {low}–{high} {measure.unit}",
-        spoken=f"{measure.name}: {level} {low} to {high} {measure.unit}, estimate {value_text}",
+        spoken=spoken,
+        core=estimate.core and (estimate.core.low, estimate.core.high),
+        reference=doubt.reference_range(estimate.key, sex),
+        validation=validation,
+        dots=doubt.quantile_dots(estimate) if show_dots else (),
+        notes=tuple(notes),
+        held=doubt.held_in_full(estimate, validation),
     )
 
 
@@ -243,10 +301,28 @@ def result_view(state: AppState) -> ResultView:
         base,
         headline="Estimate with cautions" if cautious else "Estimate",
         detail="Population association, not a measurement of this patient.",
-        measures=tuple(measure_row(estimate) for estimate in prediction.estimates),
+        measures=tuple(
+            measure_row(
+                estimate,
+                recording.metadata.sex,
+                state.facts.validation_of(estimate.key) if state.facts else None,
+                show_dots=state.options.show_dots,
+            )
+            for estimate in prediction.estimates
+        ),
+        sources=_sources(state, prediction),
+        chips=doubt.chips(prediction),
         findings=tuple(finding_row(finding) for finding in prediction.findings),
         reasons=reasons,
     )
+
+
+def _sources(state: AppState, prediction: Prediction) -> str:
+    validated = bool(state.facts and state.facts.validation)
+    text = doubt.sources_text(has_histogram=validated)
+    if not state.options.show_dots:
+        return text
+    return f"{doubt.dots_text(prediction.estimates)} {text}"
 
 
 _ASK = "Choose Estimate from these 10 seconds to run the model."

@@ -14,6 +14,7 @@ from model_core.errors import PackageError
 from model_core.leads import STANDARD_LEADS
 from model_core.measures import FINDINGS, MEASURES
 from model_core.preprocess import PreprocessSpec
+from model_core.validation import Validation as Validation
 
 SCHEMA_VERSION = 1
 
@@ -129,43 +130,6 @@ class Metric:
     high: float
     unit: str
     dataset: str
-
-
-@dataclass(frozen=True, slots=True)
-class Validation:
-    """What one measure looked like in patients whom the network was not trained on.
-
-    Attributes
-    ----------
-    key
-        Measure.
-    edges, counts
-        Histogram of the estimates of the calibration patients, edges in the measure's unit; the
-        first and the last bin hold what lies beyond them, too.
-    n_test
-        Test patients whose outcome is known.
-    held, core_held
-        Share of them whose outcome lay in the interval, and in its core: value and 95 %
-        confidence interval, 0 to 1; all 0 where there is no core.
-    """
-
-    key: str
-    edges: tuple[float, ...]
-    counts: tuple[int, ...]
-    n_test: int
-    held: tuple[float, float, float]
-    core_held: tuple[float, float, float]
-
-    def __post_init__(self) -> None:
-        if (
-            self.key not in MEASURES
-            or len(self.edges) != len(self.counts) + 1
-            or min(self.counts, default=-1) < 0
-            or any(late <= early for early, late in itertools.pairwise(self.edges))
-            or self.n_test < 0
-            or not all(0 <= share <= 1 for share in (*self.held, *self.core_held))
-        ):
-            raise ValueError(f"not what validation can have found: {self.key!r}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,15 +85,25 @@ def load_package(path: Path) -> ModelPackage:
     PackageError
         If anything is missing, added, changed, too large or not understood.
     """
+    return _checked(package_contents(path))
+
+
+def package_contents(path: Path) -> dict[str, bytes]:
+    """Read the files of a model package by name, within the limits, unchecked.
+
+    Raises
+    ------
+    PackageError
+        If it cannot be opened, or breaks a limit.
+    """
     try:
-        contents = _folder_contents(path) if path.is_dir() else _zip_contents(path.open("rb"))
+        return _folder_contents(path) if path.is_dir() else _zip_contents(path.open("rb"))
     except OSError as error:
         raise PackageError(
             f"The model package {path.name} cannot be opened: {error.strerror or error}.",
             hint="Install the model package again.",
             code="package_not_found",
         ) from error
-    return _checked(contents)
 
 
 def _fault(what: str, code: str) -> PackageError:
