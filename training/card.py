@@ -226,10 +226,10 @@ below.
   figures are reported for the method's sake; the program shows the heads' estimates.
 - Total variance of the embedding is not a measure of the estimate's error: see its correlation
   below. The prediction interval is what is calibrated.
-- What is lost against the best possible estimate is lost in reading: on fold 9 the largest errors are
-  of patients whose stated infarction, block or pacing the network does not see or takes for a slight
-  one. Some 600 real ECGs with statements are few to learn that from; neither longer fine-tuning, nor
-  other shares of real and virtual ECGs, nor dropout made the difference smaller there.
+- What is lost against the best possible estimate is lost in reading: on fold 9 the largest errors
+  are of patients whose stated infarction, block or pacing the network does not see, or takes for a
+  slight one. Some 600 real ECGs with statements are few to learn that from. Neither longer
+  fine-tuning, nor other shares of real and virtual ECGs, nor dropout made it smaller there.
 - A network with random weights makes a map that follows the signal's size, upwards or downwards as
   its weights happen to be, so that one draw tells little about whether the trained map is another:
   the size of the rank correlation is averaged over 20 draws.
