@@ -37,7 +37,8 @@ from PySide6.QtWidgets import (
 
 from echoing_gui import theme
 from echoing_gui.actions import ACTIONS, MENUS, OTHER_KEYS, PAGE_STEPS_S, Action
-from echoing_gui.dialogs import AboutDialog, CalibrationDialog, KeysDialog
+from echoing_gui.calibration_dialog import CalibrationDialog
+from echoing_gui.dialogs import AboutDialog, KeysDialog
 from echoing_gui.errors import ErrorDialog
 from echoing_gui.panels import (
     ImportReportPanel,

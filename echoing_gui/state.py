@@ -97,6 +97,8 @@ class DisplayOptions:
         With the strips, tint the paper behind the traces too.
     show_dots
         Show each estimate as twenty equally likely values, too.
+    language
+        Of the window, from the next start on; ISO 639-1.
     """
 
     layout: Layout = Layout.GRID
@@ -115,6 +117,7 @@ class DisplayOptions:
     notch: bool = False
     mains_hz: float = 50.0
     variance_underlay: bool = False
+    language: str = "en"
 
     @property
     def display_filter(self) -> DisplayFilter:

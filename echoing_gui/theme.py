@@ -280,6 +280,8 @@ QPushButton:hover {{ border-color: {accent}; }}
 QPushButton:focus {{ border: 2px solid {accent}; padding: 4px 11px; }}
 QPushButton:default {{ background: {accent}; color: {on_accent}; }}
 QPushButton:disabled {{ background: {window}; color: {muted}; border-color: {line}; }}
+QCheckBox::indicator:unchecked {{ border: 1px solid {muted}; border-radius: 2px;
+  background: {base}; width: 12px; height: 12px; }}
 #side, #side QScrollArea, #sideContent {{ background: {base}; border: 0; }}
 #headline {{ font-size: {headline_pt}; font-weight: 600; }}
 #panelTitle {{ font-weight: 600; color: {muted}; }}

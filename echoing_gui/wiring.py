@@ -20,7 +20,7 @@ from echoing_gui.controller import Controller
 from echoing_gui.desk import Desk
 from echoing_gui.errors import Unexpected
 from echoing_gui.features import FEATURES
-from echoing_gui.i18n import tr
+from echoing_gui.i18n import tr, use_language
 from echoing_gui.log import config_folder, name_program, start_log, state_folder
 from echoing_gui.main_window import MainWindow
 from echoing_gui.packages import DEFAULT, PackageLibrary, package_facts
@@ -186,6 +186,7 @@ def build(services: Services, folder: Path, packages: PackageLibrary | None = No
     log = audit.AuditLog(folder / audit.FILE_NAME)
     controller = Controller(services, folder / "settings.json", log)
     log.on_failure = controller.tell
+    use_language(controller.state.options.language)
     geometry = QSettings(str(folder / "window.ini"), QSettings.Format.IniFormat)
     window = MainWindow(geometry)
     window.openRequested.connect(controller.open_file)

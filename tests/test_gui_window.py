@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,9 +20,11 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from echoing_gui.dialogs import AboutDialog, CalibrationDialog, KeysDialog
+from echoing_gui.calibration_dialog import CHECK_MM, CalibrationDialog, _Bar
+from echoing_gui.dialogs import AboutDialog, KeysDialog
 from echoing_gui.errors import ErrorDialog
-from echoing_gui.state import DisplayOptions, Layout, LeadOrder, Stage
+from echoing_gui.state import DisplayOptions, Layout, LeadOrder, ScreenFacts, Stage
+from echoing_gui.window_parts import screen_facts
 from model_core.errors import PackageError
 from tests.conftest import settle
 from tests.gui_factory import FLAT_LEAD, IDENTITY, NOISY_LEAD, make_program, recording, spike_signal
@@ -356,7 +359,15 @@ def test_calibration_is_kept_for_the_screen(qtbot, program, fake, tmp_path):
     program.window._answers["calibrate"]()
     dialog = program.window.findChild(CalibrationDialog)
     dialog._length.setValue(428)
-    dialog.accept()
+    qtbot.keyClick(dialog, Qt.Key.Key_Return)
+    # The second step shows a ruler of the length that was measured.
+    ruler = next(bar for bar in dialog.findChildren(_Bar) if bar.isVisible())
+    assert ruler.accessibleName() == f"Ruler of {CHECK_MM} mm"
+    pixels = ruler.grab().toImage()
+    dark = [x for x in range(pixels.width()) if pixels.pixelColor(x, 6).lightness() < 128]
+    assert dark[-1] - dark[0] == pytest.approx(CHECK_MM * 428 / 85.60, abs=1)
+    assert len(dark) == CHECK_MM + 1
+    qtbot.keyClick(dialog, Qt.Key.Key_Return)
     assert program.controller.state.screen.device_px_per_mm == pytest.approx(428 / 85.60)
     again = make_program(fake, tmp_path)
     again.window.show()
@@ -365,6 +376,24 @@ def test_calibration_is_kept_for_the_screen(qtbot, program, fake, tmp_path):
     again.window.close()
     again.window.deleteLater()
     again.controller.deleteLater()
+
+
+def test_on_another_screen_the_scale_is_taken_anew(qtbot, program):
+    controller = program.controller
+    here = screen_facts(program.window.screen(), 1.0)
+    other = ScreenFacts("DEL U2720Q 1 3840x2160", "U2720Q", 6.4)
+    controller.set_screen(other)
+    assert program.window._scale.text() == "NOT TO SCALE: screen not calibrated"
+    assert controller.state.screen.device_px_per_mm == 6.4
+    controller.calibrate(6.5)
+    assert program.window._scale.text().startswith("To scale: U2720Q, calibrated ")
+    controller.set_screen(here)
+    assert controller.state.screen.device_px_per_mm == 4.0
+    controller.set_screen(other)
+    assert controller.state.screen.device_px_per_mm == 6.5
+    # The same screen at another resolution has other pixels.
+    controller.set_screen(replace(other, key="DEL U2720Q 1 1920x1080"))
+    assert "not calibrated" in program.window._scale.text()
 
 
 def test_an_uncalibrated_screen_says_so_in_the_picture_and_the_status_bar(qtbot, fake, tmp_path):
