@@ -2,9 +2,9 @@
 
 ``python benchmarks/pan_frames.py`` prints a Markdown table for all layouts and two pixel
 densities; where it is the screen's own density, also the time of a frame while a caliper is moved.
-Measured is the processor time of the thread that paints, which does all the work: what a frame takes
-on an idle machine. The smallest median of several rounds is quoted: other work on the machine only
-ever makes it larger.
+Measured is the processor time of the thread that paints, which does all the work: what a frame
+takes on an idle machine. The smallest median of several rounds is quoted: other work on the machine
+only ever makes it larger.
 """
 
 from __future__ import annotations
