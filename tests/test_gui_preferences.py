@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import fields, replace
 
 import pytest
@@ -9,9 +10,9 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QAccessible
 from PySide6.QtWidgets import QCheckBox, QComboBox, QDialogButtonBox
 
-from echoing_gui.features.preferences import PREFERENCES, PreferencesDialog
+from echoing_gui.features.preferences import PreferencesDialog
 from echoing_gui.i18n import languages, tr, use_language
-from echoing_gui.settings import load_settings
+from echoing_gui.settings import Settings, load_settings, save_settings
 from echoing_gui.state import DisplayOptions, Layout, LeadOrder, ThemeChoice
 from tests.gui_factory import make_program
 
@@ -54,10 +55,12 @@ def fill(dialog, options):
             field.setCurrentIndex(row)
 
 
-def test_every_remembered_option_has_a_row(dialog):
-    offered = {preference.field for _, group in PREFERENCES for preference in group}
-    assert offered == {field.name for field in fields(DisplayOptions)} - {"zoom"}
-    assert set(dialog._fields) == offered
+def test_every_remembered_option_has_a_row(dialog, tmp_path):
+    path = tmp_path / "all.json"
+    save_settings(path, Settings(CHANGED))
+    written = json.loads(path.read_text(encoding="utf-8"))
+    assert set(dialog._fields) == set(written)
+    assert {field.name for field in fields(DisplayOptions)} - set(written) <= {"zoom", "package"}
 
 
 def test_what_is_chosen_is_drawn_and_remembered(qtbot, program, fake, tmp_path, dialog):
