@@ -110,6 +110,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--frames", type=int, default=60)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--tint", action="store_true", help="tint the paper by segment variance")
     options = parser.parse_args()
     app = QApplication([])
     theme.load_fonts()
@@ -122,7 +123,7 @@ def main() -> None:
             view.resize(WIDTH, HEIGHT)
             scaled = replace(
                 state,
-                options=DisplayOptions(layout=layout),
+                options=DisplayOptions(layout=layout, variance_underlay=options.tint),
                 screen=ScreenScale(6.2 * pixel_ratio, "2026-01-01", "bench"),
             )
             view.show_state(AppState(), scaled)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from dataclasses import dataclass
 
@@ -28,6 +29,8 @@ AMBER = "#ffd98a"
 AMBER_TEXT = "#4a3500"
 # Share of a segment variance's colour in the tint of the paper behind a trace.
 TINT = 0.35
+# Colours that are remembered from one frame to the next.
+_MOST_CELLS = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +137,7 @@ _CIVIDIS = (
 )
 
 
+@functools.lru_cache(maxsize=_MOST_CELLS)
 def variance_rgb(variance: float, scale: tuple[float, float]) -> tuple[int, int, int]:
     """Colour of a segment variance: cividis over a fixed logarithmic scale.
 
@@ -169,6 +173,7 @@ def cividis_rgb(share: float) -> tuple[int, int, int]:
     return int(code[:2], 16), int(code[2:4], 16), int(code[4:], 16)
 
 
+@functools.lru_cache(maxsize=_MOST_CELLS)
 def tint_rgb(variance: float, scale: tuple[float, float]) -> tuple[int, int, int]:
     """Pale colour of a segment variance: `variance_rgb` at 35 % on the paper."""
     paper = QColor(PAPER)

@@ -22,7 +22,8 @@ from echoing_gui.features.bench.outlines import cell_rects
 from echoing_gui.features.bench.segments_panel import SegmentsPanel
 from echoing_gui.features.bench.view import NOT_A_RESULT, uncertain_cells
 from echoing_gui.graphics import paper
-from echoing_gui.resources import demo_recording_path
+from echoing_gui.packages import PackageLibrary
+from echoing_gui.resources import default_package_path, demo_recording_path
 from echoing_gui.state import DisplayOptions, Layout
 from echoing_gui.state_bench import Cell
 from echoing_gui.view_models.results import result_view
@@ -37,8 +38,9 @@ DEMO = "demo_simulated_ecg.hea"
 
 
 @pytest.fixture(scope="module")
-def model():
-    return wiring.load_default_model()
+def model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("no packages")
+    return wiring.load_chosen_model(PackageLibrary(default_package_path(), folder, folder))
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +130,7 @@ def test_table_and_trace_choose_the_same_segment(qtbot, desk):
     qtbot.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, pos=place.center().toPoint())
     assert bench(desk).current == Cell("II", 4)
     (row,) = table.selectionModel().selectedRows()
-    assert [model.index(row.row(), column).data() for column in range(3)] == ["II", "2.00", "2.50"]
+    assert [model.index(row.row(), column).data() for column in range(3)] == ["II", "2", "2.5"]
     # And back: a row brings its segment into sight.
     target = next(r for r in range(240) if model.index(r, 0).data() == "V6")
     view.verticalScrollBar().setValue(0)

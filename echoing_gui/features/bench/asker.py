@@ -41,6 +41,8 @@ class Asker(QObject):
         self._jobs.progressed.connect(lambda report: self._change(occlusion=report.value))
         self._lock = threading.Lock()
         self._inquiry: tuple[Prediction, Inquiry] | None = None
+        # Asked for before it was known where the beats are.
+        self._beat_wanted = False
         controller.state_changed.connect(self._on_state)
 
     @property
@@ -83,7 +85,11 @@ class Asker(QObject):
         bench, cells = self.bench, map_of(self._controller.state)
         if bench.current is None or cells is None:
             return
-        if bench.covered is None or not len(bench.covered.beats_s):
+        if bench.covered is None:
+            self._beat_wanted = True
+            self.look()
+            return
+        if not len(bench.covered.beats_s):
             self._change(trouble=tr("No beat was found here, so none can be hidden."))
             return
         middle_s = float(cells.edges_s[bench.current.segment : bench.current.segment + 2].mean())
@@ -250,6 +256,7 @@ class Asker(QObject):
         if old.prediction is not new.prediction:
             for lane in _LANES:
                 self._jobs.cancel(lane)
+            self._beat_wanted = False
 
     def _on_finished(self, report: JobReport) -> None:
         if report.error is not None:
@@ -264,3 +271,6 @@ class Asker(QObject):
             self._change(occlusion=report.value, occluding=False)
         else:
             self._change(**report.value)
+            if report.lane == _LOOK and self._beat_wanted:
+                self._beat_wanted = False
+                self.hide_beat()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import math
 
 import numpy as np
@@ -40,6 +42,7 @@ class MapWidget(QWidget):
         self._scale = (0.1, 1.0)
         self._unit = ""
         self._current: Cell | None = None
+        self._told: tuple[object, ...] = ()
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setMouseTracking(True)
@@ -68,6 +71,10 @@ class MapWidget(QWidget):
         current
             The cell that is outlined.
         """
+        same = np.array_equal(values, self._values, equal_nan=True)
+        if same and (leads, scale, unit, current) == self._told:
+            return
+        self._told = leads, scale, unit, current
         self._values, self._leads, self._edges_s = values, leads, edges_s
         self._scale, self._unit, self._current = scale, unit, current
         known = int(np.isfinite(values).sum())
@@ -100,21 +107,26 @@ class MapWidget(QWidget):
         small = self.font()
         small.setPointSizeF(self.font().pointSizeF() * 0.8)
         painter.setFont(small)
-        for row, lead in enumerate(self._leads):
-            for column, value in enumerate(self._values[row].tolist()):
-                cell = self._rect(row, column)
-                if not math.isfinite(value):
-                    painter.fillRect(cell, hatch)
-                    continue
-                size = max(abs(value), 1e-12)
-                painter.fillRect(cell, QColor(*theme.variance_rgb(size, self._scale)))
-            name = QRectF(0, self._rect(row, 0).top(), area.left() - 4, self._rect(row, 0).height())
-            painter.setPen(self.palette().windowText().color())
+        painter.setPen(self.palette().windowText().color())
+        columns, rows = self._borders(area)
+        for row, (top, bottom) in enumerate(itertools.pairwise(rows)):
+            name = QRectF(0, top, area.left() - 4, bottom - top)
             painter.drawText(
-                name, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, lead
+                name, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, self._leads[row]
             )
+            cells = zip(itertools.pairwise(columns), self._values[row].tolist(), strict=True)
+            for (left, right), value in cells:
+                cell = QRectF(left, top, right - left - 1, bottom - top - 1)
+                if math.isfinite(value):
+                    size = max(abs(value), 1e-12)
+                    painter.fillRect(cell, QColor(*theme.variance_rgb(size, self._scale)))
+                else:
+                    painter.fillRect(cell, hatch)
         if self._current is not None and self._value(self._current) is not None:
-            place = self._rect(self._leads.index(self._current.lead), self._column(self._current))
+            row, column = self._leads.index(self._current.lead), self._column(self._current)
+            left, right = columns[column : column + 2]
+            top, bottom = rows[row : row + 2]
+            place = QRectF(left, top, right - left - 1, bottom - top - 1)
             painter.setPen(QPen(QColor(theme.PAPER_TEXT), 3))
             painter.drawRect(place)
             painter.setPen(QPen(QColor("#ffffff"), 1))
@@ -178,24 +190,21 @@ class MapWidget(QWidget):
         bottom = small.height() * _LEGEND_LINES
         return QRectF(left, 2, self.width() - left - 3, self.height() - bottom - 2)
 
-    def _rect(self, row: int, column: int) -> QRectF:
-        area, rows = self._area(), self._values.shape[0]
-        spans = self._edges_s - self._edges_s[0]
-        left, right = (
-            round(area.left() + area.width() * float(spans[at] / spans[-1]))
-            for at in (column, column + 1)
-        )
-        top, bottom = (round(area.top() + area.height() * at / rows) for at in (row, row + 1))
-        return QRectF(left, top, right - left - 1, bottom - top - 1)
+    def _borders(self, area: QRectF) -> tuple[list[int], list[int]]:
+        """Where columns and rows begin and end, pixels."""
+        spans = (self._edges_s - self._edges_s[0]) / (self._edges_s[-1] - self._edges_s[0])
+        shares = np.linspace(0, 1, self._values.shape[0] + 1)
+        columns = [round(area.left() + area.width() * share) for share in spans.tolist()]
+        return columns, [round(area.top() + area.height() * share) for share in shares.tolist()]
 
     def _at(self, event: QMouseEvent) -> tuple[int, int] | None:
-        if not self._values.size:
+        area = self._area()
+        if not self._values.size or not area.contains(event.position()):
             return None
-        for row in range(self._values.shape[0]):
-            for column in range(self._values.shape[1]):
-                if self._rect(row, column).contains(event.position()):
-                    return row, column
-        return None
+        columns, rows = self._borders(area)
+        row = bisect.bisect_right(rows, event.position().y()) - 1
+        column = bisect.bisect_right(columns, event.position().x()) - 1
+        return min(row, len(rows) - 2), min(column, len(columns) - 2)
 
     def _paint_legend(self, painter: QPainter, area: QRectF) -> None:
         line = QFontMetricsF(painter.font())
@@ -212,9 +221,9 @@ class MapWidget(QWidget):
 
         put(number_text(self._scale[0]))
         low, high = math.log(self._scale[0]), math.log(self._scale[1])
-        for step in range(60):
-            value = math.exp(low + (high - low) * (step + 0.5) / 60)
-            bar = QRectF(x + step, top + 2, 1, line.height() - 4)
+        for step in range(20):
+            value = math.exp(low + (high - low) * (step + 0.5) / 20)
+            bar = QRectF(x + 3 * step, top + 2, 3, line.height() - 4)
             painter.fillRect(bar, QColor(*theme.variance_rgb(value, self._scale)))
         x += 65
         put(f"{number_text(self._scale[1])} {self._unit}".strip())

@@ -53,7 +53,7 @@ _TIPS = {
     6: "Waves that the program's own delineation marks there, and artefacts.",
 }
 # In digits; what remains is for the last column.
-_WIDTHS = (4.2, 5, 5, 4.5, 4.5, 6)
+_WIDTHS = (3.8, 4, 4, 4.2, 3.8, 5.5)
 _SORT_ROLE = Qt.ItemDataRole.UserRole
 
 
@@ -112,8 +112,8 @@ class SegmentModel(QAbstractTableModel):
     def _text(self, row: SegmentRow, column: int) -> str:
         return (
             tr("all") if row.cell.lead == WHOLE_ROW else row.cell.lead,
-            f"{row.start_s:.2f}",
-            f"{row.end_s:.2f}",
+            _second(row.start_s),
+            _second(row.end_s),
             number_text(row.variance) if math.isfinite(row.variance) else tr("not computed"),
             percentile_text(row.percentile),
             row.quality,
@@ -176,6 +176,10 @@ class SegmentsPanel(QWidget):
         self.table.setStyleSheet("QTableView::item, QHeaderView::section { padding: 1px 3px; }")
         self.table.verticalHeader().hide()
         header = self.table.horizontalHeader()
+        small = self.font()
+        small.setPointSizeF(0.9 * small.pointSizeF())
+        self.table.setFont(small)
+        header.setFont(small)
         digit = self.table.fontMetrics().horizontalAdvance("0")
         for column, n_digits in enumerate(_WIDTHS):
             header.resizeSection(column, round(n_digits * digit) + 8)
@@ -259,6 +263,17 @@ class SegmentsPanel(QWidget):
         if current not in selected:
             current = selected[0] if selected else None
         self.chosen.emit(frozenset(selected), current)
+
+
+def _second(value: float) -> str:
+    """Write a time to 10 ms, without zeros that say nothing.
+
+    Examples
+    --------
+    >>> _second(9.5), _second(10.0), _second(0.24)
+    ('9.5', '10', '0.24')
+    """
+    return f"{value:.2f}".rstrip("0").rstrip(".")
 
 
 def _note(state: AppState) -> str:
