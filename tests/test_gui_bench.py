@@ -212,6 +212,15 @@ def test_lead_and_beat_are_hidden_together_and_cleared_at_once(qtbot, desk):
     assert bench(desk).what_if is None
 
 
+def test_a_beat_can_be_hidden_before_anybody_looked_for_beats(qtbot, desk):
+    press(qtbot, desk, Qt.Key.Key_N)
+    assert bench(desk).covered is None
+    press(qtbot, desk, Qt.Key.Key_H, Qt.KeyboardModifier.ControlModifier)
+    found = asked(qtbot, desk)
+    assert {cell.lead for cell in found.hidden} == set(found.prediction.segment_variance.lead_names)
+    assert found.trouble == ""
+
+
 def test_everything_cannot_be_hidden(qtbot, desk):
     desk.window.show_page("segments")
     page(desk, SegmentsPanel).table.selectAll()

@@ -44,7 +44,7 @@ class SegmentRow:
     quality
         Grade of the lead in words; empty where it was not graded.
     covers
-        Waves that reach into it, and what is wrong with its samples.
+        What is wrong with its samples, and waves that reach into it.
     """
 
     cell: Cell
@@ -138,7 +138,7 @@ def segment_rows(state: AppState) -> tuple[SegmentRow, ...]:
     for lead, variances in zip(cells.lead_names, cells.variance.tolist(), strict=True):
         for number, variance in enumerate(variances):
             cell = Cell(lead, number)
-            parts = (covered.waves[number], covered.faults.get(cell, "")) if covered else ()
+            parts = (covered.faults.get(cell, ""), covered.waves[number]) if covered else ()
             rows.append(
                 SegmentRow(
                     cell,
