@@ -41,7 +41,16 @@ def table(script: str, *arguments: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("bundle", type=Path)
-    bundle: Path = parser.parse_args().bundle
+    parser.add_argument("--ecgs", type=Path, help="folder of WFDB records, for the work list")
+    options = parser.parse_args()
+    bundle: Path = options.bundle
+    work_list: list[str] = []
+    if options.ecgs is not None:
+        work_list = [
+            *("## Work list", ""),
+            "Targets: >= 15 ECG/s on two cores, <= 100 ms to sort and scroll.",
+            *("", table("work_list.py", str(options.ecgs)), ""),
+        ]
     packed = [
         f"| {path.name} | {path.stat().st_size / MIB:.1f} |"
         for path in sorted(bundle.parent.iterdir())
@@ -86,6 +95,7 @@ def main() -> None:
                 "",
                 table("pan_frames.py"),
                 "",
+                *work_list,
             ]
         ),
         encoding="utf-8",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, QLocale, Qt, Signal
@@ -34,6 +36,9 @@ from echoing_gui.view_models.work_list import (
     shown_rows,
 )
 
+# While results come in
+_DRAWN_EVERY_S = 1.0
+
 
 class WorkListView(QWidget):
     """Shows the work list and asks through signals; shows nothing before it is looked at."""
@@ -51,6 +56,7 @@ class WorkListView(QWidget):
         self._is_built = False
         self._map: tuple[NDArray[np.intp], EmbeddingMap | None] = (np.empty(0, np.intp), None)
         self._columns = columns_of(None)
+        self._drawn_s = 0.0
 
     def show_state(self, old: AppState, new: AppState) -> None:
         """Show the work list of a state."""
@@ -236,11 +242,13 @@ class WorkListView(QWidget):
         if same and new is not None and new.running:
             if old is None or old.rows is not new.rows:
                 self.table.rows.update_rows(new.rows)
+            if time.monotonic() - self._drawn_s > _DRAWN_EVERY_S:
+                self._draw_plots()
         else:
             self._columns = columns_of(new, covered=self._state.options.read_first)
             self._offer_columns()
             self._apply_filter()
-        self._draw_plots()
+            self._draw_plots()
 
     def _offer_columns(self) -> None:
         keys = [each.key for each in numeric(self._columns)]
@@ -266,6 +274,7 @@ class WorkListView(QWidget):
 
     def _draw_plots(self) -> None:
         """Draw the plot that is looked at; the others when they are."""
+        self._drawn_s = time.monotonic()
         work = self._state.work_list
         plots = (self.scatter, self.histogram, self.map, self.risk)
         plots[self.tabs.currentIndex()].set_rows(work.rows if work else (), self._columns)
