@@ -97,7 +97,7 @@ def percentile(variance: float, scale: tuple[float, float]) -> float:
     Examples
     --------
     >>> [round(percentile(v, (0.1, 10.0)), 1) for v in (0.1, 10.0, 0.8)]
-    [5.0, 99.0, 49.2]
+    [5.0, 99.0, 55.9]
     """
     if not (math.isfinite(variance) and variance > 0):
         return math.nan
