@@ -493,6 +493,7 @@ class Controller(QObject):
         message = to_message(error)
         if self._state.job.stage is Stage.READING:
             name = self._state.job.source_name
-            self._go_back(replace(message, text=f"{name} was not opened. {message.text}"))
+            text = f"{name} was not opened. {message.text}"
+            self._go_back(replace(message, text=text, name=name))
         else:
             self._set(job=JobStatus(), message=message)

@@ -57,8 +57,18 @@ def to_message(error: Exception) -> UserMessage:
 
 
 def details(error: BaseException) -> str:
-    """Write the technical story of an error, without the values of any variable."""
-    return "".join(traceback.format_exception(error))
+    """Write the technical story of an error: where and of which kind.
+
+    Without the values of any variable, and without messages, which may name a file.
+    """
+    parts: list[str] = []
+    told: BaseException | None = error
+    while told is not None:
+        why = f": {told.strerror}" if isinstance(told, OSError) and told.strerror else ""
+        where = "".join(traceback.format_tb(told.__traceback__))
+        parts.append(f"Traceback (most recent call last):\n{where}{type(told).__name__}{why}\n")
+        told = told.__cause__ or (None if told.__suppress_context__ else told.__context__)
+    return "\nwhich followed from:\n\n".join(parts)
 
 
 class Unexpected(QObject):
@@ -84,7 +94,7 @@ class Unexpected(QObject):
         if issubclass(kind, KeyboardInterrupt):
             sys.__excepthook__(kind, error, trace)
             return
-        log.error("uncaught error", exc_info=(kind, error, trace))
+        log.error("uncaught error\n%s", details(error.with_traceback(trace)))
         self.happened.emit(error)
 
     def _on_thread_error(self, arguments: threading.ExceptHookArgs) -> None:

@@ -83,7 +83,7 @@ class ImportDialog(QDialog):
     ) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle(f"Import table: {file_name}")
+        self.setWindowTitle("Import table")
         self._proposal, self._remembered = proposal, remembered
         # Nothing of the recording that is open.
         self._state = AppState(options=state.options, screen=state.screen)

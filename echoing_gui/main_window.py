@@ -52,6 +52,7 @@ from echoing_gui.resources import TITLE, asset, program_version
 from echoing_gui.state import AppState, DisplayOptions, Stage
 from echoing_gui.toolbar import ToolBar
 from echoing_gui.view_models import texts
+from echoing_gui.view_models.privacy import PrivacyScreen
 from echoing_gui.view_models.results import RESEARCH_ONLY
 from echoing_gui.window_parts import MessageBar, SidePages, screen_facts
 
@@ -84,6 +85,9 @@ class MainWindow(QMainWindow):
         super().__init__()
         self._geometry = geometry
         self._state = AppState()
+        self._privacy = PrivacyScreen()
+        # For this session only: a folder may be named after a patient.
+        self._folder = ""
         self._was_painted = False
         self._watched_screen: QScreen | None = None
         self.setWindowTitle(TITLE)
@@ -151,7 +155,8 @@ class MainWindow(QMainWindow):
         return self._state
 
     def show_state(self, old: AppState, new: AppState) -> None:
-        """Show a state; applies what differs from the one before."""
+        """Show a state, through the privacy screen; applies what differs from the one before."""
+        old, new = self._state, self._privacy.applied(new)
         self._state = new
         if old.options.theme is not new.options.theme:
             self._apply_theme()
@@ -397,14 +402,13 @@ class MainWindow(QMainWindow):
         dialog.setOption(QFileDialog.Option.DontUseNativeDialog)
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
         dialog.setNameFilters([f"ECG files ({suffixes})", "All files (*)"])
-        folder = self._geometry.value("folder")
-        if isinstance(folder, str):
-            dialog.setDirectory(folder)
+        if self._folder:
+            dialog.setDirectory(self._folder)
         dialog.fileSelected.connect(self._on_file_chosen)
         dialog.open()
 
     def _on_file_chosen(self, name: str) -> None:
-        self._geometry.setValue("folder", str(Path(name).parent))
+        self._folder = str(Path(name).parent)
         self.openRequested.emit(Path(name))
 
     def _calibrate(self) -> None:

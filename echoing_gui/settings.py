@@ -163,6 +163,7 @@ def _choices() -> dict[str, dict[Any, Any]]:
         "show_variance": {True: True, False: False},
         "variance_underlay": {True: True, False: False},
         "read_first": {True: True, False: False},
+        "private": {True: True, False: False},
         "show_dots": {True: True, False: False},
         "theme": {item.value: item for item in ThemeChoice},
     }

@@ -95,6 +95,8 @@ class DisplayOptions:
         Mains frequency, Hz.
     variance_underlay
         With the strips, tint the paper behind the traces too.
+    private
+        Hide names, dates and file names.
     show_dots
         Show each estimate as twenty equally likely values, too.
     language
@@ -111,6 +113,7 @@ class DisplayOptions:
     rhythm_lead: str = "II"
     half_precordials: bool = False
     read_first: bool = False
+    private: bool = False
     show_dots: bool = False
     high_pass_hz: float = 0.0
     low_pass_hz: float = 0.0
@@ -220,11 +223,14 @@ class UserMessage:
         What the user can do; may be empty.
     level
         How serious it is.
+    name
+        File that `text` names; taken out where no name may stand.
     """
 
     text: str
     hint: str = ""
     level: Level = Level.INFO
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

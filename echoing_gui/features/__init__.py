@@ -18,6 +18,7 @@ from echoing_gui.features import (
     measuring,
     model_packages,
     preferences,
+    privacy,
     reading_first,
     records,
     serial,
@@ -38,5 +39,6 @@ FEATURES: tuple[Callable[[Desk], None], ...] = (
     start.install,
     about_result.install,
     model_packages.install,
+    privacy.install,
     audit_check.install,
 )

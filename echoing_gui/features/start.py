@@ -130,6 +130,11 @@ class StartPage(QWidget):
         self._title.setText(title)
         self._open.setEnabled(not reading)
         self._demos.setEnabled(not reading)
+        for index in range(self._recent.count()):
+            item = self._recent.itemAt(index)
+            widget = item.widget() if item is not None else None
+            if widget is not None:
+                widget.setVisible(not new.options.private)
 
     def show_recent(self, recent: Recent) -> None:
         """List recent files, or say that none are remembered."""

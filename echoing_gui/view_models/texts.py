@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from echoing_gui.i18n import tr
 from echoing_gui.state import PAGE_S, AppState, DisplayOptions, Layout, LeadOrder, Stage
+from echoing_gui.view_models.privacy import without_name
 from echoing_gui.view_models.sheet import WHOLE_ROW, Sheet
 from model_core.display_filters import RAW, DisplayFilter
 from model_core.types import Recording, ResultState, Severity
@@ -279,7 +280,8 @@ def picture_summary(state: AppState) -> str:
 def announcement(old: AppState, new: AppState) -> str:
     """Put a change in words for a screen reader; empty for nothing."""
     if new.message is not None and new.message != old.message:
-        return f"{new.message.text} {new.message.hint}".strip()
+        message = without_name(new.message)
+        return f"{message.text} {message.hint}".strip()
     if new.prediction is not None and new.prediction is not old.prediction:
         severities = {reason.severity for reason in new.prediction.reasons}
         if Severity.CONFIRM in severities and Severity.REFUSE not in severities:
@@ -292,5 +294,5 @@ def announcement(old: AppState, new: AppState) -> str:
     if new.covered and not old.covered:
         return tr("An estimate is there; it is covered until you reveal it.")
     if new.job.stage is not old.job.stage and new.job.stage is not Stage.IDLE:
-        return f"{new.job.stage.value.capitalize()} {new.job.source_name}"
+        return new.job.stage.value.capitalize()
     return ""

@@ -1,0 +1,172 @@
+"""Who the ECG is of: never in logs, titles, settings or announcements; off the screen on F9."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent
+from PySide6.QtWidgets import QWidget
+
+from echoing_gui import main_window
+from echoing_gui.errors import Unexpected, details
+from echoing_gui.log import log, start_log
+from echoing_gui.state import Stage
+from model_core.types import Annotation, ImportReport, Statement
+from tests.gui_factory import recording
+
+NAME, MRN, DATE, PLACE = "Canaria-Zwilling", "MRN7734219", "1931-02-17", "Kanarienklinik"
+FILE = f"{NAME}_{MRN}.hea"
+CANARIES = (NAME, MRN, DATE, "1931", PLACE)
+
+
+def canary(name: str = FILE):
+    return recording(
+        name,
+        acquired_at=f"{DATE}T09:30:00",
+        age_y=61.0,
+        sex="female",
+        comments=(f"Patient {NAME}", f"born {DATE}"),
+        notes=(f"The samples of {NAME}_{MRN}.dat were read.",),
+        patient=(("Name", NAME), ("Patient ID", MRN), ("Date of birth", DATE)),
+        acquisition=(("Institution", PLACE),),
+        statements=(Statement(f"{NAME}: sinus rhythm", "machine"),),
+        annotations=(Annotation(1.0, f"{NAME} coughs"),),
+        report=ImportReport("Test", repairs=(f"{NAME}_{MRN}.dat was too short.",)),
+    )
+
+
+@pytest.fixture
+def announced(monkeypatch) -> list[str]:
+    """What screen readers are told."""
+    said: list[str] = []
+
+    class Announced(QAccessibleAnnouncementEvent):
+        def __init__(self, about, text: str) -> None:
+            said.append(text)
+            super().__init__(about, text)
+
+    monkeypatch.setattr(main_window, "QAccessibleAnnouncementEvent", Announced)
+    return said
+
+
+@pytest.fixture
+def log_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(log, "propagate", log.propagate)
+    handlers: list[logging.Handler] = []
+    monkeypatch.setattr(log, "handlers", handlers)
+    start_log(tmp_path / "state")
+    yield tmp_path
+    for handler in handlers:
+        handler.close()
+
+
+def open_canary(qtbot, program, fake):
+    fake.files[FILE] = canary()
+    program.controller.open_file(Path("/data") / PLACE / FILE)
+    qtbot.waitUntil(
+        lambda: (
+            program.controller.state.prediction is not None
+            and program.controller.state.job.stage is Stage.IDLE
+        )
+    )
+
+
+def on_screen(program) -> str:
+    """All texts that visible widgets, their tooltips and accessibility hold."""
+    QAccessible.setActive(True)
+    said = [program.window.windowTitle()]
+    for widget in program.window.findChildren(QWidget):
+        for name in ("text", "toolTip", "toPlainText", "title"):
+            read = getattr(widget, name, None)
+            if callable(read):
+                said.append(str(read()))
+        interface = QAccessible.queryAccessibleInterface(widget)
+        if interface is not None:
+            kinds = (QAccessible.Text.Name, QAccessible.Text.Description, QAccessible.Text.Value)
+            said += [interface.text(kind) for kind in kinds]
+    return "\n".join(said)
+
+
+def hits(text: str) -> list[str]:
+    return [each for each in CANARIES if each.lower() in text.lower()]
+
+
+def test_f9_takes_every_name_and_date_off_the_screen_and_brings_them_back(qtbot, program, fake):
+    open_canary(qtbot, program, fake)
+    program.window.show_page("recording")
+    # The same search finds them while the screen is off.
+    assert {NAME, MRN, DATE} <= set(hits(on_screen(program)))
+    qtbot.keyClick(program.window, Qt.Key.Key_F9)
+    assert hits(on_screen(program)) == []
+    assert "61 years" in on_screen(program)
+    qtbot.keyClick(program.window, Qt.Key.Key_F9)
+    assert NAME in hits(on_screen(program))
+
+
+def test_what_is_drawn_on_the_paper_is_hidden_too(qtbot, program, fake):
+    open_canary(qtbot, program, fake)
+    view = program.window.traces.view
+    with_name = view.grab().toImage()
+    qtbot.keyClick(program.window, Qt.Key.Key_F9)
+    assert view.grab().toImage() != with_name
+    assert program.window.state.recording.source_name == "name hidden"
+    # Exports and the audit log go by the state of the controller, which keeps what was read.
+    assert program.controller.state.recording.source_name == FILE
+
+
+def test_the_screen_stays_on_for_the_next_file_and_the_next_start(qtbot, program, fake, tmp_path):
+    qtbot.keyClick(program.window, Qt.Key.Key_F9)
+    open_canary(qtbot, program, fake)
+    program.controller.open_file(Path(f"{NAME}.broken"))
+    qtbot.waitUntil(lambda: program.controller.state.message is not None)
+    assert hits(on_screen(program)) == []
+    assert '"private": true' in (tmp_path / "settings.json").read_text()
+
+
+def test_nothing_that_is_written_or_announced_names_the_patient(
+    qtbot, program, fake, announced, log_folder
+):
+    titles = []
+    open_canary(qtbot, program, fake)
+    titles.append(program.window.windowTitle())
+    # A file that cannot be read, one whose prediction fails, and something nobody foresaw.
+    program.controller.open_file(Path("/data") / PLACE / f"{NAME}.broken")
+    qtbot.waitUntil(lambda: program.controller.state.message is not None)
+    fake.broken = OSError(2, "No such file or directory", f"/data/{PLACE}/{FILE}")
+    errors = []
+    program.controller.unexpected.disconnect()
+    program.controller.unexpected.connect(errors.append)
+    program.controller.predict_here()
+    qtbot.waitUntil(lambda: bool(errors))
+    titles.append(program.window.windowTitle())
+    program.controller.set_options(replace(program.controller.state.options, zoom=2.0))
+    Unexpected()._on_error(type(errors[0]), errors[0], errors[0].__traceback__)
+    program.window.close()
+    program.window._geometry.sync()
+    assert len(announced) > 3
+    assert hits("\n".join((*announced, *titles, details(errors[0])))) == []
+    written = [path for path in log_folder.rglob("*") if path.is_file()]
+    assert {"audit.jsonl", "settings.json", "echoing.log", "window.ini"} <= {
+        path.name for path in written
+    }
+    assert "uncaught error" in (log_folder / "state" / "echoing.log").read_text()
+    found = {path: hits(path.read_text(errors="replace") + path.name) for path in written}
+    assert not any(found.values()), found
+
+
+def test_the_story_of_an_error_tells_where_and_which_kind_but_no_file(tmp_path):
+    try:
+        try:
+            (tmp_path / FILE).read_bytes()
+        except OSError as error:
+            raise ValueError(f"cannot read {FILE}") from error
+    except ValueError as error:
+        text = details(error)
+    assert hits(text) == []
+    assert "ValueError" in text
+    assert "FileNotFoundError: No such file or directory" in text
+    assert "test_gui_privacy.py" in text
