@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import threading
 from dataclasses import replace
 
@@ -13,7 +14,7 @@ from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QAccessible
 from PySide6.QtWidgets import QWidget
 
-from echoing_gui import files
+from echoing_gui import files, wiring
 from echoing_gui.exports import KINDS
 from echoing_gui.features.work_list.lists import Lists
 from echoing_gui.state_work_list import RowState
@@ -407,3 +408,30 @@ def test_everything_in_the_view_has_a_name(qtbot, program, folder):
             if widget.isVisible() and widget.focusPolicy() & Qt.FocusPolicy.TabFocus:
                 name = QAccessible.queryAccessibleInterface(widget).text(QAccessible.Text.Name)
                 assert name or widget.focusProxy(), widget
+
+
+@pytest.mark.needs_shared
+def test_three_real_folders_with_the_model_that_comes_along(qtbot, shared, tmp_path):
+    """No fakes: files of three makers, each in a folder, read and estimated in processes."""
+    for kind in ("mortara_xml", "philips_sierra_xml", "wfdb"):
+        source = shared / "samples" / kind
+        for path in sorted(source.iterdir())[:4]:
+            if path.is_file():
+                (tmp_path / "ecgs" / kind).mkdir(parents=True, exist_ok=True)
+                shutil.copy(path, tmp_path / "ecgs" / kind)
+    program = wiring.build(wiring.default_services(), tmp_path)
+    program.window.show()
+    program.controller.load_package()
+    lists_of(program).open_source(tmp_path / "ecgs")
+    qtbot.waitUntil(lambda: is_done(program), timeout=90000)
+    rows = work_of(program).rows
+    assert {row.name.partition("/")[0] for row in rows} == {
+        "mortara_xml", "philips_sierra_xml", "wfdb"
+    }  # fmt: skip
+    for row in rows:
+        assert bool(row.values) == (row.state in {RowState.REPORTED, RowState.CAUTION})
+        assert row.values or (row.codes and row.sentences)
+    assert any(row.values for row in rows)
+    program.window.close()
+    program.window.deleteLater()
+    program.controller.deleteLater()
