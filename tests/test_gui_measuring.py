@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, Qt
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtGui import QGuiApplication, QImage, QPainter
 from pytestqt.qtbot import QtBot
 
 from echoing_gui.features.measuring.calipers import march_times_s, read
 from echoing_gui.features.measuring.drawing import placed
 from echoing_gui.graphics.pointer import pointed, to_px
 from echoing_gui.state import DisplayOptions, Layout
-from echoing_gui.state_marks import Caliper, CaliperKind
+from echoing_gui.state_marks import Caliper, CaliperKind, Marks
 from tests.gui_factory import recording, spike_signal
 from tests.test_gui_overlays import opened, pixels, place
 
@@ -216,3 +217,53 @@ def test_calipers_leave_the_recording_as_it_was(program, beats):
     assert (during != before).any()
     ask(program, "undo")
     np.testing.assert_array_equal(pixels(beats), before)
+
+
+@pytest.mark.parametrize("layout", list(Layout))
+def test_nothing_outside_the_marks_own_pixels_is_touched(program, beats, layout):
+    program.controller.set_options(DisplayOptions(layout=layout))
+    before = pixels(beats.viewport())
+    for key in ("caliper_both", "caliper_time", "caliper_march"):
+        ask(program, key)
+    ask(program, "waves")
+    view = beats.viewport()
+    alone = QImage(view.size(), QImage.Format.Format_ARGB32_Premultiplied)
+    alone.fill(Qt.GlobalColor.transparent)
+    camera = beats.camera(1.0)
+    painter = QPainter(alone)
+    painter.setClipRect(camera.area)
+    (tool,) = beats._standing_tools
+    tool.paint(painter, beats.sheet, camera)
+    painter.end()
+    memory = np.frombuffer(alone.constBits(), np.uint8).reshape(view.height(), view.width(), 4)
+    own = memory[..., 3] > 0
+    changed = (pixels(view) != before).any(axis=2)
+    assert changed.any()
+    rows, columns = np.nonzero(changed & ~own)
+    assert not rows.size, (len(rows), rows[:5], columns[:5], rows.max(), columns.max())
+
+
+def test_calipers_follow_values_that_the_user_says_are_microvolts(qtbot, program, beats):
+    before = Caliper(CaliperKind.BOTH, "II", (0.9, 1.0), (0.0, 1.0))
+    measuring = replace(program.controller.state.measuring, marks=Marks((before,)))
+    program.controller.change(measuring=measuring)
+    program.controller.confirm("microvolts")
+    qtbot.waitUntil(lambda: calipers(program)[0] != before)
+    assert calipers(program)[0].values_mv == pytest.approx([v / 1000 for v in before.values_mv])
+    assert calipers(program)[0].times_s == before.times_s
+    assert not program.controller.state.measuring.can_undo
+
+
+def test_calipers_stay_in_place_while_a_long_recording_is_paged(qtbot, program, fake):
+    fake.files["long.hea"] = recording("long.hea", spike_signal(120.0, at_s=(1.0, 31.0)))
+    program.controller.open_file(Path("long.hea"))
+    measuring = lambda: program.controller.state.measuring  # noqa: E731
+    qtbot.waitUntil(lambda: measuring().measured is not None)
+    ask(program, "caliper_time")
+    made = calipers(program)
+    program.controller.go_to(30.0)
+    qtbot.waitUntil(lambda: measuring().measured.start_s == 30.0)
+    assert calipers(program) == made
+    program.controller.go_to(0.0)
+    qtbot.waitUntil(lambda: measuring().measured.start_s == 0.0)
+    assert calipers(program) == made

@@ -116,14 +116,16 @@ class SheetItem(_PaperItem):
             self._shown_by, self._picture = camera, None
             paper.paint_sheet(painter, self._sheet, camera, self._cache)
             return
-        corner = camera.area.toAlignedRect().topLeft()
+        shown = camera.area.toAlignedRect()
         if self._picture is None:
-            self._picture = QImage(camera.area.toAlignedRect().size(), QImage.Format.Format_RGB32)
+            # As large as the device, with nothing shifted: lines that leave the picture are cut
+            # at the same places, so that no pixel differs.
+            height = shown.bottom() + 1 + bands.footer_height(camera.pixel_ratio)
+            self._picture = QImage(shown.right() + 1, height, QImage.Format.Format_RGB32)
             inner = QPainter(self._picture)
-            inner.translate(-corner)
             paper.paint_sheet(inner, self._sheet, camera, self._cache)
             inner.end()
-        painter.drawImage(corner, self._picture)
+        painter.drawImage(shown.topLeft(), self._picture, shown)
 
 
 class OverlayItem(_PaperItem):

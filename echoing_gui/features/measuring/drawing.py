@@ -186,8 +186,8 @@ def paint_waves(painter: QPainter, measured: Measured, sheet: Sheet, camera: Cam
                 ticks += [QLineF(x, top, x, bottom) for x in xs]
                 if xs and piece.lead == named:
                     middle, room = sum(xs) / len(xs), 20 * camera.px_per_mm
-                    # P above and the others below: at 25 mm/s they stand close to each other.
-                    above = name == "P"
+                    # P and T above, QRS below: at 25 mm/s they stand close to each other.
+                    above = name != "QRS"
                     box = QRectF(middle - room, top - room if above else bottom, 2 * room, room)
                     place = Qt.AlignmentFlag.AlignBottom if above else Qt.AlignmentFlag.AlignTop
                     painter.setPen(_WAVES)
