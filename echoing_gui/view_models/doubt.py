@@ -65,15 +65,15 @@ def reference_text(key: str, sex: str) -> str:
     Examples
     --------
     >>> reference_text("lvef", "male"), reference_text("lvef", "")
-    ('reference, men: 52–72 %', 'reference: women 54–74 %, men 52–72 %')
+    ('healthy men 52–72 %', 'healthy women 54–74 %, men 52–72 %')
     """
     measure = MEASURES[key]
     ranges = {name: f"{low:.0f}–{high:.0f}" for name, (low, high) in measure.reference.items()}
     if sex in ranges:
-        text = tr("reference, {whom}: {range}", whom=tr(_SEXES[sex]), range=ranges[sex])
+        text = tr("healthy {whom} {range}", whom=tr(_SEXES[sex]), range=ranges[sex])
         return f"{text} {measure.unit}"
     both = ", ".join(f"{tr(_SEXES[name])} {text} {measure.unit}" for name, text in ranges.items())
-    return tr("reference: {ranges}", ranges=both)
+    return tr("healthy {ranges}", ranges=both)
 
 
 def core_text(estimate: MeasureEstimate) -> str:
@@ -94,29 +94,35 @@ def held_text(estimate: MeasureEstimate, found: Validation | None) -> str:
     """Set what intervals held of the test patients beside what they are meant to hold."""
     if found is None or not found.n_test:
         return ""
-    text = tr(
+    return tr(
         "{level:.0f} % intervals held {value:.1f} % of {n} test patients",
         level=estimate.interval.level * 100,
         value=100 * found.held[0],
         n=found.n_test,
     )
-    if estimate.core is None:
-        return text
-    level, held = estimate.core.level * 100, 100 * found.core_held[0]
-    return text + tr(", {level:.0f} % intervals {held:.1f} %", level=level, held=held)
 
 
 def held_in_full(estimate: MeasureEstimate, found: Validation | None) -> str:
-    """Give the same with its 95 % confidence interval."""
+    """Give the same with its 95 % confidence interval, and that of the core."""
     if found is None or not found.n_test:
         return ""
-    return tr(
+    text = tr(
         "Held {value:.1f} % (95 % confidence interval {low:.1f} to {high:.1f} %), meant to hold "
         "{level:.0f} %.",
         level=estimate.interval.level * 100,
         value=100 * found.held[0],
         low=100 * found.held[1],
         high=100 * found.held[2],
+    )
+    if estimate.core is None:
+        return text
+    return f"{text} " + tr(
+        "The narrower interval held {value:.1f} % ({low:.1f} to {high:.1f} %), meant to hold "
+        "{level:.0f} %.",
+        level=estimate.core.level * 100,
+        value=100 * found.core_held[0],
+        low=100 * found.core_held[1],
+        high=100 * found.core_held[2],
     )
 
 
