@@ -80,6 +80,8 @@ class ToolBar(QToolBar):
         super().__init__(tr("Tools"), parent)
         self.setMovable(False)
         self.toggleViewAction().setEnabled(False)
+        # Not `old`: what a feature changes at the start passes by before the window has shown it.
+        self._shown: DisplayOptions | None = None
         self._drop_downs: list[tuple[DropDown, QToolButton]] = []
         for number, group in enumerate(_TOOLS):
             if number:
@@ -90,10 +92,11 @@ class ToolBar(QToolBar):
                 else:
                     self._add_action(actions[tool[0]], tool[1])
 
-    def show_state(self, old: AppState, new: AppState) -> None:
+    def show_state(self, old: AppState, new: AppState) -> None:  # noqa: ARG002 - as all panels
         """Show what is chosen."""
-        if old.options is new.options and self._drop_downs[0][1].text():
+        if new.options == self._shown:
             return
+        self._shown = new.options
         for tool, button in self._drop_downs:
             text = tool.text(new.options)
             button.setText(text)

@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAccessible
-from PySide6.QtWidgets import QCheckBox, QComboBox, QDialogButtonBox
+from PySide6.QtWidgets import QCheckBox, QComboBox, QDialogButtonBox, QToolButton
 
 from echoing_gui.features.preferences import PreferencesDialog
 from echoing_gui.i18n import languages, tr, use_language
@@ -26,6 +26,7 @@ CHANGED = DisplayOptions(
     show_variance=False,
     variance_underlay=True,
     show_dots=True,
+    private=True,
     high_pass_hz=0.05,
     low_pass_hz=100.0,
     notch=True,
@@ -61,7 +62,7 @@ def test_every_remembered_option_has_a_row(dialog, tmp_path):
     # English is not written, and there may be no other language.
     written = {*json.loads(path.read_text(encoding="utf-8")), "language"}
     assert set(dialog._fields) == written
-    assert {field.name for field in fields(DisplayOptions)} - written <= {"zoom", "package"}
+    assert {field.name for field in fields(DisplayOptions)} - written == {"zoom"}
 
 
 def test_what_is_chosen_is_drawn_and_remembered(qtbot, program, fake, tmp_path, dialog):
@@ -71,6 +72,11 @@ def test_what_is_chosen_is_drawn_and_remembered(qtbot, program, fake, tmp_path, 
     assert load_settings(tmp_path / "settings.json").options == CHANGED
     again = make_program(fake, tmp_path)
     assert again.controller.state.options == CHANGED
+    shown = [button.text() for button in again.window.findChildren(QToolButton)]
+    for text in (
+        "6x2, Cabrera", "50 mm/s", "5 mm/mV, V leads half", "0.05–100 Hz, notch 60 Hz"
+    ):  # fmt: skip
+        assert text in shown
     again.window.close()
     again.window.deleteLater()
     again.controller.deleteLater()

@@ -140,6 +140,7 @@ PREFERENCES: tuple[tuple[str, tuple[Preference, ...]], ...] = (
         (
             Preference("theme", "&Colours", _themes),
             Preference("language", "L&anguage, from the next start on", _language_names),
+            Preference("private", "Hide names, dates and file names, as F9 &does"),
             Preference("show_dots", "Show each estimate as &twenty likely values, too"),
             Preference("read_first", "Read &first: cover the estimate until I reveal it"),
         ),
