@@ -106,6 +106,9 @@ def test_refusals_errors_and_cautions_stand_in_their_rows(qtbot, program, folder
     why = dict(zip(shown(program, "name"), shown(program, "why"), strict=True))
     assert "A chest lead is flat." in why["a/ecg0.hea"]
     assert "State rate, unit" in why["samples.csv"]
+    table = lists_of(program).view.table.rows
+    place = shown(program, "name").index("a/ecg0.hea")
+    assert table.index(place, 3).data(Qt.ItemDataRole.ToolTipRole) == "A chest lead is flat."
     # Withheld: nothing at all where a number would stand.
     lvef = dict(zip(shown(program, "name"), shown(program, "lvef"), strict=True))
     assert {name for name, text in lvef.items() if not text} == {

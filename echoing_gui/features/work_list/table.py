@@ -21,13 +21,11 @@ from PySide6.QtWidgets import QAbstractItemView, QTableView, QWidget
 
 from echoing_gui.i18n import tr
 from echoing_gui.state_work_list import ListRow
-from echoing_gui.view_models.work_list import Column, order_of
+from echoing_gui.view_models.work_list import Column, order_of, why_text
 
 _Index = QModelIndex | QPersistentModelIndex
 _ALIGN_NUMBER = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 _ALIGN_TEXT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
-_STATE_COLUMN = "state"
-_TIPPED = ("name", "why")
 _MOST_SELECTED = 5000
 
 
@@ -101,9 +99,9 @@ class WorkListModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return _ALIGN_NUMBER if self._columns[index.column()].axis else _ALIGN_TEXT
         if role == Qt.ItemDataRole.ToolTipRole:
-            column = self._columns[index.column()]
-            if column.key in _TIPPED:
-                return column.text(self._rows[self._order[index.row()]])
+            row = self._rows[self._order[index.row()]]
+            # Beside an empty cell too: why it is empty.
+            return row.name if self._columns[index.column()].key == "name" else why_text(row)
         return None
 
     def headerData(
