@@ -203,3 +203,16 @@ def test_a_filtered_recording_is_a_copy():
     assert done.source is of
     assert not np.shares_memory(done.drawn.signal_mv, of.signal_mv)
     assert replace(done.drawn, signal_mv=of.signal_mv).recording_id == of.recording_id
+
+
+def test_calipers_keep_to_the_trace_that_is_drawn(qtbot, program):
+    open_and_wait(qtbot, program)
+    choose(qtbot, program, NARROW)
+    program.window._answers["caliper_both"]()
+    [caliper] = program.controller.state.measuring.marks.calipers
+    drawn, recorded = program.controller.state.drawn, program.controller.state.recording
+    row = drawn.lead_names.index(caliper.lead)
+    for time_s, value_mv in zip(caliper.times_s, caliper.values_mv, strict=True):
+        at = round(time_s * drawn.fs)
+        assert value_mv == pytest.approx(drawn.signal_mv[row, at], abs=1e-6)
+        assert value_mv != pytest.approx(recorded.signal_mv[row, at], abs=1e-6)

@@ -72,8 +72,8 @@ class Marker(QObject):
 
     @property
     def recording(self) -> Recording | None:
-        """The recording on screen."""
-        return self._controller.state.recording
+        """The recording as it is drawn, so that calipers keep to the trace that is seen."""
+        return self._controller.state.drawn
 
     def change(self, **changes: object) -> None:
         """Replace fields of the state of measuring that are no marks."""
