@@ -9,15 +9,18 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from echoing_gui.files import atomic_write
 from echoing_gui.i18n import tr
 from echoing_gui.state_package import Figure, PackageFacts
 from model_core.errors import PackageError
-from model_core.runtime.manifest import Manifest
-from model_core.runtime.package import MANIFEST_NAME, ModelPackage, load_package, package_contents
+
+if TYPE_CHECKING:
+    from model_core.runtime.package import ModelPackage
 
 DEFAULT = "default"
+_MANIFEST_NAME = "manifest.json"
 FOREIGN = "This model package does not come from the makers of this program."
 _CHOICE_NAME = "package.json"
 
@@ -74,7 +77,7 @@ class PackageLibrary:
         found = [
             _entry(folder.name, folder)
             for folder in (self._installed.iterdir() if self._installed.is_dir() else ())
-            if (folder / MANIFEST_NAME).is_file()
+            if (folder / _MANIFEST_NAME).is_file()
         ]
         found.sort(key=lambda entry: (entry.name, entry.version, entry.key))
         return (_entry(DEFAULT, self._default), *found)
@@ -121,6 +124,7 @@ class PackageLibrary:
         PackageError
             If it is refused, or cannot be copied; nothing is then installed.
         """
+        from model_core.runtime.package import load_package, package_contents
         from model_core.runtime.predictor import Predictor
 
         package = load_package(source)
@@ -205,6 +209,8 @@ def load_marked(path: Path, default: Path) -> ModelPackage:
     PackageError
         As `load_package`.
     """
+    from model_core.runtime.package import load_package
+
     package = load_package(path)
     if path == default or package.identity.package_id == _manifest_hash(default):
         return package
@@ -260,8 +266,10 @@ def package_facts(package: ModelPackage) -> PackageFacts:
 
 
 def _entry(key: str, folder: Path) -> Entry:
+    from model_core.runtime.manifest import Manifest
+
     try:
-        text = (folder / MANIFEST_NAME).read_text(encoding="utf-8")
+        text = (folder / _MANIFEST_NAME).read_text(encoding="utf-8")
         manifest = Manifest.from_json(text)
     except (OSError, UnicodeDecodeError, PackageError):
         return Entry(key, tr("Package that cannot be read"), "", "", key, folder)
@@ -271,6 +279,6 @@ def _entry(key: str, folder: Path) -> Entry:
 
 def _manifest_hash(folder: Path) -> str:
     try:
-        return hashlib.sha256((folder / MANIFEST_NAME).read_bytes()).hexdigest()
+        return hashlib.sha256((folder / _MANIFEST_NAME).read_bytes()).hexdigest()
     except OSError:
         return ""

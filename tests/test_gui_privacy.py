@@ -14,7 +14,10 @@ from PySide6.QtWidgets import QWidget
 from echoing_gui import main_window
 from echoing_gui.errors import Unexpected, details
 from echoing_gui.log import log, start_log
-from echoing_gui.state import Stage
+from echoing_gui.state import AppState, DisplayOptions, Filtered, Stage
+from echoing_gui.state_work_list import ListRow, WorkList
+from echoing_gui.view_models.privacy import PrivacyScreen
+from model_core.display_filters import DisplayFilter
 from model_core.types import Annotation, ImportReport, Statement
 from tests.gui_factory import recording
 
@@ -170,3 +173,36 @@ def test_the_story_of_an_error_tells_where_and_which_kind_but_no_file(tmp_path):
     assert "ValueError" in text
     assert "FileNotFoundError: No such file or directory" in text
     assert "test_gui_privacy.py" in text
+
+
+def test_a_work_list_shows_numbers_in_place_of_files_and_patients():
+    rows = (
+        ListRow(
+            1, Path(f"/data/{PLACE}/{FILE}"), FILE, patient=MRN, sentences=(f"{FILE} is gone.",)
+        ),
+        ListRow(2, Path(FILE), f"{PLACE}/{FILE}", patient=MRN),
+    )
+    state = AppState(
+        options=DisplayOptions(private=True), work_list=WorkList(Path(f"/data/{PLACE}"), rows)
+    )
+    screen = PrivacyScreen()
+    shown = screen.applied(state).work_list
+    assert shown is not None
+    told = [(row.name, row.patient, *row.sentences) for row in shown.rows]
+    assert hits(f"{told} {shown.source}") == []
+    assert shown.rows[0].name == "File 1"
+    # What is opened from a row is still the file.
+    assert shown.rows[0].path == rows[0].path
+    # An unchanged list stays the same object: tables are not filled anew for each state.
+    assert screen.applied(replace(state, variance_held=True)).work_list is shown
+
+
+def test_traces_stay_filtered_behind_the_screen():
+    shown = canary()
+    filtered = Filtered(shown, DisplayFilter(low_pass_hz=40.0), replace(shown))
+    options = DisplayOptions(private=True, low_pass_hz=40.0)
+    state = AppState(recording=shown, filtered=filtered, options=options)
+    assert state.applied_filter.low_pass_hz == 40.0
+    screened = PrivacyScreen().applied(state)
+    assert screened.applied_filter.low_pass_hz == 40.0
+    assert hits(screened.drawn.source_name) == []

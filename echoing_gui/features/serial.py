@@ -42,6 +42,7 @@ from echoing_gui.view_models.comparison import (
     match_patients,
     measure_rows,
 )
+from echoing_gui.view_models.privacy import hidden
 from echoing_gui.view_models.results import RESEARCH_ONLY
 from model_core.delineation import delineate
 from model_core.errors import CancelToken, ReadError
@@ -265,9 +266,10 @@ class SerialView(QWidget):
         """Draw in the scale of the window; an ECG that is no longer open is not compared."""
         self._state = new
         case = self._comparison
-        if case is not None and new.recording not in (
-            case.first.recording,
-            case.second.recording,
+        shown = new.recording.recording_id if new.recording is not None else ""
+        if case is not None and shown not in (
+            case.first.recording.recording_id,
+            case.second.recording.recording_id,
         ):
             self.show_comparison(None)
         elif self.isVisible():
@@ -303,6 +305,8 @@ class SerialView(QWidget):
             self._title.setText(tr("No ECG to compare with"))
             return
         cases = (found.first, found.second)
+        if self._state.options.private:
+            cases = tuple(replace(case, recording=hidden(case.recording)) for case in cases)
         heads = (tr("Earlier"), tr("Later")) if found.ordered else (tr("Other"), tr("This"))
         self._title.setText(tr("Comparison of two ECGs"))
         if not allowed:

@@ -28,12 +28,20 @@ class PrivacyScreen:
         if not state.options.private:
             self._last.clear()
             return state
-        work = state.work_list
+        work, filtered = state.work_list, state.filtered
+        recording = self._once("recording", state.recording, hidden)
+        if filtered is not None and filtered.source is state.recording:
+            filtered = self._once(
+                "filtered",
+                filtered,
+                lambda done: replace(done, source=recording, drawn=hidden(done.drawn)),
+            )
         return replace(
             state,
-            recording=self._once("recording", state.recording, _recording),
+            recording=recording,
+            filtered=filtered,
             long=self._once("long", state.long, _long),
-            preview=self._once("preview", state.preview, _recording),
+            preview=self._once("preview", state.preview, hidden),
             job=replace(state.job, source_name=_name(state.job.source_name)),
             message=state.message and without_name(state.message),
             work_list=self._once("work", work, _work_list),
@@ -65,7 +73,8 @@ def _name(source_name: str) -> str:
     return tr("name hidden") if source_name else ""
 
 
-def _recording(recording: Recording) -> Recording:
+def hidden(recording: Recording) -> Recording:
+    """Give a recording without what names a patient or a file."""
     name = recording.source_name
     return replace(recording, source_name=_name(name), metadata=_metadata(recording.metadata, name))
 
