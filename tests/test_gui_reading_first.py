@@ -145,3 +145,14 @@ def test_ending_the_mode_reveals_and_the_choice_is_remembered(qtbot, reading_fir
     assert reading_first.controller.state.prediction is not None
     assert entries(tmp_path)[-1]["event"] == "revealed"
     assert not load_settings(tmp_path / "settings.json").options.read_first
+
+
+def test_nothing_that_would_tell_the_estimate_is_offered_while_it_is_covered(qtbot, reading_first):
+    telling = {"compare", "compare_packages", "occlude", "shuffle", "hide_leads"}
+    open_covered(qtbot, reading_first)
+    state = reading_first.controller.state
+    table = {action.key: action for action in reading_first.window.actions_table}
+    assert telling <= set(table)
+    assert not [key for key in telling if table[key].enabled(state)]
+    reveal(qtbot, reading_first)
+    assert table["compare"].enabled(reading_first.controller.state)

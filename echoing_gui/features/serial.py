@@ -57,7 +57,9 @@ EARLIER_COLOUR, LATER_COLOUR = "#b65a00", theme.TRACE
 
 
 def _is_open(state: AppState) -> bool:
-    return state.recording is not None and state.long is None and state.job.stage is Stage.IDLE
+    # While the estimate is covered, a comparison would show it.
+    idle = state.job.stage is Stage.IDLE and not state.covered
+    return state.recording is not None and state.long is None and idle
 
 
 ACTIONS = (
