@@ -105,9 +105,10 @@ def paint_footer(painter: QPainter, area: QRectF, texts: BandTexts, pixel_ratio:
         width = QFontMetricsF(painter.font()).horizontalAdvance(texts.filter)
         _paint_text(painter, rest, texts.filter, theme.PAPER_TEXT)
         rest = rest.adjusted(width, 0, 0, 0)
-    _paint_model_saw(painter, rest.adjusted(gap, 0, 0, 0), texts, pixel_ratio)
+    lower = upper.translated(0, line)
+    lower = _paint_model_saw(painter, rest.adjusted(gap, 0, 0, 0), lower, texts, pixel_ratio)
     if texts.scale is not None:
-        _paint_legend(painter, upper.translated(0, line), texts, texts.scale, pixel_ratio)
+        _paint_legend(painter, lower, texts, texts.scale, pixel_ratio)
 
 
 def _paint_text(painter: QPainter, room: QRectF, text: str, colour: str) -> None:
@@ -132,15 +133,21 @@ def _paint_chip(painter: QPainter, row: QRectF, text: str, pixel_ratio: float) -
     return row.adjusted(width, 0, 0, 0)
 
 
-def _paint_model_saw(painter: QPainter, room: QRectF, texts: BandTexts, pixel_ratio: float) -> None:
+def _paint_model_saw(
+    painter: QPainter, room: QRectF, lower: QRectF, texts: BandTexts, pixel_ratio: float
+) -> QRectF:
+    """Paint it at the right, in the lower row if need be; returns what is left of that row."""
     painter.setFont(theme.text_font(11.5 * pixel_ratio))
     metrics = QFontMetricsF(painter.font())
+    painter.setPen(QColor(theme.PAPER_MUTED))
+    flags = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
     for text in (texts.model_saw, texts.model_saw_short):
         if metrics.horizontalAdvance(text) <= room.width():
-            painter.setPen(QColor(theme.PAPER_MUTED))
-            flags = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
             painter.drawText(room, flags, text)
-            return
+            return lower
+    painter.drawText(lower, flags, texts.model_saw_short)
+    taken = metrics.horizontalAdvance(texts.model_saw_short) + 14 * pixel_ratio
+    return lower.adjusted(0, 0, -taken, 0)
 
 
 def _paint_tag(
