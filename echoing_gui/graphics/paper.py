@@ -227,7 +227,8 @@ def _paint_names(painter: QPainter, sheet: Sheet, camera: Camera) -> None:
         painter.setPen(QColor(theme.GRID_HEAVY))
         painter.drawLine(QPointF(box.right(), box.top()), QPointF(box.right(), box.bottom()))
     painter.setPen(QColor(theme.PAPER_TEXT))
-    height = LABEL_HEIGHT_MM * camera.px_per_mm
+    # Where millimetres are small for the text, it reaches above its room rather than being cut.
+    height = max(LABEL_HEIGHT_MM * camera.px_per_mm, 1.5 * size)
     for piece in sheet.pieces:
         if gutter:
             top = camera.y(piece.baseline_mm) - size
