@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QMenu, QToolBar, QToolButton, QWidget
 from echoing_gui.actions import FILTER_KEYS, GAIN_KEYS, LAYOUT_KEYS, SPEED_KEYS
 from echoing_gui.i18n import tr
 from echoing_gui.state import AppState, DisplayOptions
-from echoing_gui.view_models.texts import layout_text
+from echoing_gui.view_models.texts import filter_short, layout_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +44,7 @@ def _gain_text(options: DisplayOptions) -> str:
 
 
 def _filter_text(options: DisplayOptions) -> str:
-    high, low = options.high_pass_hz, options.low_pass_hz
-    band = f"{high:g}\u2013{low:g} Hz" if high and low else ""
-    band = band or (f"> {high:g} Hz" if high else f"< {low:g} Hz" if low else "")
-    notch = tr("notch {hz:g} Hz", hz=options.mains_hz) if options.notch else ""
-    return ", ".join(part for part in (band, notch) if part) or tr("No filter")
+    return filter_short(options.display_filter)
 
 
 # Single actions are a key and a short text.

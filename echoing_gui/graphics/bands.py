@@ -15,6 +15,8 @@ from echoing_gui.view_models.texts import NOT_COMPUTED
 _TEXT_PX = 13.0
 _LINE_PX = 22.0
 _LEGEND_BAR_PX = 110.0
+# Below this the legend would lose words, and with them a "not".
+_LEGEND_PX = 560.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +35,8 @@ class BandTexts:
         Red tag; empty when one millimetre on screen is one millimetre.
     caption
         Paper speed and gain.
-    filter
-        The display filter that is in the traces.
+    filter, filter_short
+        The display filter that is in the traces: in full, and where there is little room.
     marked
         Whether `filter` stands on amber: a preview, or less than a diagnostic ECG needs.
     model_saw, model_saw_short
@@ -51,6 +53,7 @@ class BandTexts:
     not_to_scale: str
     caption: str
     filter: str
+    filter_short: str
     marked: bool
     model_saw: str
     model_saw_short: str
@@ -99,11 +102,15 @@ def paint_footer(painter: QPainter, area: QRectF, texts: BandTexts, pixel_ratio:
     width = QFontMetricsF(painter.font()).horizontalAdvance(texts.caption)
     _paint_text(painter, upper, texts.caption, theme.PAPER_TEXT)
     rest = upper.adjusted(width + gap, 0, 0, 0)
+    # Cut in the middle, the name of a filter could lose its frequency.
+    width = QFontMetricsF(painter.font()).horizontalAdvance(texts.filter)
+    fits = width <= rest.width() - 12 * pixel_ratio
+    named = texts.filter if fits else texts.filter_short
     if texts.marked:
-        rest = _paint_chip(painter, rest, texts.filter, pixel_ratio)
-    elif texts.filter:
-        width = QFontMetricsF(painter.font()).horizontalAdvance(texts.filter)
-        _paint_text(painter, rest, texts.filter, theme.PAPER_TEXT)
+        rest = _paint_chip(painter, rest, named, pixel_ratio)
+    elif named:
+        width = QFontMetricsF(painter.font()).horizontalAdvance(named)
+        _paint_text(painter, rest, named, theme.PAPER_TEXT)
         rest = rest.adjusted(width, 0, 0, 0)
     lower = upper.translated(0, line)
     lower = _paint_model_saw(painter, rest.adjusted(gap, 0, 0, 0), lower, texts, pixel_ratio)
@@ -145,8 +152,10 @@ def _paint_model_saw(
         if metrics.horizontalAdvance(text) <= room.width():
             painter.drawText(room, flags, text)
             return lower
-    painter.drawText(lower, flags, texts.model_saw_short)
     taken = metrics.horizontalAdvance(texts.model_saw_short) + 14 * pixel_ratio
+    if lower.width() - taken < _LEGEND_PX * pixel_ratio:
+        return lower
+    painter.drawText(lower, flags, texts.model_saw_short)
     return lower.adjusted(0, 0, -taken, 0)
 
 

@@ -238,6 +238,7 @@ class EcgView(QWidget):
             not_to_scale=texts.not_to_scale(self._state),
             caption=texts.scale_caption(self._state.options),
             filter=texts.filter_text(self._state),
+            filter_short=texts.filter_band_short(self._state),
             marked=texts.filter_stands_out(self._state),
             model_saw=saw,
             model_saw_short=saw_short,

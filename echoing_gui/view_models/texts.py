@@ -78,6 +78,28 @@ def _filter_names(of: DisplayFilter) -> str:
     return ", ".join(name for hz, name in names if hz)
 
 
+def filter_short(of: DisplayFilter) -> str:
+    """Name a display filter in few words.
+
+    Examples
+    --------
+    >>> filter_short(DisplayFilter(0.5, 40.0, 50.0)), filter_short(DisplayFilter())
+    ('0.5\u201340 Hz, notch 50 Hz', 'No filter')
+    """
+    high, low = of.high_pass_hz, of.low_pass_hz
+    band = f"{high:g}\u2013{low:g} Hz" if high and low else ""
+    band = band or (f"> {high:g} Hz" if high else f"< {low:g} Hz" if low else "")
+    notch = tr("notch {hz:g} Hz", hz=of.notch_hz) if of.notch_hz else ""
+    return ", ".join(part for part in (band, notch) if part) or tr("No filter")
+
+
+def filter_band_short(state: AppState) -> str:
+    """Name in few words what is in the traces; a preview has no shorter name."""
+    if state.recording is None or state.preview is not None:
+        return filter_text(state)
+    return filter_short(state.applied_filter)
+
+
 def filter_narrows(applied: DisplayFilter) -> bool:
     """Whether a filter takes more than the recommended 0.05 to 150 Hz leave of a diagnostic ECG.
 
