@@ -18,7 +18,7 @@ from model_core.delineation import BeatClass
 from model_core.leads import STANDARD_LEADS
 from model_core.quality.features import Features, measure_features
 from model_core.quality.leads import grade_leads
-from model_core.quality.learned import learned_scores, recording_vector
+from model_core.quality.learned import learned_scores, recording_vector, shape_vector
 from model_core.quality.placement import check_placement
 from model_core.quality.reasons import refuse, refuse_leads
 from model_core.quality.samples import check_samples, lead_faults
@@ -184,9 +184,7 @@ def _wrong_leads(present: Sequence[str], needed: tuple[str, ...]) -> Reason | No
 def _not_an_ecg(features: Features, names: tuple[str, ...]) -> list[Reason]:
     if features.delineation.n_beats < FEWEST_BEATS:
         return [refuse("not_an_ecg", "No heartbeats were found: this is not an ECG of a heart.")]
-    if names == STANDARD_LEADS and learned_scores()["not_an_ecg"].exceeded(
-        recording_vector(features)
-    ):
+    if names == STANDARD_LEADS and learned_scores()["not_an_ecg"].exceeded(shape_vector(features)):
         message = "The signal does not look like a 12-lead ECG: it lacks the shape of heartbeats."
         return [refuse("not_an_ecg", message)]
     return []

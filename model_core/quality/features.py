@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from model_core.delineation import BeatClass, Delineation, delineate
 from model_core.delineation.signals import filtered, moving_mean, windows
+from model_core.quality.form import measure_form
 
 _FloatArray = NDArray[np.float64]
 
@@ -32,6 +33,8 @@ class Features:
         By name, (leads,).
     whole
         By name, numbers of all leads together.
+    form
+        Of `model_core.quality.form`.
     beat_mv
         (leads, samples) the median of the beats of the most frequent shape, 0.5 to 40 Hz, mV, from
         `BEAT_BEFORE_S` before the R peak to `BEAT_AFTER_S` after it; zeros without a beat.
@@ -43,6 +46,7 @@ class Features:
 
     lead: dict[str, _FloatArray]
     whole: dict[str, float]
+    form: _FloatArray
     beat_mv: _FloatArray
     beat_rate: float
     delineation: Delineation
@@ -85,7 +89,8 @@ def measure_features(signal_mv: NDArray[Any], fs: float, lead_names: tuple[str, 
     lead["steep"] = np.log(steep + _TINY)
     lead["clear"] = np.log((steep + _TINY) / (np.median(np.abs(slope), axis=1) + _TINY))
     whole = _rhythm(delineation, usual) | _shape(waves, slope, rate)
-    return Features(lead, whole, beat, rate, delineation)
+    form = measure_form(x, waves, beats, before, rate, lead_names)
+    return Features(lead, whole, form, beat, rate, delineation)
 
 
 def _slow(x: _FloatArray, fs: float) -> dict[str, _FloatArray]:

@@ -11,8 +11,9 @@ from model_core.quality.samples import LEAD_FAULTS
 from model_core.types import LeadGrade, LeadQuality
 
 # A lead is called noisy beyond what 99 % of the leads of PTB-XL and LUDB (tuning halves) keep to.
-# Difference of the beats from their median beat, mV (root mean square over a beat).
-RESIDUAL_MV = 0.10
+# Difference of the beats from their median beat, mV (root mean square over a beat): of the middle
+# one of them, and of the worst, where an electrode loses contact for a moment.
+RESIDUAL_MV, WORST_RESIDUAL_MV = 0.10, 0.41
 # Muscle and mains between the beats: distance from the mean over 20 ms, mV; 99.5 % of their leads.
 FAST_MV = 0.03
 _FAST_S, _BETWEEN_S = 0.02, 0.1
@@ -39,6 +40,7 @@ def grade_leads(
         Of `model_core.quality.samples.lead_faults`.
     """
     residual_mv = np.exp(features.lead["residual"])
+    worst_mv = np.exp(features.lead["worst_residual"])
     fast_mv = _fast_mv(signal_mv, fs)
     wander_mv = np.exp(features.lead["wander"])
     found: list[LeadQuality] = []
@@ -54,6 +56,10 @@ def grade_leads(
                 (
                     residual_mv[row] > RESIDUAL_MV,
                     f"The beats in lead {name} differ by {residual_mv[row]:.2f} mV.",
+                ),
+                (
+                    residual_mv[row] <= RESIDUAL_MV and worst_mv[row] > WORST_RESIDUAL_MV,
+                    f"A beat in lead {name} differs from the others by {worst_mv[row]:.2f} mV.",
                 ),
                 (
                     fast_mv[row] > FAST_MV,

@@ -28,18 +28,22 @@ ORDER_STATISTICS = (0, 2, 5, 9, 11)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LinearScore:
-    """A weighted sum of standardised features; above `limit` it speaks against the recording."""
+    """A weighted sum of standardised features; above `limit` it speaks against the recording.
+
+    With weights of their squares, what is unlike an ECG in either direction counts.
+    """
 
     mean: _FloatArray
     scale: _FloatArray
     weights: _FloatArray
+    squares: _FloatArray
     bias: float
     limit: float
 
     def __call__(self, features: _FloatArray) -> float:
         """Score of one vector of features."""
         standard = np.clip((features - self.mean) / self.scale, -CLIP_SD, CLIP_SD)
-        return float(standard @ self.weights + self.bias)
+        return float(standard @ self.weights + standard**2 @ self.squares + self.bias)
 
     def exceeded(self, features: _FloatArray) -> bool:
         """Whether the score lies above the limit."""
@@ -55,6 +59,7 @@ def learned_scores() -> dict[str, LinearScore]:
             mean=np.array(stored["standardisers"][each["standardiser"]]["mean"]),
             scale=np.array(stored["standardisers"][each["standardiser"]]["scale"]),
             weights=np.array(each["weights"]),
+            squares=np.array(each.get("squares", [0.0] * len(each["weights"]))),
             bias=each["bias"],
             limit=each["limit"],
         )
@@ -68,3 +73,8 @@ def recording_vector(features: Features) -> _FloatArray:
         np.sort(values)[list(ORDER_STATISTICS)] for values in features.lead.values()
     ]
     return np.concatenate([*by_lead, list(features.whole.values())])
+
+
+def shape_vector(features: Features) -> _FloatArray:
+    """`recording_vector` and the form of the beats."""
+    return np.concatenate([recording_vector(features), features.form])

@@ -9,13 +9,21 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks.not_ecg import FS, KINDS, from_ecg, made
+from benchmarks.not_ecg import FS
+from benchmarks.not_ecg_unseen import FROM_ECG, ROWS, made
+from model_core.io import read_recording
 from model_core.leads import LIMB_FROM_I_AND_II, STANDARD_LEADS
 from model_core.quality import PLACEMENT, assess
 from model_core.quality.features import measure_features
-from model_core.quality.learned import learned_scores, recording_vector
+from model_core.quality.learned import (
+    CLIP_SD,
+    LinearScore,
+    learned_scores,
+    recording_vector,
+    shape_vector,
+)
 from model_core.quality.placement import EXCHANGES, exchanged, placement_vector
-from model_core.quality.timing import mains_peak_hz
+from model_core.quality.timing import check_timing, mains_peak_hz
 from model_core.types import LeadGrade, MachineMeasurement, Recording, Severity
 from tests.package_factory import synthetic_ecg
 from training.simulation import sample_patients, simulate_ecg
@@ -40,6 +48,16 @@ def test_a_rate_stated_several_times_wrongly(factor: float) -> None:
     (code,) = codes(dataclasses.replace(ecg, fs=ecg.fs * factor))
     # Four times too fast, the waves are none of a heart.
     assert code == ("rate_contradicted" if factor < 1 else "not_an_ecg")
+
+
+@pytest.mark.parametrize(("qrs_ms", "found"), [(30, 1), (45, 0), (240, 0), (260, 1)])
+def test_qrs_complexes_that_no_heart_has(qrs_ms: float, found: int) -> None:
+    ecg = synthetic_ecg()
+    features = measure_features(ecg.signal_mv, ecg.fs, ecg.lead_names)
+    features = dataclasses.replace(features, whole=features.whole | {"qrs_s": qrs_ms / 1000})
+    reasons = check_timing(features, ecg.signal_mv.astype(np.float64), ecg.fs, 10.0, ())
+    assert [each.code for each in reasons] == ["rate_contradicted"] * found
+    assert all(f"{qrs_ms} ms" in each.message for each in reasons)
 
 
 @pytest.mark.parametrize(
@@ -86,20 +104,34 @@ def test_mains_hum_where_no_mains_can_be(hum_hz: float, found: list[str]) -> Non
 # Shape ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", KINDS)
+def refused(recording: Recording) -> bool:
+    return any(each.severity is Severity.REFUSE for each in assess(recording).reasons)
+
+
+@pytest.mark.parametrize("kind", [*ROWS, "drawing"])
 def test_signals_that_are_no_ecg(kind: str) -> None:
     rng = np.random.default_rng(5)
-    signals = [made(kind, rng, 1, algebra=k > 0) for k in range(4)]
-    refused = [not assess(of(signal)).usable for signal in signals]
-    assert sum(refused) >= 3
+    signals = [made(kind, rng, None, algebra=k > 0) for k in range(4)]
+    assert sum(refused(of(signal, fs)) for signal, fs in signals) >= 3
 
 
-@pytest.mark.parametrize("kind", ["shuffled_leads", "shuffled_time", "surrogate"])
+@pytest.mark.parametrize("kind", FROM_ECG)
 def test_ecgs_spoilt_until_they_are_none(kind: str) -> None:
     rng = np.random.default_rng(6)
-    for ecg in simulate_ecg(sample_patients(3, rng), rng, fs=FS):
-        spoilt = of(from_ecg(kind, ecg.astype(np.float64), rng, 1))
-        assert any(each.severity is Severity.REFUSE for each in assess(spoilt).reasons)
+    ecgs = simulate_ecg(sample_patients(3, rng), rng, fs=FS)
+    spoilt = [FROM_ECG[kind](ecg.astype(np.float64), rng) for ecg in ecgs]
+    assert [refused(of(signal)) for signal in spoilt] == [True] * 3
+    assert [refused(of(ecg)) for ecg in ecgs] == [False] * 3
+
+
+def test_squares_speak_against_what_is_far_off_on_either_side() -> None:
+    score = LinearScore(
+        np.array([1.0]), np.array([2.0]), np.array([0.5]), np.array([3.0]), -1.0, limit=0.0
+    )
+    assert score(np.array([5.0])) == 0.5 * 2 + 3.0 * 4 - 1
+    assert score(np.array([-3.0])) == -0.5 * 2 + 3.0 * 4 - 1
+    assert score(np.array([1e9])) == 0.5 * CLIP_SD + 3.0 * CLIP_SD**2 - 1
+    assert not score.exceeded(np.array([1.0]))
 
 
 def test_noise_that_hides_the_beats_is_told_as_poor_quality_or_no_ecg() -> None:
@@ -120,12 +152,12 @@ def test_the_scores_take_the_features_that_are_measured() -> None:
     ecg = synthetic_ecg()
     features = measure_features(ecg.signal_mv, ecg.fs, ecg.lead_names)
     vectors = {
-        "not_an_ecg": recording_vector(features),
+        "not_an_ecg": shape_vector(features),
         "poor_quality": recording_vector(features),
     }
     for name, score in learned_scores().items():
         vector = vectors.get(name, placement_vector(features.beat_mv, features.beat_rate))
-        assert score.weights.shape == score.mean.shape == vector.shape
+        assert score.weights.shape == score.squares.shape == score.mean.shape == vector.shape
         assert np.isfinite(score(vector))
 
 
@@ -213,6 +245,22 @@ def test_a_disturbed_lead_is_graded_alone() -> None:
     assert graded["V6"].grade is LeadGrade.UNUSABLE
     assert "flat" in graded["V6"].message
     assert all(graded[name].grade is LeadGrade.GOOD for name in ("I", "V1", "V3", "V5"))
+
+
+def test_an_electrode_that_loses_contact_for_a_moment() -> None:
+    signal = synthetic_ecg().signal_mv.astype(np.float64)
+    loose = signal.copy()
+    loose[ROW["V3"], 2500:2800] += 2 * np.hanning(300)  # 2 mV, for half a second
+    graded = {each.lead: each for each in assess(of(loose)).leads}
+    assert graded["V3"].grade is LeadGrade.NOISY
+    assert graded["V3"].message.startswith("A beat in lead V3 differs from the others by 0.")
+    assert {graded[name].grade for name in STANDARD_LEADS if name != "V3"} == {LeadGrade.GOOD}
+
+
+def test_the_loose_electrode_of_the_demonstration_is_marked() -> None:
+    ecg = read_recording(Path(__file__).parents[2] / "assets/demo/demo_simulated_ecg.hea")
+    marked = [each.lead for each in assess(ecg).leads if each.grade is not LeadGrade.GOOD]
+    assert marked == ["V3"]
 
 
 def test_fewer_leads_are_looked_at_where_the_model_takes_no_more() -> None:
