@@ -36,7 +36,7 @@ EACH_KIND = 60
 OTHER_RATES_HZ = (100.0, 250.0, 1000.0)
 # Of so many good tuning ECGs the usual beat serves alone, as a simulator of patients gives it.
 N_REPEATED = 500
-# Share of the good tuning ECGs that may be refused as no ECG.
+# Largest share of the good tuning ECGs that may be refused as no ECG.
 REFUSED = 0.004
 # Share that may be asked about an exchange: more for the commonest, that of the arms.
 ASKED, ASKED_ARMS = 0.001, 0.008
@@ -222,7 +222,8 @@ def main() -> None:
     others = rng.integers(0, N_FOLDS, len(simulated) + len(none))
     folds = np.r_[group[asked], group[again], others]
     penalty, held = best_penalty(z, y, folds)
-    limit = float(np.quantile(held[: len(real)][good[asked]], 1 - REFUSED, method="higher"))
+    beyond = np.quantile(held[: len(real)][good[asked]], 1 - REFUSED, method="higher")
+    limit = max(0.0, float(beyond))
     print(f"  {(held[y == 0] > limit).mean():.4f} of the ECGs of all kinds refused")
     print(f"  missed {(held[y == 1] <= limit).mean():.4f} of {len(none)}, limit {limit:.2f}")
     n_shapes = z.shape[1] // 2

@@ -44,7 +44,7 @@ def of(signal_mv: NDArray, fs: float = FS) -> Recording:
 
 @pytest.mark.parametrize("factor", [0.2, 4.0])
 def test_a_rate_stated_several_times_wrongly(factor: float) -> None:
-    ecg = synthetic_ecg(duration_s=60.0)  # 72 beats a minute
+    ecg = synthetic_ecg(duration_s=10 * factor + 1)  # 72 beats a minute
     (code,) = codes(dataclasses.replace(ecg, fs=ecg.fs * factor))
     # Four times too fast, the waves are none of a heart.
     assert code == ("rate_contradicted" if factor < 1 else "not_an_ecg")
@@ -81,24 +81,20 @@ def test_the_rate_that_the_device_counted(key: str, value: float, found: list[st
 
 @pytest.mark.parametrize(
     ("hum_hz", "found"),
-    [
-        (50.0, []),
-        (60.0, []),
-        (30.0, ["rate_contradicted"]),
-        (120.0, ["rate_contradicted"]),
-        (33.0, []),
-    ],
+    [(50.0, False), (60.0, False), (30.0, True), (120.0, True), (33.0, False)],
 )
-def test_mains_hum_where_no_mains_can_be(hum_hz: float, found: list[str]) -> None:
+def test_mains_hum_where_no_mains_can_be(hum_hz: float, found: bool) -> None:
     ecg = synthetic_ecg()
-    time_s = np.arange(ecg.n_samples) / ecg.fs
     signal = ecg.signal_mv.astype(np.float64)
+    time_s = np.arange(ecg.n_samples) / FS
     gains = np.array([0.08, 0.15, *(0.1,) * 10])
     for name, (one, two) in LIMB_FROM_I_AND_II.items():
         gains[ROW[name]] = one * gains[0] + two * gains[1]
     hummed = signal + gains[:, np.newaxis] * np.sin(2 * np.pi * hum_hz * time_s)
-    assert codes(of(hummed)) == found
-    assert mains_peak_hz(signal, ecg.fs) == 0.0
+    # By this check alone: so much hum on waves so smooth is no ECG for the checks before it.
+    reasons = check_timing(measure_features(hummed, FS, STANDARD_LEADS), hummed, FS, 10.0, ())
+    assert [each.code for each in reasons] == ["rate_contradicted"] * found
+    assert mains_peak_hz(signal, FS) == 0.0
 
 
 # Shape ------------------------------------------------------------------------------------------
