@@ -313,12 +313,6 @@ def shuffled_pieces(ecg_mv: FloatArray, rng: Random) -> FloatArray:
     )
 
 
-def one_lead(ecg_mv: FloatArray, rng: Random) -> FloatArray:
-    """One lead under all names, in other sizes."""
-    row = ecg_mv[rng.integers(12)]
-    return with_limb_algebra(row * rng.normal(size=(12, 1)))
-
-
 def late_leads(ecg_mv: FloatArray, rng: Random) -> FloatArray:
     """Chest leads each at another time."""
     rows = ecg_mv.copy()
@@ -330,7 +324,6 @@ def late_leads(ecg_mv: FloatArray, rng: Random) -> FloatArray:
 Spoiler = Callable[[FloatArray, Random], FloatArray]
 # Exchanged limb leads contradict one another, so the scores never see them.
 FROM_ECG: dict[str, Spoiler] = {
-    spoiler.__name__: spoiler
-    for spoiler in (shuffled_time, shuffled_pieces, surrogate, one_lead, late_leads)
+    spoiler.__name__: spoiler for spoiler in (shuffled_time, shuffled_pieces, surrogate, late_leads)
 }
 KINDS: Sequence[str] = (*ROWS, "image")

@@ -10,11 +10,11 @@ from model_core.leads import CHEST_LEADS
 _FloatArray = NDArray[np.float64]
 
 # Stretches of the beat, s from the R peak: QRS complex, the line before and after it, T wave.
-_QRS_S, _BEFORE_S, _AFTER_S, _T_S = (-0.06, 0.06), (-0.11, -0.07), (0.08, 0.12), (0.12, 0.42)
+_QRS_S, _BEFORE_S, _AFTER_S, _T_S = (-0.06, 0.062), (-0.11, -0.07), (0.08, 0.12), (0.12, 0.42)
 # The size of the beat is followed in parts of this length.
 _PART_S = 0.05
-# Of the leads in order of size, as shares of their number.
-_ORDER = (0.0, 0.2, 0.5, 0.8, 1.0)
+# Of the leads in order of size: the least, the third of twelve, the middle, the tenth, the largest.
+_ORDER = (0.0, 0.2, 0.5, 0.85, 1.0)
 _TINY = 1e-6
 
 
@@ -53,8 +53,8 @@ def measure_form(
     beat = np.median(beats_mv, axis=1)
     return np.concatenate(
         [
-            np.quantile(_steps(beat, r, rate), _ORDER),
-            np.quantile(_rest(waves_mv), _ORDER),
+            np.quantile(_steps(beat, r, rate), _ORDER, method="lower"),
+            np.quantile(_rest(waves_mv), _ORDER, method="lower"),
             _course(beat, rate),
             _t_alike(beat, beats_mv, r, rate),
             [_joints(signal_mv), _chest_order(beat, lead_names)],
@@ -64,7 +64,7 @@ def measure_form(
 
 def _between(x: _FloatArray, r: int, rate: float, bounds_s: tuple[float, float]) -> _FloatArray:
     first, last = (r + round(second * rate) for second in bounds_s)
-    return x[..., first : last + 1]
+    return x[..., first:last]
 
 
 def _steps(beat: _FloatArray, r: int, rate: float) -> _FloatArray:
