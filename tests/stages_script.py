@@ -15,7 +15,7 @@ TRAINED = STAGES[: STAGES.index("calibrate")]
 def main() -> None:
     data, folder = map(Path, sys.argv[1:])
     run = Run(config=debug(), data=data, folder=folder, out=folder / "package", page=None)
-    engine.start()
+    engine.start("fp32")
     for name in TRAINED:
         assert stages.run_stage(run, name)
         assert not stages.run_stage(run, name)  # done, for every process
