@@ -17,6 +17,11 @@ MACHINE_RATE_WITHIN = 0.15
 MACHINE_WINDOW_S = 30.0
 MAINS_HZ = (50.0, 60.0)
 _NEAR_HZ = 0.5
+# Half of what makes a lead's slopes lies below this frequency in the slower quarter of the leads:
+# 17 to 20 Hz in most ECGs, 28 Hz in 99 of 100; at most 30 is limited by docs/input-gate.md.
+SLOPE_HZ_AT_MOST = 30.0
+_SLOPE_BAND_HZ = (2.0, 100.0)
+_AROUND_MAINS_HZ = 2.0
 # By how much the rate of files is mistaken: true over stated. Larger factors show in the beats.
 RATE_MISTAKES = (0.2, 0.25, 0.5, 2.0)
 # Mains is a single line: so much higher (amplitude) than all within 2 Hz of it. The lines of a
@@ -56,6 +61,14 @@ def check_timing(
         ]
     if not QRS_MS[0] <= qrs_ms <= QRS_MS[1]:
         return [_mistaken(f"the QRS complex would last {qrs_ms:.0f} ms at {fs:g} samples a second")]
+    slope_hz = slope_frequency_hz(signal_mv, fs)
+    if slope_hz > SLOPE_HZ_AT_MOST:
+        return [
+            _mistaken(
+                f"its waves would be faster ({slope_hz:.0f} Hz) than a heart makes them at "
+                f"{fs:g} samples a second"
+            )
+        ]
     stated = _machine_bpm(measurements)
     beats_in_all = 60 * features.delineation.n_beats / (signal_mv.shape[1] / fs)
     if stated and duration_s <= MACHINE_WINDOW_S:
@@ -91,6 +104,38 @@ def _machine_bpm(measurements: tuple[MachineMeasurement, ...]) -> float:
         return by_key["heart_rate"]
     rr_ms = by_key.get("rr_interval", 0)
     return 60_000 / rr_ms if rr_ms > 0 else 0.0
+
+
+def slope_frequency_hz(signal_mv: NDArray[np.float64], fs: float) -> float:
+    """Say how fast the waves of an ECG are, whatever its beats are taken for.
+
+    Parameters
+    ----------
+    signal_mv
+        (leads, samples), mV.
+    fs
+        Stated sampling frequency, Hz.
+
+    Returns
+    -------
+    float
+        Frequency, Hz, below which half of the power of the slope lies, from 2 to 100 Hz without
+        mains; of the lead at the lower quarter, since noise makes leads faster and never slower.
+        NaN where no lead has any.
+    """
+    slope = np.diff(np.nan_to_num(signal_mv), axis=1)
+    power = np.abs(np.fft.rfft(slope * np.hanning(slope.shape[1]), axis=1)) ** 2
+    f = np.fft.rfftfreq(slope.shape[1], 1 / fs)
+    low, high = _SLOPE_BAND_HZ
+    used = (f >= low) & (f <= min(0.4 * fs, high))
+    for mains in MAINS_HZ:
+        used &= np.abs(f - mains) > _AROUND_MAINS_HZ
+    below = np.cumsum(power[:, used], axis=1)
+    below = below[below[:, -1] > 0]
+    if not len(below):
+        return float("nan")
+    middle = np.argmax(below >= below[:, -1:] / 2, axis=1)
+    return float(np.percentile(f[used][middle], 25))
 
 
 def mains_peak_hz(signal_mv: NDArray[np.float64], fs: float) -> float:

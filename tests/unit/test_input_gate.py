@@ -23,7 +23,7 @@ from model_core.quality.learned import (
     shape_vector,
 )
 from model_core.quality.placement import EXCHANGES, exchanged, placement_vector
-from model_core.quality.timing import check_timing, mains_peak_hz
+from model_core.quality.timing import check_timing, mains_peak_hz, slope_frequency_hz
 from model_core.types import LeadGrade, MachineMeasurement, Recording, Severity
 from tests.package_factory import synthetic_ecg
 from training.simulation import sample_patients, simulate_ecg
@@ -45,6 +45,24 @@ def of(signal_mv: NDArray, fs: float = FS) -> Recording:
 def test_a_rate_stated_several_times_too_low() -> None:
     ecg = synthetic_ecg(duration_s=5.0)  # 72 beats a minute
     assert codes(dataclasses.replace(ecg, fs=ecg.fs / 5)) == ["rate_contradicted"]
+
+
+def test_a_rate_stated_several_times_too_high() -> None:
+    ecg = synthetic_ecg(duration_s=40.0)
+    slow = dataclasses.replace(ecg, signal_mv=ecg.signal_mv[:, ::5], fs=ecg.fs / 5)
+    assert codes(slow.part(0, 10)) == []
+    assert "rate_contradicted" in codes(dataclasses.replace(slow, fs=4 * slow.fs).part(0, 10))
+
+
+def test_how_fast_waves_are() -> None:
+    time_s = np.arange(5000) / 500
+    leads = np.stack([np.sin(2 * np.pi * hz * time_s) for hz in (12, 12, 12, 70)])
+    assert slope_frequency_hz(leads, 500.0) == pytest.approx(12, abs=0.2)
+    assert slope_frequency_hz(leads, 1500.0) == pytest.approx(36, abs=0.5)
+    # Mains does not count, and where nothing is, nothing is said.
+    hum = 0.2 * np.sin(2 * np.pi * 50 * time_s)
+    assert slope_frequency_hz(leads + hum, 500.0) == pytest.approx(12, abs=0.2)
+    assert np.isnan(slope_frequency_hz(np.zeros((12, 5000)), 500.0))
 
 
 @pytest.mark.parametrize(("qrs_ms", "found"), [(30, 1), (45, 0), (240, 0), (260, 1)])
