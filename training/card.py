@@ -228,8 +228,9 @@ below.
   below. The prediction interval is what is calibrated.
 - What is lost against the best possible estimate is lost in reading: on fold 9 the largest errors
   are of patients whose stated infarction, block or pacing the network does not see, or takes for a
-  slight one. Some 600 real ECGs with statements are few to learn that from. Neither longer
-  fine-tuning, nor other shares of real and virtual ECGs, nor dropout made it smaller there.
+  slight one. Some 600 real ECGs with statements are few to learn that from. Neither three
+  times as many steps of fine-tuning (at a rate still high, not finished), nor other shares of real
+  and virtual ECGs, nor dropout made it smaller there.
 - The first and above all the last half second are less certain than the rest in every lead: on one
   side the network sees nothing of them. That is of the place, not of the ECG.
 - A network with random weights makes a map that follows the signal's size, upwards or downwards as
