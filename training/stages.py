@@ -178,9 +178,15 @@ def _distill(run: Run, folder: Path) -> None:
     _store(folder, {}, {"standardiser.json": values})
     teacher = teacher_gaussians(run, cohort)
     _store(folder, {}, {"embedding_dim.json": teacher.mean.shape[1]})
-    if run.config.distill.course_fit is not None:
-        _fit_course(run, cohort, run.config.distill.course_fit, folder)
+    course_fit = run.config.distill.course_fit
+    if course_fit is not None and _states_and_measures(cohort):
+        _fit_course(run, cohort, course_fit, folder)
     _fit_distillation(run, cohort, teacher, run.config.distill, folder)
+
+
+def _states_and_measures(cohort: Cohort) -> bool:
+    """Whether a cohort holds what the convolutions learn from alone; archives often do not."""
+    return bool(cohort.ecg_labels) and bool(cohort.ecg_values)
 
 
 def _fit_course(run: Run, cohort: Cohort, config: FitConfig, folder: Path) -> None:
@@ -204,7 +210,8 @@ def _fit_distillation(
 ) -> None:
     dim = teacher.mean.shape[1]
     student = new_student(run, dim)
-    if isinstance(student, LeadTokenStudent) and config.course_fit is not None:
+    is_taught = config.course_fit is not None and _states_and_measures(cohort)
+    if isinstance(student, LeadTokenStudent) and is_taught:
         student.course.load_state_dict(load_tensors(run.folder / "distill/course.pt"))
     alignment = Alignment(cohort, teacher, new_text_encoder(run, cohort, dim), config)
     batches = Batches(cohort, load_standardiser(run), run.config.augment, config.shares)

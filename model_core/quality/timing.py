@@ -18,8 +18,10 @@ MACHINE_WINDOW_S = 30.0
 MAINS_HZ = (50.0, 60.0)
 _NEAR_HZ = 0.5
 # Half of what makes a lead's slopes lies below this frequency in the slower quarter of the leads:
-# 17 to 20 Hz in most ECGs, 28 Hz in 99 of 100; at most 30 is limited by docs/input-gate.md.
+# 17 to 20 Hz in most ECGs, 28 Hz in 99 of 100. The rest are noisy, with a heart rate like any other;
+# where the stated rate is too high, the heart too seems fast.
 SLOPE_HZ_AT_MOST = 30.0
+USUAL_BPM = (45.0, 100.0)
 _SLOPE_BAND_HZ = (2.0, 100.0)
 _AROUND_MAINS_HZ = 2.0
 # By how much the rate of files is mistaken: true over stated. Larger factors show in the beats.
@@ -62,7 +64,7 @@ def check_timing(
     if not QRS_MS[0] <= qrs_ms <= QRS_MS[1]:
         return [_mistaken(f"the QRS complex would last {qrs_ms:.0f} ms at {fs:g} samples a second")]
     slope_hz = slope_frequency_hz(signal_mv, fs)
-    if slope_hz > SLOPE_HZ_AT_MOST:
+    if slope_hz > SLOPE_HZ_AT_MOST and not USUAL_BPM[0] <= bpm <= USUAL_BPM[1]:
         return [
             _mistaken(
                 f"its waves would be faster ({slope_hz:.0f} Hz) than a heart makes them at "
