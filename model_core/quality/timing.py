@@ -18,8 +18,8 @@ MACHINE_WINDOW_S = 30.0
 MAINS_HZ = (50.0, 60.0)
 _NEAR_HZ = 0.5
 # Half of what makes a lead's slopes lies below this frequency in the slower quarter of the leads:
-# 17 to 20 Hz in most ECGs, 28 Hz in 99 of 100. The rest are noisy, with a heart rate like any other;
-# where the stated rate is too high, the heart too seems fast.
+# 17 to 20 Hz in most ECGs, 28 Hz in 99 of 100. The rest are noisy, with a heart rate like any
+# other; where the stated rate is too high, the heart too seems fast.
 SLOPE_HZ_AT_MOST = 30.0
 USUAL_BPM = (45.0, 100.0)
 _SLOPE_BAND_HZ = (2.0, 100.0)
