@@ -119,6 +119,7 @@ def test_readings_are_those_of_the_samples_at_any_scale(qtbot, program, fake, se
                 act(pointed(view.sheet, camera, at.x(), at.y(), Qt.KeyboardModifier.NoModifier))
         found = read(calipers(program)[0])
         true_ms = 1000 * (wanted_s[1] - wanted_s[0])
+        assert found.ms is not None
         assert found.ms == pytest.approx(true_ms, abs=1000 / fs + 1e-6)
         assert found.ms * fs / 1000 == pytest.approx(round(found.ms * fs / 1000), abs=1e-6)
         assert found.mv == pytest.approx(abs(wanted_mv[1] - wanted_mv[0]), abs=1e-3)

@@ -191,6 +191,7 @@ def test_a_killed_program_offers_its_recording_again(qtbot, tmp_path):
         [sys.executable, "-m", "tests.crashing_program", tmp_path, demo_recording_path()],
         cwd=ROOT, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
+    assert killed.stdout
     assert killed.stdout.readline() == "saved\n"
     killed.send_signal(signal.SIGKILL)
     killed.wait()
@@ -206,6 +207,7 @@ def test_a_killed_program_offers_its_recording_again(qtbot, tmp_path):
     program.controller.load_package()
     qtbot.waitUntil(lambda: program.window.findChild(QMessageBox) is not None, timeout=20_000)
     box = program.window.findChild(QMessageBox)
+    assert box
     assert demo_recording_path().name in box.text()
     (button,) = [b for b in box.buttons() if "Open again" in b.text()]
     button.click()
@@ -214,7 +216,9 @@ def test_a_killed_program_offers_its_recording_again(qtbot, tmp_path):
         lambda: state().measuring.recovered and state().prediction is not None, timeout=20_000
     )
     assert state().measuring.marks == saved
-    assert state().prediction.recording_id == path.stem  # computed anew: none was kept
+    prediction = state().prediction
+    assert prediction
+    assert prediction.recording_id == path.stem  # computed anew: none was kept
     close_without_saving(program)
     assert not list((tmp_path / "sessions").iterdir())
 
@@ -235,6 +239,7 @@ def test_no_moment_of_killing_leaves_a_torn_session(tmp_path):
         process = subprocess.Popen(
             [sys.executable, "-c", writer, path], cwd=ROOT, stdout=subprocess.PIPE, text=True
         )
+        assert process.stdout
         assert process.stdout.readline() == "go\n"
         while not path.exists():
             time.sleep(0.01)
@@ -253,7 +258,9 @@ def test_a_damaged_session_is_kept_aside_and_told_of(qtbot, tmp_path):
     qtbot.addWidget(program.window)
     program.window.show()
     qtbot.waitUntil(lambda: program.controller.state.message is not None)
-    assert "could not be read" in program.controller.state.message.text
+    message = program.controller.state.message
+    assert message
+    assert "could not be read" in message.text
     assert (folder / f"{'ab' * 32}.damaged").read_bytes() == b'{"format": 1'
     assert program.window.findChild(QMessageBox) is None
     program.window.close()

@@ -162,6 +162,7 @@ def test_nothing_that_is_written_or_announced_names_the_patient(
 
 
 def test_the_story_of_an_error_tells_where_and_which_kind_but_no_file(tmp_path):
+    text = ""
     try:
         try:
             (tmp_path / FILE).read_bytes()
@@ -205,4 +206,5 @@ def test_traces_stay_filtered_behind_the_screen():
     assert state.applied_filter.low_pass_hz == 40.0
     screened = PrivacyScreen().applied(state)
     assert screened.applied_filter.low_pass_hz == 40.0
+    assert screened.drawn
     assert hits(screened.drawn.source_name) == []

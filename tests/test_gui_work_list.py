@@ -427,7 +427,9 @@ def test_three_real_folders_with_the_model_that_comes_along(qtbot, shared, tmp_p
     program.controller.load_package()
     lists_of(program).open_source(tmp_path / "ecgs")
     qtbot.waitUntil(lambda: is_done(program), timeout=90000)
-    rows = work_of(program).rows
+    work = work_of(program)
+    assert work
+    rows = work.rows
     assert {row.name.partition("/")[0] for row in rows} == {
         "mortara_xml", "philips_sierra_xml", "wfdb"
     }  # fmt: skip

@@ -75,7 +75,7 @@ def test_a_map_of_the_input_survives_random_weights_and_another_does_not() -> No
     rng = np.random.default_rng(3)
     trained = rng.normal(size=(40, 12, 20))
     same = map_similarity(trained, [3 * trained + 1, -trained], 50)
-    other = map_similarity(trained, rng.normal(size=(3, *trained.shape)), 50)
+    other = map_similarity(trained, list(rng.normal(size=(3, *trained.shape))), 50)
     assert same.value == pytest.approx(1), "a mirrored map is not gone"
     assert other.value < 0.05, "40 ECGs of 240 cells: a standard error of 0.01"
 

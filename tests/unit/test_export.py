@@ -108,7 +108,10 @@ def run_with(graph: bytes, ecg: np.ndarray, keep: np.ndarray) -> dict[str, np.nd
     session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     assert [each.name for each in session.get_inputs()] == ["ecg"]  # the other one is optional
     outputs = session.run(list(export.OUTPUT_NAMES), {"ecg": ecg, "keep": keep})
-    return dict(zip(export.OUTPUT_NAMES, outputs, strict=True))
+    return {
+        str(name): np.asarray(output)
+        for name, output in zip(export.OUTPUT_NAMES, outputs, strict=True)
+    }
 
 
 def test_a_missing_segment_enters_nothing_and_has_infinite_variance(

@@ -151,7 +151,7 @@ def test_csv_and_parquet_hold_the_same_and_name_nobody(tmp_path: Path, items: li
     rows = [measures_row(item, identified=False) for item in items]
     write_csv(tmp_path / "a.csv", rows)
     write_parquet(tmp_path / "a.parquet", rows)
-    texts = {"package_version": str, "program_version": str}
+    texts: Any = {"package_version": str, "program_version": str}
     from_csv = pd.read_csv(tmp_path / "a.csv", dtype=texts)
     from_parquet = pq.read_table(tmp_path / "a.parquet").to_pandas()
     assert list(from_csv.columns) == list(from_parquet.columns) == list(rows[0])
