@@ -129,6 +129,8 @@ class FakeServices:
         Raised instead of predicting.
     package_error
         Raised instead of loading the package.
+    held, cancelled
+        Files whose prediction has begun to wait, and has been cancelled while it did.
     estimated
         Files of work lists that were estimated from, in that order.
     """
@@ -139,6 +141,7 @@ class FakeServices:
     read_hold: dict[str, threading.Event] = field(default_factory=dict)
     broken: Exception | None = None
     package_error: Exception | None = None
+    held: list[str] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
     estimated: list[str] = field(default_factory=list)
 
@@ -185,6 +188,7 @@ class FakeServices:
         gate = self.hold.get(of.source_name)
         if gate is not None:
             token.on_cancel(gate.set)
+            self.held.append(of.source_name)
             gate.wait(10)
             if token.cancelled:
                 self.cancelled.append(of.source_name)
