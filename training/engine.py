@@ -29,6 +29,7 @@ dropout within `encode`, whose randomness differs between processes on purpose.
 
 from __future__ import annotations
 
+import atexit
 import os
 import warnings
 from collections.abc import Callable, Iterator
@@ -120,6 +121,9 @@ def start(precision: Precision = "auto") -> None:
         plugins=[cluster],
     )
     fabric.launch()
+    if torch.distributed.is_initialized():
+        # Else its threads may still run when the process ends, which then aborts.
+        atexit.register(torch.distributed.destroy_process_group)
     _Started.fabric = fabric
     if not single:
         _Started.patient_group = torch.distributed.new_group(backend="gloo", timeout=_PATIENCE)
