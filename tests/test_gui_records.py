@@ -15,6 +15,7 @@ from pypdfium2 import PdfDocument
 from PySide6.QtPrintSupport import QPrintDialog, QPrinter
 from PySide6.QtWidgets import QFileDialog
 
+from echoing_gui import files
 from echoing_gui.features import records
 from echoing_gui.features.records import KINDS, RecordDialog, record_bytes
 from echoing_gui.graphics import pages
@@ -205,13 +206,16 @@ def test_a_full_disk_keeps_the_old_file_and_says_so(qtbot, opened, tmp_path: Pat
     def full(*_args):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(records, "atomic_write", full)
+    monkeypatch.setattr(files.os, "fsync", full)
     feature = opened.window.findChild(records._Records)
     feature.write(opened.controller.state, PDF, A4, "", path)
     qtbot.waitUntil(lambda: opened.controller.state.message is not None)
     message = opened.controller.state.message
-    assert message.text == "The file could not be written: No space left on device."
-    assert "unchanged" in message.hint
+    assert message.text == (
+        "Nothing was exported: No space left on device. The file of that name is as it was before."
+    )
+    assert message.hint
+    assert list(tmp_path.glob(".r.pdf*")) == []
     assert path.read_bytes() == b"before"
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Qt, Signal
@@ -24,50 +23,26 @@ from PySide6.QtWidgets import (
 from echoing_gui.actions import Action
 from echoing_gui.desk import Desk
 from echoing_gui.errors import to_message
-from echoing_gui.files import atomic_write
+from echoing_gui.exports import Kind, write_bytes
 from echoing_gui.graphics import pages
 from echoing_gui.i18n import tr
 from echoing_gui.jobs import JobReport, JobRunner
 from echoing_gui.resources import TITLE, program_version
-from echoing_gui.state import AppState, Level, Stage, UserMessage
+from echoing_gui.state import AppState, Stage, UserMessage
 from echoing_gui.view_models.report import PAPERS, Paper, report_state, report_view
+from model_core.errors import EchoingError
 from model_core.records import dicom_ecg, dicom_report, fhir_bundle, new_study_id
 
 _LANE = "record"
 REPORT_TITLE = "ECG report"
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """A form in which a recording can be kept.
-
-    Attributes
-    ----------
-    key
-        In the audit log.
-    label
-        As offered.
-    suffix
-        Of the file.
-    on_paper
-        Whether the size of the paper matters.
-    needs_result
-        Whether there is nothing to write without a prediction.
-    """
-
-    key: str
-    label: str
-    suffix: str
-    on_paper: bool = False
-    needs_result: bool = False
-
-
-KINDS = (
-    Kind("report_pdf", "Report: ECG to scale and result (PDF)", ".pdf", on_paper=True),
-    Kind("report_dicom", "Report within DICOM (Encapsulated PDF)", ".dcm", on_paper=True),
-    Kind("ecg_dicom", "ECG without result (DICOM waveform)", ".dcm"),
-    Kind("estimates_fhir", "Estimates (FHIR R4 Observations, JSON)", ".json", needs_result=True),
-)
+REPORT_PDF = Kind("report_pdf", "Report: ECG to scale and result (PDF)", ".pdf")
+REPORT_DICOM = Kind("report_dicom", "Report within DICOM (Encapsulated PDF)", ".dcm")
+ECG_DICOM = Kind("ecg_dicom", "ECG without result (DICOM waveform)", ".dcm")
+ESTIMATES_FHIR = Kind("estimates_fhir", "Estimates (FHIR R4 Observations, JSON)", ".json")
+KINDS = (REPORT_PDF, REPORT_DICOM, ECG_DICOM, ESTIMATES_FHIR)
+ON_PAPER = (REPORT_PDF, REPORT_DICOM)
 
 
 def _is_open(state: AppState) -> bool:
@@ -114,15 +89,15 @@ def record_bytes(state: AppState, kind: Kind, paper: Paper, study_id: str) -> by
     if recording is None:
         raise ValueError("there is no recording")
     named = study_id or recording.recording_id[:16]
-    if kind.key == "ecg_dicom":
+    if kind is ECG_DICOM:
         return dicom_ecg(recording, is_deidentified=bool(study_id), study_id=named)
-    if kind.key == "estimates_fhir":
+    if kind is ESTIMATES_FHIR:
         if shown.prediction is None:
             raise ValueError("there is no prediction")
         bundle = fhir_bundle(recording, shown.prediction, program_line(), named)
         return json.dumps(bundle, ensure_ascii=False, indent=1).encode()
     pdf = pages.pdf_bytes(report_view(shown, paper, program_line()), paper, REPORT_TITLE)
-    if kind.key == "report_pdf":
+    if kind is REPORT_PDF:
         return pdf
     return dicom_report(
         pdf, recording, title=REPORT_TITLE, study_id=named, is_deidentified=bool(study_id)
@@ -183,7 +158,7 @@ class RecordDialog(QDialog):
         super().accept()
 
     def _follow(self) -> None:
-        self.paper.setEnabled(self._kinds[self.kind.currentIndex()].on_paper)
+        self.paper.setEnabled(self._kinds[self.kind.currentIndex()] in ON_PAPER)
         self._identity.setText(
             tr(
                 "Names, numbers, dates, places, device and free text are left out; age is given in "
@@ -209,13 +184,13 @@ class _Records(QObject):
 
     def save(self) -> None:
         state = self._desk.controller.state
-        kinds = tuple(kind for kind in KINDS if state.prediction or not kind.needs_result)
+        kinds = KINDS if state.prediction else KINDS[:-1]  # there are no estimates to write
         dialog = RecordDialog(kinds, tr("Save"), self._desk.window)
         dialog.chosen.connect(self._ask_where)
         dialog.open()
 
     def print(self) -> None:
-        dialog = RecordDialog(KINDS[:1], tr("Print"), self._desk.window)
+        dialog = RecordDialog((REPORT_PDF,), tr("Print"), self._desk.window)
         dialog.chosen.connect(self._ask_printer)
         dialog.open()
 
@@ -246,7 +221,7 @@ class _Records(QObject):
         self._told = (tr("{name} was saved.", name=path.name), _facts(state, kind.key, study_id))
 
         def work() -> None:
-            atomic_write(path, record_bytes(state, kind, paper, study_id))
+            write_bytes(path, record_bytes(state, kind, paper, study_id))
 
         self._jobs.submit(_LANE, lambda _token: work())
 
@@ -278,14 +253,10 @@ class _Records(QObject):
         if report.error is None:
             self._desk.audit.record("exported", **facts)
             message = UserMessage(text)
-        elif isinstance(report.error, OSError):
-            message = UserMessage(
-                tr("The file could not be written: {reason}.", reason=report.error.strerror),
-                tr("What was there before is unchanged. Choose another folder or free some space."),
-                Level.ERROR,
-            )
         else:
             message = to_message(report.error)
+            if not isinstance(report.error, EchoingError):
+                self._desk.controller.unexpected.emit(report.error)
         self._desk.controller.change(message=message)
 
 

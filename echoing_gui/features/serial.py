@@ -45,7 +45,7 @@ from echoing_gui.view_models.comparison import (
 from echoing_gui.view_models.privacy import hidden
 from echoing_gui.view_models.results import RESEARCH_ONLY
 from model_core.delineation import delineate
-from model_core.errors import CancelToken, ReadError
+from model_core.errors import CancelToken, EchoingError, ReadError
 from model_core.long_recording import LongRecording
 from model_core.measurements import Measurements, measure
 from model_core.types import Prediction, Recording
@@ -264,7 +264,7 @@ class SerialView(QWidget):
         layout.addWidget(self._match)
         layout.addWidget(self._body, 1)
 
-    def show_state(self, _old: AppState, new: AppState) -> None:
+    def show_state(self, old: AppState, new: AppState) -> None:
         """Draw in the scale of the window; an ECG that is no longer open is not compared."""
         self._state = new
         case = self._comparison
@@ -274,7 +274,10 @@ class SerialView(QWidget):
             case.second.recording.recording_id,
         ):
             self.show_comparison(None)
-        elif self.isVisible():
+        elif self.isVisible() and any(
+            getattr(old, name) is not getattr(new, name)
+            for name in ("options", "screen", "variance_held")
+        ):
             self._show()
 
     def show_comparison(self, comparison: Comparison | None) -> None:
@@ -418,6 +421,8 @@ class Serial(QObject):
             message = to_message(report.error)
             text = tr("The other ECG was not opened.")
             self._desk.controller.change(message=replace(message, text=f"{text} {message.text}"))
+            if not isinstance(report.error, EchoingError):
+                self._desk.controller.unexpected.emit(report.error)
             return
         found: Comparison = report.value
         self._desk.audit.record(
