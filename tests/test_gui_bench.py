@@ -20,7 +20,7 @@ from echoing_gui.features.bench.map_widget import MapWidget
 from echoing_gui.features.bench.maps_panel import MapsPanel
 from echoing_gui.features.bench.outlines import cell_rects
 from echoing_gui.features.bench.segments_panel import SegmentsPanel
-from echoing_gui.features.bench.view import NOT_A_RESULT, uncertain_cells
+from echoing_gui.features.bench.view import uncertain_cells
 from echoing_gui.graphics import paper
 from echoing_gui.packages import PackageLibrary
 from echoing_gui.resources import default_package_path, demo_recording_path
@@ -177,7 +177,7 @@ def test_hiding_a_segment_shows_what_if_beside_the_original(qtbot, desk):
     assert found.hidden == {found.current}
     panel = page(desk, AskPanel)
     texts = shown_texts(panel)
-    assert any(text.startswith(NOT_A_RESULT) for text in texts)
+    assert any(text.startswith("What-if, not a result") for text in texts)
     assert any("declared missing" in text for text in texts)
     assert found.whole.embedding_variance == desk.controller.state.prediction.embedding_variance
     assert found.what_if.estimates[0].value != found.whole.estimates[0].value
@@ -187,7 +187,7 @@ def test_hiding_a_segment_shows_what_if_beside_the_original(qtbot, desk):
     press(qtbot, desk, Qt.Key.Key_H)
     assert bench(desk).hidden == frozenset()
     assert bench(desk).what_if is None
-    assert not any(text.startswith(NOT_A_RESULT) for text in shown_texts(panel))
+    assert not any(text.startswith("What-if, not a result") for text in shown_texts(panel))
 
 
 def test_lead_and_beat_are_hidden_together_and_cleared_at_once(qtbot, desk):
@@ -297,7 +297,9 @@ def test_another_ecg_takes_nothing_along(qtbot, desk):
     qtbot.waitUntil(lambda: not has_result(desk, DEMO), timeout=20_000)
     qtbot.waitUntil(lambda: has_result(desk, DEMO), timeout=20_000)
     desk.window.show_page("bench")
-    assert not any(text.startswith(NOT_A_RESULT) for text in shown_texts(page(desk, AskPanel)))
+    assert not any(
+        text.startswith("What-if, not a result") for text in shown_texts(page(desk, AskPanel))
+    )
     assert not page(desk, AskPanel).findChildren(QPushButton)[0].isEnabled()
 
 

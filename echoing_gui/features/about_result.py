@@ -67,7 +67,7 @@ def figure_rows(figures: Iterable[Figure]) -> tuple[tuple[str, str, str], ...]:
         )
         if each.name.startswith(labels) and not compared:
             unit = f" {each.unit}" if each.unit else ""
-            interval = f"{each.low:.3g} to {each.high:.3g}{unit}"
+            interval = tr("{low} to {high}", low=f"{each.low:.3g}", high=f"{each.high:.3g}{unit}")
             rows.append((each.name, f"{each.value:.3g}{unit}", interval))
     return tuple(rows)
 
@@ -94,7 +94,7 @@ class AboutResult(QDialog):
         limits = "".join(f"<li>{html.escape(limit)}</li>" for limit in facts.limits)
         self._add(
             tr("&Limits"),
-            f"<p><b>{html.escape(view.caveat)}</b></p><p>{html.escape(facts.intended_use)}</p>"
+            f"<p><b>{html.escape(tr(view.caveat))}</b></p><p>{html.escape(facts.intended_use)}</p>"
             f"<ul>{limits}</ul>",
         )
         self._add(tr("&Figures"), _figures_html(facts))
@@ -158,6 +158,6 @@ def _seen(state: AppState) -> tuple[tuple[str, str], ...]:
     rows = [(tr("Recorded at"), f"{recording.fs:g} Hz")]
     if prediction is not None:
         start, end = prediction.window_s
-        span = tr("{start:.1f} to {end:.1f} s of the recording", start=start, end=end)
+        span = tr("{start} to {end} s of the recording", start=f"{start:.1f}", end=f"{end:.1f}")
         rows.append((tr("The model saw"), span))
     return tuple(rows)

@@ -24,7 +24,7 @@ def install(desk: Desk) -> None:
 
     def show(report: JobReport) -> None:
         if isinstance(report.value, Verdict):
-            text = sentences(report.value)
+            text = tuple(tr(each) for each in sentences(report.value))
         else:
             text = (tr("The audit log cannot be read: {why}.", why=report.error),)
         AboutDialog([*text, str(path)], desk.window, tr("Audit log")).open()

@@ -203,7 +203,7 @@ class SerialView(QWidget):
         self._title.setObjectName("headline")
         self._match = QLabel(wordWrap=True)
         self._match.setObjectName("caution")
-        self._caveat = QLabel(RESEARCH_ONLY, wordWrap=True)
+        self._caveat = QLabel(tr(RESEARCH_ONLY), wordWrap=True)
         self._caveat.setObjectName("banner")
         self._override = QPushButton(tr("Compare all the same"))
         self._override.clicked.connect(self._on_override)
@@ -315,10 +315,11 @@ class SerialView(QWidget):
         heads = (tr("Earlier"), tr("Later")) if found.ordered else (tr("Other"), tr("This"))
         self._title.setText(tr("Comparison of two ECGs"))
         if not allowed:
-            warning = tr("These are probably different patients: {reason}")
-            self._match.setText(warning.format(reason=found.match.reason))
+            reason = tr(found.match.reason)
+            warning = tr("These are probably different patients: {reason}", reason=reason)
+            self._match.setText(warning)
             return
-        self._match.setText(found.match.reason)
+        self._match.setText(tr(found.match.reason))
         for view, name, head, case, colour in zip(
             self.views, self.names, heads, cases, (EARLIER_COLOUR, LATER_COLOUR), strict=True
         ):

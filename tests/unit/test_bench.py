@@ -59,7 +59,7 @@ def test_a_bench_of_another_prediction_shows_nothing():
 
 
 def test_copied_rows_cannot_be_formulas():
-    row = view.SegmentRow(Cell("=1+1", 0), 0.0, 0.5, math.nan, math.nan, "+good", "@P")
+    row = view.SegmentRow(Cell("=1+1", 0), 0.0, 0.5, math.nan, math.nan, "+good", ("@P",))
     table = list(csv.reader(io.StringIO(csv_text(view.export_rows([row])))))
     assert table[1] == ["'=1+1", "0.0", "0.5", "", "", "'+good", "'@P"]
 

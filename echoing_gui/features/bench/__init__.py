@@ -177,7 +177,8 @@ def install(desk: Desk) -> None:
 
     def copied(text: str, n_rows: int) -> None:
         QGuiApplication.clipboard().setText(text)
-        say(tr("{n} rows copied as CSV.", n=n_rows))
+        one = tr("1 row copied as CSV.")
+        say(one if n_rows == 1 else tr("{n} rows copied as CSV.", n=n_rows))
 
     answers: dict[str, Callable[[], object]] = {
         "next_uncertain": lambda: go(1),

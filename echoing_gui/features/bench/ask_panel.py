@@ -7,7 +7,6 @@ from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from echoing_gui.features.bench.view import (
-    NOT_A_RESULT,
     AskRow,
     ask_rows,
     bench_of,
@@ -125,9 +124,11 @@ class AskPanel(QWidget):
         whole, what_if = bench.whole, bench.what_if
         banner = ""
         if what_if is not None:
-            banner = tr(NOT_A_RESULT) + ". " + tr("It is shown here only and never exported.")
+            banner = tr("What-if, not a result. It is shown here only and never exported.")
             if what_if.fault:
-                banner += " " + tr("The model's numbers cannot be true then: ") + what_if.fault
+                banner += " " + tr(
+                    "The model's numbers cannot be true then: {fault}", fault=tr(what_if.fault)
+                )
         show_text(self._banner, banner)
         self._grid.setVisible(asked and whole is not None)
         if asked and whole is not None:
@@ -167,4 +168,5 @@ def _chosen_text(state: AppState) -> str:
         )
     if bench.current is not None and len(bench.chosen) == 1:
         return tr("Selected: {where}", where=cell_text(bench.current, cells.edges_s))
-    return tr("{n} segments are selected.", n=len(bench.chosen))
+    n = len(bench.chosen)
+    return tr("1 segment is selected.") if n == 1 else tr("{n} segments are selected.", n=n)

@@ -81,10 +81,11 @@ class ComparePanel(QWidget):
         headings = ("", tr("In use"), tr("Compared"))
         self._grid.show_texts(headings, _rows(own, found.prediction))
         withheld = found.prediction.state is ResultState.NOT_REPORTABLE
-        start = tr("The other package gives no estimate: ") if withheld else ""
-        messages = " ".join(reason.message for reason in found.prediction.reasons)
-        caveat = tr("Other package: ") + found.identity.caveat
-        show_text(self._reasons, f"{start}{messages} {caveat}".strip())
+        said = " ".join(tr(reason.message) for reason in found.prediction.reasons)
+        if withheld:
+            said = tr("The other package gives no estimate: {reasons}", reasons=said)
+        caveat = tr("Other package: {caveat}", caveat=tr(found.identity.caveat))
+        show_text(self._reasons, f"{said} {caveat}".strip())
         for where, which, package in (
             (self._own_name, tr("In use"), own.package),
             (self._other_name, tr("Compared"), found.identity),

@@ -146,8 +146,12 @@ class MapsPanel(QWidget):
         likeness = [spearman(cells.variance, each) for each in found.variance]
         seeds = ", ".join(str(seed) for seed in found.seeds)
         text = tr("The map shown is that of seed {first}.", first=found.seeds[0])
-        text += " " + tr("Against the map above, seeds {seeds}: ", seeds=seeds)
-        show_text(self._likeness, text + shuffled_text(likeness))
+        text += " " + tr(
+            "Against the map above, seeds {seeds}: {likeness}",
+            seeds=seeds,
+            likeness=shuffled_text(likeness),
+        )
+        show_text(self._likeness, text)
 
     def _on_quantity(self, index: int) -> None:
         if index >= 0:
@@ -168,8 +172,8 @@ def _agreement(found: OcclusionMap, change: np.ndarray, cells: SegmentVariance) 
             "hides whole leads. The two cannot be compared."
         )
     correlation = spearman(-cells.variance, np.abs(change))
-    text = tr("Certainty of a segment against the size of the change without it. ")
-    return text + agreement_text(correlation)
+    text = tr("Certainty of a segment against the size of the change without it.")
+    return f"{text} {agreement_text(correlation)}"
 
 
 def _title(text: str) -> QWidget:

@@ -116,8 +116,8 @@ class SegmentModel(QAbstractTableModel):
             _second(row.end_s),
             number_text(row.variance) if math.isfinite(row.variance) else tr("not computed"),
             percentile_text(row.percentile),
-            row.quality,
-            row.covers,
+            tr(row.quality),
+            "; ".join(tr(part) for part in row.covers),
         )[column]
 
     def _order(self, row: SegmentRow, column: int) -> float | str:
@@ -129,7 +129,7 @@ class SegmentModel(QAbstractTableModel):
             row.variance if math.isfinite(row.variance) else unknown,
             row.percentile if math.isfinite(row.percentile) else unknown,
             row.quality,
-            row.covers,
+            "; ".join(row.covers),
         )[column]
 
 

@@ -14,17 +14,23 @@ from echoing_gui.exports import Row
 from echoing_gui.i18n import tr
 from echoing_gui.state import AppState
 from echoing_gui.state_bench import Bench, Cell
-from echoing_gui.view_models.results import finding_row, measure_row, probability_text
+from echoing_gui.view_models.results import finding_row, probability_text
 from echoing_gui.view_models.sheet import WHOLE_ROW, Sheet, TracePiece, number_text
 from model_core.measures import FINDINGS, MEASURES
-from model_core.types import LeadGrade, Prediction, ResultState, SegmentVariance
+from model_core.types import (
+    LeadGrade,
+    MeasureEstimate,
+    Prediction,
+    ResultState,
+    SegmentVariance,
+)
 from model_core.what_if import EMBEDDING, Answer, Masking
 
 # The upper tenth of the segments of the package's calibration ECGs.
 UNCERTAIN_PERCENTILE = 90.0
 # The package's scale runs between these percentiles.
 _SCALE_PERCENTILES = (0.05, 0.99)
-NOT_A_RESULT = "What-if, not a result"
+GRADES = {LeadGrade.GOOD: "good", LeadGrade.NOISY: "noisy", LeadGrade.UNUSABLE: "unusable"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +48,9 @@ class SegmentRow:
     percentile
         About where it lies among the package's calibration ECGs, 0 to 100; NaN as above.
     quality
-        Grade of the lead in words; empty where it was not graded.
+        Grade of the lead in an English word; empty where it was not graded.
     covers
-        What is wrong with its samples, and waves that reach into it.
+        What is wrong with its samples, and waves that reach into it, in English.
     """
 
     cell: Cell
@@ -53,7 +59,7 @@ class SegmentRow:
     variance: float
     percentile: float
     quality: str
-    covers: str
+    covers: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +135,6 @@ def segment_rows(state: AppState) -> tuple[SegmentRow, ...]:
         return ()
     covered = bench_of(state).covered
     grades = {each.lead: each.grade for each in state.prediction.lead_quality}
-    words = {
-        LeadGrade.GOOD: tr("good"), LeadGrade.NOISY: tr("noisy"),
-        LeadGrade.UNUSABLE: tr("unusable"),
-    }  # fmt: skip
     edges = cells.edges_s.tolist()
     rows: list[SegmentRow] = []
     for lead, variances in zip(cells.lead_names, cells.variance.tolist(), strict=True):
@@ -146,15 +148,15 @@ def segment_rows(state: AppState) -> tuple[SegmentRow, ...]:
                     edges[number + 1],
                     variance,
                     percentile(variance, cells.scale),
-                    words[grades[lead]] if lead in grades else "",
-                    "; ".join(part for part in parts if part),
+                    GRADES[grades[lead]] if lead in grades else "",
+                    tuple(part for part in parts if part),
                 )
             )
     return tuple(rows)
 
 
 def export_rows(rows: Iterable[SegmentRow]) -> list[Row]:
-    """Rows of the table as they are copied."""
+    """Rows of the table as they are copied, in English."""
     return [
         {
             "lead": row.cell.lead,
@@ -163,7 +165,7 @@ def export_rows(rows: Iterable[SegmentRow]) -> list[Row]:
             "variance": _number(row.variance),
             "percentile_approx": _number(row.percentile),
             "quality": row.quality,
-            "covers": row.covers,
+            "covers": "; ".join(row.covers),
         }
         for row in rows
     ]
@@ -244,12 +246,12 @@ def ask_rows(whole: Answer, what_if: Answer | None) -> tuple[AskRow, ...]:
     for each in whole.estimates:
         other = changed.get(each.key)
         unit = MEASURES[each.key].unit
-        shown = tr("not given") if other is None else _estimate_text(other.key, after)
+        shown = tr("not given") if other is None else _estimate_text(other)
         difference = "" if other is None or what_if is None else _signed(other.value - each.value)
         rows.append(
             AskRow(
                 MEASURES[each.key].label,
-                _estimate_text(each.key, whole),
+                _estimate_text(each),
                 shown if what_if is not None else "",
                 _with_unit(difference, unit) if difference else "",
             )
@@ -291,10 +293,10 @@ def finding_label(key: str) -> str:
     return f"P({FINDINGS[key].label})"
 
 
-def _estimate_text(key: str, answer: Answer) -> str:
-    row = measure_row(next(each for each in answer.estimates if each.key == key))
-    interval = row.interval_text.split(" interval ")[1].rsplit(" ", 1)[0]
-    return f"{row.value_text} ({interval})"
+def _estimate_text(estimate: MeasureEstimate) -> str:
+    measure, interval = MEASURES[estimate.key], estimate.interval
+    low, high = measure.text(interval.low), measure.text(interval.high)
+    return f"{measure.text(estimate.value)} {measure.unit} ({low}–{high})"
 
 
 def _signed(value: float) -> str:
@@ -347,7 +349,11 @@ def next_uncertain(
     shown = [cell for cell in everywhere if pieces_of(sheet, cell, cells.edges_s)]
     outside = len(everywhere) - len(shown)
     more = ""
-    if outside:
+    if outside == 1:
+        more = " " + tr(
+            "1 more is not drawn in this layout; 12x1 (Ctrl+2) shows all leads throughout."
+        )
+    elif outside:
         more = " " + tr(
             "{n} more are not drawn in this layout; 12x1 (Ctrl+2) shows all leads throughout.",
             n=outside,
@@ -451,9 +457,7 @@ def other_lines(prediction: Prediction) -> dict[str, str]:
     """Each quantity of a prediction as text, by label, for the comparison of two models."""
     lines: dict[str, str] = {}
     for estimate in prediction.estimates:
-        row = measure_row(estimate)
-        interval = row.interval_text.split(" interval ")[1].rsplit(" ", 1)[0]
-        lines[MEASURES[estimate.key].label] = f"{row.value_text} ({interval})"
+        lines[MEASURES[estimate.key].label] = _estimate_text(estimate)
     for finding in prediction.findings:
         lines[finding_label(finding.key)] = probability_text(finding.probability)
     if prediction.embedding_variance is not None:

@@ -22,17 +22,20 @@ def offer_recovery(keeper: SessionKeeper, window: QWidget) -> None:
     box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
     box.setIcon(QMessageBox.Icon.Question)
     box.setWindowTitle(tr("Recover calipers and notes"))
+    n_calipers, n_notes = len(marks.calipers), len(marks.notes)
     box.setText(
         tr(
-            "The program ended unexpectedly while {name} was open with {n} calipers and {m} "
-            "notes. Open it again, with these put back?",
+            "The program ended unexpectedly while {name} was open with {calipers} and {notes}. "
+            "Open it again, with these put back?",
             name=Path(session.path).name,
-            n=len(marks.calipers),
-            m=len(marks.notes),
+            calipers=tr("1 caliper") if n_calipers == 1 else tr("{n} calipers", n=n_calipers),
+            notes=tr("1 note") if n_notes == 1 else tr("{n} notes", n=n_notes),
         )
     )
     details = [tr("The estimate is computed anew.")]
-    if others:
+    if others == 1:
+        details.append(tr("1 more is offered at the next start."))
+    elif others:
         details.append(tr("{n} more are offered at the next start.", n=others))
     box.setInformativeText(" ".join(details))
     reopen = box.addButton(tr("&Open again"), QMessageBox.ButtonRole.AcceptRole)

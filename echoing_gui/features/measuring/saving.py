@@ -80,7 +80,11 @@ class CloseGuard:
         box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         box.setIcon(QMessageBox.Icon.Question)
         box.setWindowTitle(tr("Notes are not saved"))
-        box.setText(tr("Closing the program removes {n} notes that you have not saved.", n=n_notes))
+        box.setText(
+            tr("Closing the program removes a note that you have not saved.")
+            if n_notes == 1
+            else tr("Closing the program removes {n} notes that you have not saved.", n=n_notes)
+        )
         box.setInformativeText(tr("Notes are saved as a table, for the ECG on screen."))
         save = box.addButton(tr("&Save…"), QMessageBox.ButtonRole.AcceptRole)
         leave = box.addButton(tr("&Close without saving"), QMessageBox.ButtonRole.DestructiveRole)

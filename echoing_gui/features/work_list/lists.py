@@ -332,7 +332,9 @@ class Lists(QObject):
         if report.error is None:
             name, n = report.value
             self._desk.audit.record("exported", **self._export_facts)
-            text = tr("{n} recordings were exported to {name}.", n=f"{n:,}", name=name)
+            one = tr("1 recording was exported to {name}.", name=name)
+            many = tr("{n} recordings were exported to {name}.", n=f"{n:,}", name=name)
+            text = one if n == 1 else many
             self._tell(text, "", Level.INFO)
         elif isinstance(report.error, OSError):
             self._tell_unsaved(report.error)

@@ -276,7 +276,8 @@ class HistogramPlot(Plot):
             bars.setOpts(x0=edges[:-1], x1=edges[1:], height=counts)
         self.plot.setLabel("bottom", tr(column.axis))
         self.plot.setLabel("left", tr("Recordings"))
-        text = tr("{n} recordings.", n=f"{len(values):,}")
+        n = len(values)
+        text = tr("1 recording.") if n == 1 else tr("{n} recordings.", n=f"{n:,}")
         if len(values):
             middle = np.percentile(values, [25, 50, 75])
             text += " " + tr(

@@ -223,10 +223,10 @@ class WorkListView(QWidget):
         named = ""
         if package is not None:
             named = (
-                f" {package.caveat} {package.name} {package.version}, "
+                f" {tr(package.caveat)} {package.name} {package.version}, "
                 f"SHA-256 {package.package_id[:12]}…"
             )
-        self.banner.setText(f"{RESEARCH_ONLY}{named}")
+        self.banner.setText(f"{tr(RESEARCH_ONLY)}{named}")
         busy = new is not None and (new.listing or new.running)
         left = new is not None and (busy or new.n_done < len(new.rows))
         self.pause.setText(tr("&Pause") if busy else tr("Co&ntinue"))
