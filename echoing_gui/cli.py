@@ -35,6 +35,7 @@ from model_core.io import TableLayout, open_recording, read_part
 from model_core.long_recording import LongRecording
 from model_core.measures import MEASURES
 from model_core.quality import CONFIRMABLE, MICROVOLTS, PLACEMENT, from_microvolts
+from model_core.records import new_study_id
 from model_core.runtime.package import ModelPackage
 from model_core.runtime.predictor import Predictor
 from model_core.types import Prediction, Recording, ResultState
@@ -130,7 +131,7 @@ def _run(options: argparse.Namespace, layout: TableLayout | None, process: Readi
                 frozenset(options.confirm),
             )
         rows = [
-            measures_row(Item(number, report), identified=options.identified)
+            measures_row(Item(number, report, "" if options.identified else new_study_id()))
             for number, report in enumerate(reports, start=1)
         ]
         if options.csv is not None:
@@ -175,10 +176,12 @@ def _parser() -> argparse.ArgumentParser:
             type=Path,
             metavar="FILE",
             help=f"also write the measures to this {kind.upper() if kind == 'csv' else 'Parquet'} "
-            "file, one row a recording, without file names",
+            "file, one row a recording, each under a new random name",
         )
     predict.add_argument(
-        "--identified", action="store_true", help="with file names in --csv and --parquet"
+        "--identified",
+        action="store_true",
+        help="with names and hashes of files in --csv and --parquet",
     )
     predict.add_argument(
         "--confirm",

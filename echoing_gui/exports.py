@@ -1,7 +1,8 @@
 """What leaves the program as data: JSON, CSV, Parquet and NPZ of one recording or of many. No Qt.
 
-De-identified unless asked otherwise: an allow-list of entries, without names of files and patients,
-free text and dates. A withheld result is empty with its code beside it, never a number.
+With a pseudonym in the item, an allow-list of entries without names and hashes of files, patients,
+free text and dates; see `echoing_gui.identity`. A withheld result is empty with its code beside it,
+never a number.
 """
 
 from __future__ import annotations
@@ -31,9 +32,9 @@ UNIT_WORDS = {"%": "pct", "ml": "ml"}
 # Spreadsheets run a cell that begins with one of these, the full-width forms too.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _KEPT = (
-    "schema_version", "program", "sha256", "window_sha256", "state", "reasons", "window_s",
-    "measures", "findings", "confirmed", "lead_quality", "embedding_variance", "segment_variance",
-    "package", "research_use",
+    "schema_version", "program", "state", "reasons", "window_s", "measures", "findings",
+    "confirmed", "lead_quality", "embedding_variance", "segment_variance", "package",
+    "research_use",
 )  # fmt: skip
 _KEPT_OF_RECORDING = ("format", "fs_hz", "duration_s", "lead_names", "simulated")
 
@@ -48,6 +49,8 @@ class Item:
         Place in the work list, from 1.
     report
         As in docs/json-output.md.
+    pseudonym
+        Takes the place of whatever tells whose ECG it is; empty to keep that.
     embedding_mean
         Mean of the recording's embedding, (dimensions,), dimensionless; None without one.
     labels
@@ -58,6 +61,7 @@ class Item:
 
     number: int
     report: Report
+    pseudonym: str = ""
     embedding_mean: NDArray[np.float32] | None = None
     labels: Mapping[str, Cell] = field(default_factory=dict[str, Cell])
     patient: str = ""
@@ -92,7 +96,7 @@ KINDS = (
 )
 
 
-def write_items(kind: Kind, path: Path, items: Iterable[Item], *, identified: bool) -> None:
+def write_items(kind: Kind, path: Path, items: Iterable[Item]) -> None:
     """Write recordings in one of the forms.
 
     Parameters
@@ -102,9 +106,7 @@ def write_items(kind: Kind, path: Path, items: Iterable[Item], *, identified: bo
     path
         The file; what was there stays if the new one cannot be written whole.
     items
-        In this order.
-    identified
-        Keep names of files and patients, where the form has a place for them.
+        In this order; all with a pseudonym, or none.
 
     Raises
     ------
@@ -113,13 +115,13 @@ def write_items(kind: Kind, path: Path, items: Iterable[Item], *, identified: bo
     """
     content, _, form = kind.key.partition("_")
     if form == "json":
-        write_json(path, items, identified=identified)
+        write_json(path, items)
         return
     if form == "npz":
         write_npz(path, items)
         return
     rows = (
-        (measures_row(item, identified=identified) for item in items)
+        (measures_row(item) for item in items)
         if content == "measures"
         else (row for item in items for row in segment_rows(item))
     )
@@ -129,24 +131,22 @@ def write_items(kind: Kind, path: Path, items: Iterable[Item], *, identified: bo
         write_parquet(path, rows)
 
 
-def json_entry(item: Item, *, identified: bool) -> Report:
+def json_entry(item: Item) -> Report:
     """Entry of the JSON export: the report, its number and its labels.
 
-    Parameters
-    ----------
-    item
-        The recording.
-    identified
-        Keep file, patient, free text and import report.
+    With a pseudonym it is without file, hash, patient, free text and import report.
     """
     report = item.report
-    if identified:
+    if not item.pseudonym:
         patient = {"patient": item.patient} if item.patient else {}
         return {**report, "item": item.number, "labels": dict(item.labels), **patient}
     recording, error = report["recording"], report["error"]
     return {
         **{key: report[key] for key in _KEPT},
         "file": None,
+        "sha256": None,
+        "window_sha256": None,
+        "pseudonym": item.pseudonym,
         "recording": recording
         and {
             **{key: recording[key] for key in _KEPT_OF_RECORDING},
@@ -166,7 +166,7 @@ def json_entry(item: Item, *, identified: bool) -> Report:
     }
 
 
-def measures_row(item: Item, *, identified: bool) -> Row:
+def measures_row(item: Item) -> Row:
     """Row of the table of measures: one recording.
 
     Examples
@@ -177,15 +177,15 @@ def measures_row(item: Item, *, identified: bool) -> Row:
     ...     "reasons": [{"code": "flat_lead"}], "lead_quality": [], "research_use": "",
     ...     "program": {"version": "1"}, "package": {"name": "", "version": "", "id": "",
     ...     "caveat": ""}}
-    >>> row = measures_row(Item(1, report), identified=False)
-    >>> row["lvef_pct"], row["reasons"]
-    (None, 'flat_lead')
+    >>> row = measures_row(Item(1, report, "ECG-1"))
+    >>> row["pseudonym"], row["lvef_pct"], row["reasons"]
+    ('ECG-1', None, 'flat_lead')
     """
     report = item.report
     recording = report["recording"] or {}
     window_s = report["window_s"] or (None, None)
     row: Row = {"item": item.number}
-    if identified:
+    if not item.pseudonym:
         row |= {"file": report["file"], "patient": item.patient or None}
     row |= {
         "state": report["state"],
@@ -217,7 +217,7 @@ def measures_row(item: Item, *, identified: bool) -> Row:
         "simulated": int(recording["simulated"]) if recording else None,
         **{f"label_{key}": value for key, value in item.labels.items()},
     }
-    return row | _origin(report)
+    return row | _origin(item)
 
 
 def segment_rows(item: Item) -> Iterator[Row]:
@@ -225,7 +225,7 @@ def segment_rows(item: Item) -> Iterator[Row]:
     cells = item.report["segment_variance"]
     if cells is None:
         return
-    origin = _origin(item.report)
+    origin = _origin(item)
     values = np.array(cells["variance"], dtype=np.float64)
     known = np.sort(values[np.isfinite(values)])
     for lead, row in zip(cells["lead_names"], values, strict=True):
@@ -245,7 +245,7 @@ def segment_rows(item: Item) -> Iterator[Row]:
             }
 
 
-def write_json(path: Path, items: Iterable[Item], *, identified: bool = False) -> None:
+def write_json(path: Path, items: Iterable[Item]) -> None:
     """Write one JSON object a line for each recording; see docs/json-output.md.
 
     Raises
@@ -255,7 +255,7 @@ def write_json(path: Path, items: Iterable[Item], *, identified: bool = False) -
     """
     with _new_file(path) as unfinished, unfinished.open("w", encoding="utf-8") as file:
         for item in items:
-            entry = json_entry(item, identified=identified)
+            entry = json_entry(item)
             file.write(_text(json.dumps(entry, ensure_ascii=False, allow_nan=False)) + "\n")
 
 
@@ -315,9 +315,10 @@ def write_parquet(path: Path, rows: Iterable[Row]) -> None:
 def write_npz(path: Path, items: Iterable[Item]) -> None:
     """Write embeddings and segment variances as NumPy arrays, rows in the order of the items.
 
-    ``item`` (n,), ``sha256`` (n,), ``state`` (n,), ``embedding_mean`` (n, dimensions),
-    ``embedding_variance`` (n,), ``segment_variance`` (n, leads, segments) and ``segment_edges_s``
-    (n, segments + 1); NaN where nothing was computed. ``lead_names``, ``package_name``,
+    ``item`` (n,), ``pseudonym`` (n,) or ``sha256`` (n,), ``state`` (n,), ``embedding_mean``
+    (n, dimensions), ``embedding_variance`` (n,), ``segment_variance`` (n, leads, segments) and
+    ``segment_edges_s`` (n, segments + 1); NaN where nothing was computed. ``lead_names``,
+    ``package_name``,
     ``package_version``, ``package_sha256``, ``caveat`` and ``research_use`` hold for all.
 
     Raises
@@ -341,9 +342,7 @@ def write_npz(path: Path, items: Iterable[Item]) -> None:
     package = reports[0]["package"]
     arrays: dict[str, NDArray[Any]] = {
         "item": np.array([item.number for item in listed]),
-        "sha256": np.array(
-            [report["sha256"] or report["window_sha256"] or "" for report in reports]
-        ),
+        **_names(listed),
         "state": np.array([report["state"] for report in reports]),
         "embedding_mean": _stack(vectors, (dimensions,)),
         "embedding_variance": _stack([report["embedding_variance"] for report in reports], ()),
@@ -383,12 +382,27 @@ def _new_file(path: Path) -> Iterator[Path]:
         ) from error
 
 
-def _origin(report: Report) -> Row:
+def _names(items: list[Item]) -> dict[str, NDArray[Any]]:
+    """Pseudonyms, or hashes where whose ECG it is may be told."""
+    if any(item.pseudonym for item in items):
+        return {"pseudonym": np.array([item.pseudonym for item in items])}
+    reports = [item.report for item in items]
+    hashes = [report["sha256"] or report["window_sha256"] or "" for report in reports]
+    return {"sha256": np.array(hashes)}
+
+
+def _origin(item: Item) -> Row:
     """Where a row comes from, and what must be said beside its numbers."""
+    report = item.report
     package = report["package"]
+    name: Row = {"pseudonym": item.pseudonym}
+    if not item.pseudonym:
+        name = {
+            "recording_sha256": report["sha256"],
+            "window_sha256": report["window_sha256"],
+        }
     return {
-        "recording_sha256": report["sha256"],
-        "window_sha256": report["window_sha256"],
+        **name,
         "package_name": package["name"],
         "package_version": package["version"],
         "package_sha256": package["id"],

@@ -14,7 +14,7 @@ from PySide6.QtGui import QColor, QImage
 
 from echoing_gui import resources, theme
 from echoing_gui.errors import Unexpected
-from echoing_gui.features.records import KINDS, record_bytes
+from echoing_gui.features.exporting.records import REPORT_PDF, record_bytes
 from echoing_gui.log import log
 from echoing_gui.state import AppState, Stage
 from echoing_gui.view_models.report import PAPERS
@@ -79,7 +79,7 @@ def _steps(picture: Path | None) -> Iterator[str]:
             view = result_view(state)
             values = ", ".join(f"{row.value_text} ({row.interval_text})" for row in view.measures)
             yield f"demonstration ECG: {values}"
-            yield f"report: {len(record_bytes(state, KINDS[0], PAPERS[0], ''))} bytes of PDF"
+            yield f"report: {len(record_bytes(state, REPORT_PDF, PAPERS[0], ''))} bytes of PDF"
             yield f"window painted: {_check_picture(program, picture)} trace pixels"
         finally:
             program.window.close()

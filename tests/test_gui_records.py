@@ -16,9 +16,11 @@ from PySide6.QtPrintSupport import QPrintDialog, QPrinter
 from PySide6.QtWidgets import QFileDialog
 
 from echoing_gui import files
-from echoing_gui.features import records
-from echoing_gui.features.records import KINDS, RecordDialog, record_bytes
+from echoing_gui.export_dialog import ExportDialog
+from echoing_gui.features.exporting import Exporter
+from echoing_gui.features.exporting.records import RECORDS, record_bytes
 from echoing_gui.graphics import pages
+from echoing_gui.identity import Identity
 from echoing_gui.state import AppState, DisplayOptions, Layout
 from echoing_gui.view_models.report import PAPERS, report_state, report_view
 from model_core.leads import STANDARD_LEADS
@@ -28,7 +30,7 @@ from tests.gui_factory import FLAT_LEAD, IDENTITY, prediction, recording, spike_
 pytestmark = pytest.mark.usefixtures("qapp")
 
 PX_PER_MM = 10
-PDF, REPORT_DICOM, ECG_DICOM, FHIR = KINDS
+PDF, REPORT_DICOM, ECG_DICOM, FHIR = RECORDS
 A4, LETTER = PAPERS
 
 
@@ -143,7 +145,7 @@ def test_a_withheld_result_is_printed_without_numbers():
     assert "Probability" not in text
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.key)
+@pytest.mark.parametrize("kind", RECORDS, ids=lambda kind: kind.key)
 def test_a_de_identified_record_holds_no_identity(kind):
     content = record_bytes(state(), kind, A4, "ECG-0123")
     found = content.decode("latin-1") + (pdf_text(content) if kind is PDF else "")
@@ -172,9 +174,9 @@ def test_faster_paper_goes_on_overleaf_in_time():
 
 def test_saving_asks_writes_and_is_taken_down(qtbot, opened, tmp_path: Path):
     window = opened.window
-    window._answers["save_record"]()
-    dialog = window.findChild(RecordDialog)
-    assert dialog.deidentify.isChecked()
+    window._answers["export"]()
+    dialog = window.findChild(ExportDialog)
+    assert dialog.identity.checkedId() == 0
     assert not dialog.kind.currentText().startswith("FHIR")
     dialog.accept()
     chooser = window.findChild(QFileDialog)
@@ -185,7 +187,7 @@ def test_saving_asks_writes_and_is_taken_down(qtbot, opened, tmp_path: Path):
     chooser.close()
     qtbot.waitUntil(path.exists)
     qtbot.waitUntil(lambda: opened.controller.state.message is not None)
-    assert opened.controller.state.message.text == "r.pdf was saved."
+    assert opened.controller.state.message.text == "r.pdf was exported."
     log = [
         json.loads(line)
         for line in (window_folder(opened) / "audit.jsonl").read_text().splitlines()
@@ -207,8 +209,8 @@ def test_a_full_disk_keeps_the_old_file_and_says_so(qtbot, opened, tmp_path: Pat
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(files.os, "fsync", full)
-    feature = opened.window.findChild(records._Records)
-    feature.write(opened.controller.state, PDF, A4, "", path)
+    feature = opened.window.findChild(Exporter)
+    feature.write(opened.controller.state, PDF, A4, Identity.KEPT, "", path)
     qtbot.waitUntil(lambda: opened.controller.state.message is not None)
     message = opened.controller.state.message
     assert message.text == (
@@ -221,7 +223,7 @@ def test_a_full_disk_keeps_the_old_file_and_says_so(qtbot, opened, tmp_path: Pat
 
 def test_printing_asks_for_a_printer(qtbot, opened):
     opened.window._answers["print"]()
-    opened.window.findChild(RecordDialog).accept()
+    opened.window.findChild(ExportDialog).accept()
     dialog = opened.window.findChild(QPrintDialog)
     assert dialog.isVisible()
     dialog.reject()
@@ -233,8 +235,8 @@ def test_printing_paints_the_same_pages(qtbot, opened, tmp_path: Path):
     printer.setOutputFileName(str(tmp_path / "p.pdf"))
     printer.setResolution(pages.DPI)
     printer.setPageLayout(pages.page_layout(A4))
-    feature = opened.window.findChild(records._Records)
-    feature.print_on(printer, opened.controller.state, "")
+    feature = opened.window.findChild(Exporter)
+    feature.print_on(printer, opened.controller.state, Identity.KEPT, "")
     qtbot.waitUntil(lambda: opened.controller.state.message is not None)
     printed = pypdfium2.PdfDocument((tmp_path / "p.pdf").read_bytes())
     assert len(printed) == 2

@@ -17,6 +17,7 @@ from PySide6.QtWidgets import QWidget
 from echoing_gui import files, wiring
 from echoing_gui.exports import KINDS
 from echoing_gui.features.work_list.lists import Lists
+from echoing_gui.identity import Identity
 from echoing_gui.state_work_list import RowState
 from echoing_gui.view_models.work_list import progress_text
 from tests.gui_factory import FLAT_LEAD, NOISY_LEAD, make_program, recording
@@ -331,10 +332,12 @@ def test_the_list_is_exported_and_logged(qtbot, program, folder, fake, tmp_path,
     fake.reasons["ecg4.hea"] = (FLAT_LEAD,)
     run(qtbot, program, folder)
     path = tmp_path / f"out{kind.suffix}"
-    lists_of(program).export(kind, path, False)
+    lists_of(program).export(kind, path, Identity.HIDDEN)
     qtbot.waitUntil(lambda: has_message(program, "6 recordings were exported"), timeout=30000)
     content = path.read_bytes()
     assert b"ecg4" not in content
+    for row in work_of(program).rows:
+        assert row.recording_id.encode() not in content
     if kind.key == "measures_csv":
         rows = list(csv.DictReader(content.decode().splitlines()))
         assert [row["state"] for row in rows].count("not_reportable") == 1
@@ -345,7 +348,7 @@ def test_the_list_is_exported_and_logged(qtbot, program, folder, fake, tmp_path,
     last = json.loads(lines[-1])
     assert last["event"] == "exported"
     assert last["kind"] == f"list_{kind.key}"
-    assert (last["recordings"], last["deidentified"]) == (N, True)
+    assert (last["recordings"], last["deidentified"], last["identity"]) == (N, True, "hidden")
 
 
 def test_an_export_that_cannot_be_written_keeps_the_old_file(
@@ -360,7 +363,7 @@ def test_an_export_that_cannot_be_written_keeps_the_old_file(
 
     with monkeypatch.context() as patch:
         patch.setattr(files.os, "fsync", full)
-        lists_of(program).export(KINDS[0], path, False)
+        lists_of(program).export(KINDS[0], path, Identity.HIDDEN)
         qtbot.waitUntil(lambda: has_message(program, "as it was before"))
     assert path.read_text() == "old"
 

@@ -7,6 +7,7 @@ import errno
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,15 @@ def reports(
 
 @pytest.fixture(scope="module")
 def items(reports: list[Report]) -> list[Item]:
+    return made_items(reports, "ECG-{}")
+
+
+@pytest.fixture(scope="module")
+def named_items(reports: list[Report]) -> list[Item]:
+    return made_items(reports, "")
+
+
+def made_items(reports: list[Report], pseudonym: str) -> list[Item]:
     labels = (
         {"lvef": 55.0, "split": "test"},
         {"lvef": 35.0, "split": "test"},
@@ -90,7 +100,7 @@ def items(reports: list[Report]) -> list[Item]:
     )
     vectors = (np.arange(8, dtype=np.float32), None, None)
     return [
-        Item(number, report, vector, label, PATIENT)
+        Item(number, report, pseudonym.format(number), vector, label, PATIENT)
         for number, (report, vector, label) in enumerate(
             zip(reports, vectors, labels, strict=True), start=1
         )
@@ -117,10 +127,13 @@ def test_the_schema_refuses_what_must_not_be(reports: list[Report], change: Repo
         jsonschema.validate(reports[0] | change, SCHEMA)
 
 
-@pytest.mark.parametrize("identified", [False, True])
-def test_json_lines_follow_the_schema(tmp_path: Path, items: list[Item], identified: bool) -> None:
+@pytest.mark.parametrize("fixture", ["items", "named_items"])
+def test_json_lines_follow_the_schema(
+    tmp_path: Path, fixture: str, request: pytest.FixtureRequest
+) -> None:
+    items: list[Item] = request.getfixturevalue(fixture)
     path = tmp_path / "list.jsonl"
-    write_json(path, items, identified=identified)
+    write_json(path, items)
     text = path.read_text(encoding="utf-8")
     entries = [json.loads(line) for line in text.splitlines()]
     for entry in entries:
@@ -129,11 +142,22 @@ def test_json_lines_follow_the_schema(tmp_path: Path, items: list[Item], identif
         assert "Demonstration" in entry["package"]["caveat"]
     assert entries[0]["measures"] == items[0].report["measures"]
     assert entries[1]["labels"] == {"lvef": 35.0, "split": "test"}
+    identified = fixture == "named_items"
     assert (PATIENT in text) is identified
+    assert (str(items[0].report["sha256"]) in text) is identified
+    assert ("pseudonym" in entries[0]) is not identified
+
+
+@pytest.mark.parametrize("entry", ["file", "sha256", "window_sha256", "patient"])
+def test_the_schema_refuses_a_pseudonym_beside_what_tells_who_it_is(
+    items: list[Item], entry: str
+) -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(json_entry(items[0]) | {entry: "ab" * 32}, SCHEMA)
 
 
 def test_withheld_results_are_empty_with_their_code(items: list[Item]) -> None:
-    good, flat, broken = (measures_row(item, identified=False) for item in items)
+    good, flat, broken = (measures_row(item) for item in items)
     assert good["lvef_pct"] == 58.0
     assert (good["lvef_low_pct"], good["lvef_high_pct"]) == (48.0, 68.0)
     assert good["lvef_interval_level"] == 0.9
@@ -148,7 +172,7 @@ def test_withheld_results_are_empty_with_their_code(items: list[Item]) -> None:
 
 
 def test_csv_and_parquet_hold_the_same_and_name_nobody(tmp_path: Path, items: list[Item]) -> None:
-    rows = [measures_row(item, identified=False) for item in items]
+    rows = [measures_row(item) for item in items]
     write_csv(tmp_path / "a.csv", rows)
     write_parquet(tmp_path / "a.parquet", rows)
     texts: Any = {"package_version": str, "program_version": str}
@@ -167,14 +191,20 @@ def test_csv_and_parquet_hold_the_same_and_name_nobody(tmp_path: Path, items: li
         assert len(str(row["package_sha256"])) == 64
         assert row["package_name"] == "test student"
         assert "Demonstration" in str(row["caveat"])
-    assert len(str(rows[0]["recording_sha256"])) == 64
+    assert [row["pseudonym"] for row in rows] == ["ECG-1", "ECG-2", "ECG-3"]
+    assert str(items[0].report["sha256"]) not in text
 
 
-def test_names_only_where_they_are_asked_for(items: list[Item]) -> None:
-    row = measures_row(items[0], identified=True)
+def test_names_and_hashes_only_where_they_are_asked_for(
+    items: list[Item], named_items: list[Item]
+) -> None:
+    row = measures_row(named_items[0])
     assert str(row["file"]).endswith(f"{PATIENT}_good.hea")
     assert row["patient"] == PATIENT
-    assert not {"file", "patient"} & set(measures_row(items[0], identified=False))
+    assert row["recording_sha256"] == items[0].report["sha256"]
+    for hidden in (measures_row(items[0]), next(segment_rows(items[0]))):
+        assert not {"file", "patient", "recording_sha256", "window_sha256"} & set(hidden)
+        assert items[0].report["sha256"] not in hidden.values()
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "＝", "－"])
@@ -213,10 +243,18 @@ def test_npz_of_maps_and_embeddings(tmp_path: Path, items: list[Item]) -> None:
         )
         np.testing.assert_array_equal(found["embedding_mean"][0], np.arange(8))
         assert np.isnan(found["embedding_mean"][1]).all()
-        assert found["sha256"][0] == items[0].report["sha256"]
+        assert found["pseudonym"].tolist() == ["ECG-1", "ECG-2", "ECG-3"]
+        assert "sha256" not in found.files
         assert found["package_sha256"] == items[0].report["package"]["id"]
         assert "Demonstration" in str(found["caveat"])
         assert str(found["research_use"]).startswith("Research use only.")
+
+
+def test_npz_with_names_holds_hashes(tmp_path: Path, named_items: list[Item]) -> None:
+    write_npz(tmp_path / "a.npz", named_items)
+    with np.load(tmp_path / "a.npz", allow_pickle=False) as found:
+        assert found["sha256"][0] == named_items[0].report["sha256"]
+        assert "pseudonym" not in found.files
 
 
 def test_no_maps_no_file(tmp_path: Path, items: list[Item]) -> None:
@@ -235,7 +273,7 @@ def test_a_full_disk_keeps_the_old_file_and_says_so(
     path = tmp_path / f"a.{kind}"
     path.write_bytes(b"old")
     monkeypatch.setattr(files.os, "fsync", full)
-    rows = [measures_row(item, identified=False) for item in items[:2]]
+    rows = [measures_row(item) for item in items[:2]]
     write: Any = {
         "json": lambda: write_json(path, items),
         "csv": lambda: write_csv(path, rows),
@@ -259,11 +297,11 @@ def test_names_that_are_no_text_do_not_stop_the_export(tmp_path: Path, items: li
     report = blank_report("bad\udcff.hea", items[0].report["package"])
     error = {"code": "not_found", "message": "bad\udcff.hea", "hint": ""}
     item = Item(1, report | {"error": error})
-    write_json(tmp_path / "a.json", [item], identified=True)
-    write_csv(tmp_path / "a.csv", [measures_row(item, identified=True)])
-    write_parquet(tmp_path / "a.parquet", [measures_row(item, identified=True)])
+    write_json(tmp_path / "a.json", [item])
+    write_csv(tmp_path / "a.csv", [measures_row(item)])
+    write_parquet(tmp_path / "a.parquet", [measures_row(item)])
     assert "\ufffd" in (tmp_path / "a.csv").read_text(encoding="utf-8")
-    assert "bad" not in json.dumps(json_entry(item, identified=False))
+    assert "bad" not in json.dumps(json_entry(replace(item, pseudonym="ECG-1")))
 
 
 def test_predict_writes_tables(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -18,6 +18,7 @@ from echoing_gui.errors import to_message
 from echoing_gui.features.work_list.view import WorkListView
 from echoing_gui.files import atomic_write
 from echoing_gui.i18n import tr
+from echoing_gui.identity import Identity, pseudonyms
 from echoing_gui.jobs import JobReport, JobRunner
 from echoing_gui.state import AppState, Level, UserMessage
 from echoing_gui.state_work_list import ListRow, RowState, WorkList
@@ -169,14 +170,18 @@ class Lists(QObject):
 
     def ask_for_export(self) -> None:
         """Ask in which form and where to."""
-        from echoing_gui.export_dialog import ExportDialog
+        from echoing_gui.export_dialog import ExportDialog, ask_where
         from echoing_gui.exports import KINDS
 
-        dialog = ExportDialog(KINDS, "work_list", self._desk.window)
-        dialog.chosen.connect(self.export)
+        dialog = ExportDialog(KINDS, (), tr("&Export…"), self._desk.window)
+        dialog.chosen.connect(
+            lambda kind, _paper, identity: ask_where(
+                self._desk.window, kind, "work_list", lambda path: self.export(kind, path, identity)
+            )
+        )
         dialog.open()
 
-    def export(self, kind: Kind, path: Path, identified: bool) -> None:
+    def export(self, kind: Kind, path: Path, identity: Identity) -> None:
         """Write what is done of the list to a file, in a worker."""
         work, model = self.work, self._controller.model
         if work is None or model is None:
@@ -184,18 +189,20 @@ class Lists(QObject):
         done = [row for row in work.rows if row.state is not RowState.WAITING]
         self._export_facts = {
             "kind": f"list_{kind.key}",
-            "deidentified": not identified,
+            "deidentified": identity is not Identity.KEPT,
+            "identity": identity.value,
             "recordings": len(done),
             "package": work.package_id,
         }
-        open_store = self._store_opener(work.package_id)
+        open_store, folder = self._store_opener(work.package_id), self._desk.folder
 
         def write(_token: CancelToken) -> tuple[str, int]:
             from echoing_gui.exports import write_items
 
             store = open_store()
             try:
-                write_items(kind, path, _items(done, store, model), identified=identified)
+                named = pseudonyms(identity, folder)
+                write_items(kind, path, _items(done, store, model, named))
             finally:
                 store.close()
             return path.name, len(done)
@@ -380,7 +387,9 @@ def _map_of(
     return np.array(indices, np.intp), embedding_map(np.array(vectors, dtype=np.float64))
 
 
-def _items(rows: Iterable[ListRow], store: ResultStore, model: Model) -> Iterator[Item]:
+def _items(
+    rows: Iterable[ListRow], store: ResultStore, model: Model, named: Callable[[str], str]
+) -> Iterator[Item]:
     """Give what is exported of rows: the stored report, or why there is none."""
     from echoing_gui.exports import Item
     from echoing_gui.reports import blank_report, error_report
@@ -400,4 +409,4 @@ def _items(rows: Iterable[ListRow], store: ResultStore, model: Model) -> Iterato
         if has_split:
             labels["split"] = row.split or None
         vector = None if kept is None else kept.embedding_mean
-        yield Item(row.number, report, vector, labels, row.patient)
+        yield Item(row.number, report, named(row.recording_id), vector, labels, patient=row.patient)

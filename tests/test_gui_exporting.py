@@ -1,4 +1,4 @@
-"""One recording exported from the window: data by the published schema, pictures true to scale."""
+"""One recording exported from the window: one rule of identity, data by the schema, pictures."""
 
 from __future__ import annotations
 
@@ -11,12 +11,16 @@ import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QImage
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QFileDialog
 
 from echoing_gui import files, theme
 from echoing_gui.export_dialog import ExportDialog
 from echoing_gui.exports import KINDS
-from echoing_gui.features.data_export import PNG, SVG, DataExport
+from echoing_gui.features.exporting import Exporter
+from echoing_gui.features.exporting.pictures import PICTURES, PNG, SVG
+from echoing_gui.features.exporting.records import RECORDS
+from echoing_gui.identity import KEY_NAME, Identity, pseudonyms
+from echoing_gui.view_models.report import PAPERS
 from tests.gui_factory import FLAT_LEAD, IDENTITY, recording
 from tests.test_gui_window import has_result
 
@@ -35,16 +39,20 @@ def opened(qtbot, program, fake):
     return program
 
 
-def export(qtbot, program, kind, path, identified=False):
-    program.window.findChild(DataExport).export(kind, path, identified)
+def export(qtbot, program, kind, path, identity=Identity.HIDDEN):
+    state = program.controller.state
+    name = pseudonyms(identity, path.parent)(state.recording.recording_id)
+    program.controller.close_message()
+    exporter = program.window.findChild(Exporter)
+    exporter.write(state, kind, PAPERS[0], identity, name, path)
     qtbot.waitUntil(lambda: program.controller.state.message is not None, timeout=20000)
     return program.controller.state.message.text
 
 
-@pytest.mark.parametrize("identified", [False, True])
-def test_the_result_as_json_follows_the_schema(qtbot, opened, tmp_path, identified):
+@pytest.mark.parametrize("identity", Identity)
+def test_the_result_as_json_follows_the_schema(qtbot, opened, tmp_path, identity):
     path = tmp_path / "ecg.jsonl"
-    assert "was exported" in export(qtbot, opened, JSON, path, identified)
+    assert "was exported" in export(qtbot, opened, JSON, path, identity)
     text = path.read_text(encoding="utf-8")
     entry = json.loads(text)
     jsonschema.validate(entry, json.loads(SCHEMA.read_text(encoding="utf-8")))
@@ -52,8 +60,9 @@ def test_the_result_as_json_follows_the_schema(qtbot, opened, tmp_path, identifi
     assert entry["measures"][0]["interval"] == {"low": 43.2, "high": 65.8, "level": 0.9}
     assert entry["package"]["id"] == IDENTITY.package_id
     assert entry["package"]["caveat"] == IDENTITY.caveat
-    assert entry["sha256"] == opened.controller.state.recording.recording_id
-    assert ("smith" in text.lower()) is identified
+    kept = identity is Identity.KEPT
+    assert (entry["sha256"] == opened.controller.state.recording.recording_id) is kept
+    assert ("smith" in text.lower()) is kept
     assert "2026" not in text
 
 
@@ -88,15 +97,54 @@ def test_an_svg_has_scale_caveat_and_model_burned_in_and_no_name(qtbot, opened, 
     text = (tmp_path / "ecg.svg").read_text(encoding="utf-8")
     for said in (
         "25 mm/s   10 mm/mV", "Research use only.", "Test package 3.1.4", IDENTITY.caveat,
-        IDENTITY.package_id[:16], opened.controller.state.recording.recording_id,
+        IDENTITY.package_id[:16], "Recording ECG-",
     ):  # fmt: skip
         assert said in text.replace("\xa0", " "), said
     assert "smith" not in text.lower()
     assert "2026" not in text
     assert text.count("<polyline") + text.count("<path") > 12
-    export(qtbot, opened, SVG, tmp_path / "named.svg", identified=True)
-    qtbot.waitUntil((tmp_path / "named.svg").exists)
-    assert NAME in (tmp_path / "named.svg").read_text(encoding="utf-8")
+    export(qtbot, opened, SVG, tmp_path / "named.svg", Identity.KEPT)
+    named = (tmp_path / "named.svg").read_text(encoding="utf-8")
+    assert NAME in named
+    assert opened.controller.state.recording.recording_id in named
+
+
+@pytest.mark.parametrize("kind", [*RECORDS, *PICTURES, *KINDS], ids=lambda kind: kind.key)
+@pytest.mark.parametrize("identity", [Identity.HIDDEN, Identity.LINKABLE])
+def test_an_export_under_a_pseudonym_holds_no_identity(qtbot, opened, tmp_path, kind, identity):
+    path = tmp_path / f"out{kind.suffix}"
+    assert "was exported" in export(qtbot, opened, kind, path, identity)
+    content = path.read_bytes().lower()
+    state = opened.controller.state
+    for secret in ("smith", "2026-01-02", state.recording.recording_id):
+        assert secret.encode() not in content
+
+
+def test_only_linkable_exports_are_linked_and_only_by_one_user(tmp_path):
+    one, other, files_hash = tmp_path / "one", tmp_path / "other", "ab" * 32
+    hidden = {pseudonyms(Identity.HIDDEN, one)(files_hash) for _ in range(50)}
+    assert len(hidden) == 50
+    assert not one.exists()
+    linked = {pseudonyms(Identity.LINKABLE, one)(files_hash) for _ in range(3)}
+    assert len(linked) == 1
+    assert linked != {pseudonyms(Identity.LINKABLE, other)(files_hash)}
+    assert linked != {pseudonyms(Identity.LINKABLE, one)("cd" * 32)}
+    assert (one / KEY_NAME).stat().st_mode & 0o077 == 0
+    # What could not be read has nothing to be linked by.
+    unread = pseudonyms(Identity.LINKABLE, one)
+    assert unread("") != unread("")
+    assert pseudonyms(Identity.KEPT, one)(files_hash) == ""
+
+
+def test_a_damaged_key_is_told_and_never_replaced(qtbot, opened, tmp_path):
+    (tmp_path / KEY_NAME).write_bytes(b"short")
+    opened.window.findChild(Exporter).ask()
+    dialog = opened.window.findChild(ExportDialog)
+    dialog.choose(Identity.LINKABLE)
+    dialog.accept()
+    assert "key of your pseudonyms is damaged" in opened.controller.state.message.text
+    assert opened.window.findChild(QFileDialog) is None
+    assert (tmp_path / KEY_NAME).read_bytes() == b"short"
 
 
 def test_exports_are_logged(qtbot, opened, tmp_path):
@@ -125,9 +173,11 @@ def test_a_covered_estimate_cannot_be_exported(qtbot, program, fake):
     controller.set_options(replace(controller.state.options, read_first=True))
     controller.open_file(Path("a.hea"))
     qtbot.waitUntil(lambda: controller.state.covered)
-    program.window.findChild(DataExport).ask()
+    program.window.findChild(Exporter).ask()
     dialog = program.window.findChild(ExportDialog)
-    assert [kind.key for kind in dialog._kinds] == ["picture_png", "picture_svg"]
+    assert [kind.key for kind in dialog._kinds] == [
+        "report_pdf", "report_dicom", "ecg_dicom", "picture_png", "picture_svg",
+    ]  # fmt: skip
     dialog.reject()
 
 
@@ -139,9 +189,12 @@ def test_the_dialog_leaves_names_out_unless_asked(qtbot, opened, tmp_path):
     qtbot.keyClick(opened.window, key, modifiers)
     qtbot.waitUntil(lambda: opened.window.findChild(ExportDialog) is not None)
     dialog = opened.window.findChild(ExportDialog)
-    assert not dialog.identified.isChecked()
     dialog.kind.setCurrentIndex(dialog.kind.findText("Everything, one JSON object a line (JSON)"))
-    dialog.choose(tmp_path / "ecg.jsonl")
+    dialog.accept()
+    chooser = opened.window.findChild(QFileDialog)
+    assert Path(chooser.selectedFiles()[0]).name.startswith("ECG-")
+    chooser.fileSelected.emit(str(tmp_path / "ecg.jsonl"))
+    chooser.close()
     qtbot.waitUntil((tmp_path / "ecg.jsonl").exists, timeout=20000)
     assert "smith" not in (tmp_path / "ecg.jsonl").read_text(encoding="utf-8").lower()
     qtbot.waitUntil(lambda: QApplication.activeModalWidget() is None)
