@@ -26,6 +26,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from echoing_gui.i18n import tr
 from echoing_gui.log import log
 from echoing_gui.state import Level, UserMessage
 from model_core.errors import EchoingError
@@ -48,10 +49,10 @@ def to_message(error: Exception) -> UserMessage:
     'Export it again.'
     """
     if isinstance(error, EchoingError):
-        return UserMessage(str(error), error.hint, Level.ERROR)
+        return UserMessage(tr(error.message), tr(error.hint), Level.ERROR)
     return UserMessage(
-        "Something went wrong inside the program; the result was withdrawn.",
-        "Open the file again. If it happens again, report it with the details.",
+        tr("Something went wrong inside the program; the result was withdrawn."),
+        tr("Open the file again. If it happens again, report it with the details."),
         Level.ERROR,
     )
 

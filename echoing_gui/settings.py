@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from echoing_gui.files import atomic_write
-from echoing_gui.i18n import languages
+from echoing_gui.i18n import SYSTEM, languages
 from echoing_gui.state import (
     GAINS_MM_MV,
     SPEEDS_MM_S,
@@ -159,7 +159,7 @@ def _choices() -> dict[str, dict[Any, Any]]:
         "low_pass_hz": {value: value for value in LOW_PASS_HZ},
         "notch": {True: True, False: False},
         "mains_hz": {value: value for value in MAINS_HZ},
-        "language": {code: code for code in languages()},
+        "language": {code: code for code in (SYSTEM, *languages())},
         "show_variance": {True: True, False: False},
         "variance_underlay": {True: True, False: False},
         "read_first": {True: True, False: False},

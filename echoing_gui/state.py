@@ -100,7 +100,7 @@ class DisplayOptions:
     show_dots
         Show each estimate as twenty equally likely values, too.
     language
-        Of the window, from the next start on; ISO 639-1.
+        Of the window, from the next start on; ISO 639-1, or that of the system.
     """
 
     layout: Layout = Layout.GRID
@@ -120,7 +120,7 @@ class DisplayOptions:
     notch: bool = False
     mains_hz: float = 50.0
     variance_underlay: bool = False
-    language: str = "en"
+    language: str = "system"
 
     @property
     def display_filter(self) -> DisplayFilter:

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QSettings
+from PySide6.QtCore import QLibraryInfo, QLocale, QSettings, QTranslator
 from PySide6.QtGui import QFont
 from PySide6.QtWidgets import QApplication
 
@@ -20,7 +20,7 @@ from echoing_gui.controller import Controller
 from echoing_gui.desk import Desk
 from echoing_gui.errors import Unexpected
 from echoing_gui.features import FEATURES
-from echoing_gui.i18n import tr, use_language
+from echoing_gui.i18n import ENGLISH, SYSTEM, languages, tr, use_language
 from echoing_gui.log import config_folder, name_program, start_log, state_folder
 from echoing_gui.main_window import MainWindow
 from echoing_gui.packages import DEFAULT, PackageLibrary, package_facts
@@ -49,10 +49,39 @@ def make_application() -> QApplication:
     existing = QApplication.instance()
     app = existing if isinstance(existing, QApplication) else QApplication([])
     name_program()
+    # Spin boxes, too, have the decimal point in every language.
+    QLocale.setDefault(QLocale.c())
     app.setStyle("Fusion")
     theme.load_fonts()
     app.setFont(QFont(theme.FONT_FAMILY, app.font().pointSize()))
     return app
+
+
+def speak(chosen: str) -> None:
+    """Take a language for the program's words and Qt's own; to be called before any window is made.
+
+    Parameters
+    ----------
+    chosen
+        A code of `languages`, or `SYSTEM`: the system's, if the program has it, else English.
+    """
+    if chosen == SYSTEM:
+        preferred = QLocale.system().uiLanguages()[:1]
+        chosen = preferred[0].partition("-")[0] if preferred else ENGLISH
+    if chosen not in languages():
+        chosen = ENGLISH
+    use_language(chosen)
+    app = QApplication.instance()
+    if app is None:
+        return
+    for earlier in app.findChildren(QTranslator):
+        app.removeTranslator(earlier)
+        earlier.deleteLater()
+    translator = QTranslator(app)
+    folder = QLibraryInfo.path(QLibraryInfo.LibraryPath.TranslationsPath)
+    # Buttons of dialogs, names of keys; Qt brings no file for English, its own language.
+    if translator.load(f"qtbase_{chosen}", folder):
+        app.installTranslator(translator)
 
 
 def default_services(packages: PackageLibrary | None = None) -> Services:
@@ -140,7 +169,7 @@ def load_chosen_model(packages: PackageLibrary) -> Model:
         notice = tr(
             "The model package that you chose cannot be used: {why} The one that comes with the "
             "program is used instead.",
-            why=error,
+            why=error.message,
         )
         return replace(_load_model(packages, DEFAULT), notice=notice)
 
@@ -186,7 +215,7 @@ def build(services: Services, folder: Path, packages: PackageLibrary | None = No
     log = audit.AuditLog(folder / audit.FILE_NAME)
     controller = Controller(services, folder / "settings.json", log)
     log.on_failure = controller.tell
-    use_language(controller.state.options.language)
+    speak(controller.state.options.language)
     geometry = QSettings(str(folder / "window.ini"), QSettings.Format.IniFormat)
     window = MainWindow(geometry)
     window.openRequested.connect(controller.open_file)

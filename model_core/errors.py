@@ -12,7 +12,8 @@ class EchoingError(Exception):
     Parameters
     ----------
     message
-        What happened, as one sentence.
+        What happened, as one sentence; a `Sentence` can be translated where it is shown, which
+        `str` of the error, always English, can not.
     hint
         What the user can do about it, as one sentence; may be empty.
     code
@@ -27,6 +28,7 @@ class EchoingError(Exception):
 
     def __init__(self, message: str, *, hint: str = "", code: str = "error") -> None:
         super().__init__(message)
+        self.message = message
         self.hint = hint
         self.code = code
 

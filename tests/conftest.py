@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+# The window speaks the system's language.
+os.environ["LC_ALL"] = "C.UTF-8"
 
 # Before Qt: on Windows the DLLs of ONNX Runtime fail to load after Qt's (pytest-qt loads Qt).
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"

@@ -13,6 +13,7 @@ from model_core.errors import ReadError
 from model_core.io import TableLayout, open_recording
 from model_core.long_recording import LongRecording
 from model_core.types import Recording
+from model_core.wording import say
 
 
 def packages() -> set[str]:
@@ -42,7 +43,7 @@ def fail() -> None:
 
 
 def refuse() -> None:
-    raise ReadError("Said there.", hint="Do this.", code="a_code")
+    raise ReadError(say("Said {where}.", where=say("there")), hint="Do this.", code="a_code")
 
 
 def connect() -> None:

@@ -6,14 +6,15 @@ import json
 from dataclasses import fields, replace
 
 import pytest
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QAccessible
+from PySide6.QtCore import QLocale, Qt
+from PySide6.QtGui import QAccessible, QKeySequence
 from PySide6.QtWidgets import QCheckBox, QComboBox, QDialogButtonBox, QToolButton
 
 from echoing_gui.features.preferences import PreferencesDialog
-from echoing_gui.i18n import languages, tr, use_language
+from echoing_gui.i18n import tr
 from echoing_gui.settings import Settings, load_settings, save_settings
 from echoing_gui.state import DisplayOptions, Layout, LeadOrder, ThemeChoice
+from echoing_gui.wiring import speak
 from tests.gui_factory import make_program
 
 CHANGED = DisplayOptions(
@@ -32,7 +33,7 @@ CHANGED = DisplayOptions(
     notch=True,
     mains_hz=60.0,
     theme=ThemeChoice.DARK,
-    language=languages()[-1],
+    language="en",
     read_first=True,
 )
 
@@ -43,7 +44,7 @@ def dialog(qtbot, program):
     yield program.window.findChild(PreferencesDialog)
     for still_open in program.window.findChildren(PreferencesDialog):
         still_open.close()
-    use_language("en")
+    speak("en")
 
 
 def fill(dialog, options):
@@ -59,8 +60,7 @@ def fill(dialog, options):
 def test_every_remembered_option_has_a_row(dialog, tmp_path):
     path = tmp_path / "all.json"
     save_settings(path, Settings(CHANGED))
-    # English is not written, and there may be no other language.
-    written = {*json.loads(path.read_text(encoding="utf-8")), "language"}
+    written = {*json.loads(path.read_text(encoding="utf-8"))}
     assert set(dialog._fields) == written
     assert {field.name for field in fields(DisplayOptions)} - written == {"zoom"}
 
@@ -113,12 +113,10 @@ def test_every_field_has_a_name_for_those_who_hear_it(dialog):
 
 
 def test_a_language_is_taken_at_the_next_start(qtbot, program, fake, tmp_path, monkeypatch):
-    catalogue = tmp_path / "de.json"
-    catalogue.write_text('{"Preferences": "Einstellungen"}', encoding="utf-8")
-    monkeypatch.setattr(
-        "echoing_gui.i18n.asset",
-        lambda *parts: tmp_path / parts[-1] if parts[-1].endswith(".json") else tmp_path,
-    )
+    (tmp_path / "de").mkdir()
+    catalogue = '{"Preferences": "Einstellungen"}'
+    (tmp_path / "de" / "window.json").write_text(catalogue, encoding="utf-8")
+    monkeypatch.setattr("echoing_gui.i18n.asset", lambda *parts: tmp_path.joinpath(*parts[1:]))
     program.controller.set_options(DisplayOptions(language="de"))
     assert tr("Preferences") == "Preferences"
     again = make_program(fake, tmp_path)
@@ -126,4 +124,26 @@ def test_a_language_is_taken_at_the_next_start(qtbot, program, fake, tmp_path, m
     again.window.close()
     again.window.deleteLater()
     again.controller.deleteLater()
-    use_language("en")
+    speak("en")
+
+
+@pytest.mark.parametrize(
+    ("system", "title"), [("de-AT", "&Datei"), ("en-GB", "&File"), ("fr-FR", "&File")]
+)
+def test_the_systems_language_is_taken_unless_another_was_chosen(
+    qapp, tmp_path, monkeypatch, system, title
+):
+    (tmp_path / "de").mkdir()
+    (tmp_path / "de" / "any.json").write_text('{"&File": "&Datei"}', encoding="utf-8")
+    monkeypatch.setattr("echoing_gui.i18n.asset", lambda *parts: tmp_path.joinpath(*parts[1:]))
+    monkeypatch.setattr(QLocale, "uiLanguages", lambda _locale: [system])
+    speak(DisplayOptions().language)
+    assert tr("&File") == title
+    button = "Abbrechen" if system == "de-AT" else "Cancel"
+    box = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
+    assert box.buttons()[0].text().replace("&", "") == button
+    assert QKeySequence("Ctrl+O").toString(QKeySequence.SequenceFormat.NativeText) == (
+        "Strg+O" if system == "de-AT" else "Ctrl+O"
+    )
+    box.deleteLater()
+    speak("en")

@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 
 from echoing_gui.actions import Action
 from echoing_gui.desk import Desk
-from echoing_gui.i18n import languages, tr
+from echoing_gui.i18n import SYSTEM, languages, tr
 from echoing_gui.state import (
     GAINS_MM_MV,
     SPEEDS_MM_S,
@@ -81,7 +81,8 @@ def _numbers(values: tuple[float, ...], unit: str) -> Callable[[], list[tuple[An
 
 def _language_names() -> list[tuple[Any, str]]:
     names = {code: QLocale(code).nativeLanguageName() for code in languages()} | {"en": "English"}
-    return [(code, name[:1].upper() + name[1:]) for code, name in names.items()]
+    named = [(code, name[:1].upper() + name[1:]) for code, name in names.items()]
+    return [(SYSTEM, tr("As the system")), *named]
 
 
 def _layouts() -> list[tuple[Any, str]]:
