@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from model_core.wording import say
+
 from echoing_gui.state import (
     GAINS_MM_MV,
     SPEEDS_MM_S,
@@ -176,8 +178,9 @@ ACTIONS: tuple[Action, ...] = (
     *(
         replace(
             _choice(
-                f"rhythm_{lead}", "&View/&Layout", f"Rhythm strip of lead {lead}", f"Ctrl+{number}",
-                f"Draw lead {lead} below the columns.", "rhythm", rhythm_lead=lead,
+                f"rhythm_{lead}", "&View/&Layout", say("Rhythm strip of lead {lead}", lead=lead),
+                f"Ctrl+{number}", say("Draw lead {lead} below the columns.", lead=lead), "rhythm",
+                rhythm_lead=lead,
             ),
             enabled=lambda state: state.options.layout is Layout.GRID,
         )
@@ -185,15 +188,17 @@ ACTIONS: tuple[Action, ...] = (
     ),
     *(
         _choice(
-            f"speed_{speed:g}", "&View/&Speed", f"Speed {speed:g} mm/s", f"Alt+{number}",
-            f"Draw one second {speed:g} mm wide.", "speed", speed_mm_s=speed,
+            f"speed_{speed:g}", "&View/&Speed", say("Speed {speed:g} mm/s", speed=speed),
+            f"Alt+{number}", say("Draw one second {speed:g} mm wide.", speed=speed), "speed",
+            speed_mm_s=speed,
         )
         for number, speed in enumerate(SPEEDS_MM_S, start=1)
     ),
     *(
         _choice(
-            f"gain_{gain:g}", "&View/&Gain", f"Gain {gain:g} mm/mV", f"Alt+{number}",
-            f"Draw one millivolt {gain:g} mm high.", "gain", gain_mm_mv=gain,
+            f"gain_{gain:g}", "&View/&Gain", say("Gain {gain:g} mm/mV", gain=gain),
+            f"Alt+{number}", say("Draw one millivolt {gain:g} mm high.", gain=gain), "gain",
+            gain_mm_mv=gain,
         )
         for number, gain in enumerate(GAINS_MM_MV, start=len(SPEEDS_MM_S) + 1)
     ),

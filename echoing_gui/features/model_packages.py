@@ -59,7 +59,7 @@ class PackagesDialog(QDialog):
         desk.window.closing.connect(self._jobs.close)
         self._table = QTreeWidget()
         self._table.setHeaderLabels(
-            [tr("Name"), tr("Version"), tr("Made on"), tr("Origin"), tr("SHA-256")]
+            [tr("Name"), tr("Version"), tr("Made on"), tr("Origin"), "SHA-256"]
         )
         self._table.setRootIsDecorated(False)
         self._table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)

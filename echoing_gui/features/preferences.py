@@ -99,7 +99,7 @@ def _layouts() -> list[tuple[Any, str]]:
 def _orders() -> list[tuple[Any, str]]:
     return [
         (LeadOrder.STANDARD, "I, II, III, aVR, aVL, aVF"),
-        (LeadOrder.CABRERA, tr("Cabrera: {order}", order="aVL, I, -aVR, II, aVF, III")),
+        (LeadOrder.CABRERA, "Cabrera: aVL, I, -aVR, II, aVF, III"),
     ]
 
 

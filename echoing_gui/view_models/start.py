@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from model_core.wording import say
+
 
 @dataclass(frozen=True, slots=True)
 class Demonstration:
@@ -25,24 +27,26 @@ class Demonstration:
 DEMONSTRATIONS = (
     Demonstration(
         "demo_simulated_ecg.hea",
-        "Old infarction, one loose electrode",
-        "A mildly reduced LVEF; the strip under V3 shows where the estimate is unstable.",
+        say("Old infarction, one loose electrode"),
+        say("A mildly reduced LVEF; the strip under V3 shows where the estimate is unstable."),
     ),
-    Demonstration("demo_healthy.hea", "Healthy heart", "A normal ECG and a narrow interval."),
+    Demonstration(
+        "demo_healthy.hea", say("Healthy heart"), say("A normal ECG and a narrow interval.")
+    ),
     Demonstration(
         "demo_left_bundle_branch_block.hea",
-        "Left bundle branch block",
-        "A low LVEF with a wide interval: the ECG alone cannot tell how low.",
+        say("Left bundle branch block"),
+        say("A low LVEF with a wide interval: the ECG alone cannot tell how low."),
     ),
     Demonstration(
         "demo_atrial_fibrillation.hea",
-        "Atrial fibrillation",
-        "An irregular rhythm without P waves.",
+        say("Atrial fibrillation"),
+        say("An irregular rhythm without P waves."),
     ),
     Demonstration(
         "demo_arms_exchanged.hea",
-        "Exchanged arm electrodes",
-        "The result is withheld until you say how the electrodes lay.",
+        say("Exchanged arm electrodes"),
+        say("The result is withheld until you say how the electrodes lay."),
     ),
 )
 
@@ -69,42 +73,54 @@ class Step:
 
 STEPS = (
     Step(
-        "Open an ECG",
-        "Files are read from this computer and go nowhere. Begin with a simulated ECG.",
+        say("Open an ECG"),
+        say("Files are read from this computer and go nowhere. Begin with a simulated ECG."),
         demonstration=DEMONSTRATIONS[0].file,
     ),
     Step(
-        "See it in its true size",
-        "Measure the screen once with a bank card or a ruler. From then on a millimetre of ECG "
-        "paper is a millimetre, and the red NOT TO SCALE is gone.",
+        say("See it in its true size"),
+        say(
+            "Measure the screen once with a bank card or a ruler. From then on a millimetre of ECG "
+            "paper is a millimetre, and the red NOT TO SCALE is gone."
+        ),
         "calibrate",
     ),
     Step(
-        "Read the ECG yourself",
-        "Layout, speed and gain stand above the paper. The trace is drawn as recorded, without any "
-        "filter, unless you choose one.",
+        say("Read the ECG yourself"),
+        say(
+            "Layout, speed and gain stand above the paper. The trace is drawn as recorded, without any "
+            "filter, unless you choose one."
+        ),
     ),
     Step(
-        "Read the interval before the number",
-        "The bar under LVEF is the 90 % interval: nine of ten patients with such an estimate are "
-        "meant to lie within it. It is an association seen in many people, not a measurement of "
-        "this one.",
+        say("Read the interval before the number"),
+        say(
+            "The bar under LVEF is the 90 % interval: nine of ten patients with such an estimate are "
+            "meant to lie within it. It is an association seen in many people, not a measurement of "
+            "this one."
+        ),
     ),
     Step(
-        "See where the model is unsure",
-        "Dark cells under a lead mark seconds in which the estimate is unstable, here the loose "
-        "electrode of V3. They do not mark disease. Hold U to hide them.",
+        say("See where the model is unsure"),
+        say(
+            "Dark cells under a lead mark seconds in which the estimate is unstable, here the loose "
+            "electrode of V3. They do not mark disease. Hold U to hide them."
+        ),
     ),
     Step(
-        "Meet a result that is withheld",
-        "Here the arm electrodes are exchanged. The program says so and gives no number until you "
-        "answer.",
+        say("Meet a result that is withheld"),
+        say(
+            "Here the arm electrodes are exchanged. The program says so and gives no number until you "
+            "answer."
+        ),
         demonstration=DEMONSTRATIONS[-1].file,
     ),
     Step(
-        "Know what it is not",
-        "For research only, not a medical device. The model that comes with the program was "
-        "trained on simulated echo outcomes.",
+        say("Know what it is not"),
+        say(
+            "For research only, not a medical device. The model that comes with the program was "
+            "trained on simulated echo outcomes."
+        ),
         "about",
     ),
 )

@@ -111,7 +111,7 @@ def _rows(own: Prediction, other: Prediction) -> list[tuple[str, ...]]:
     return [
         (tr("Package"), *(package.name for package in packages)),
         (tr("Version"), *(package.version for package in packages)),
-        (tr("SHA-256"), *(package.package_id[:12] for package in packages)),
+        ("SHA-256", *(package.package_id[:12] for package in packages)),
         *rows,
     ]
 

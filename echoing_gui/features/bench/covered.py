@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+from model_core.wording import say
 from numpy.typing import NDArray
 
 from echoing_gui.state_bench import Cell, Covered
@@ -75,9 +76,9 @@ def _faults(page: Recording, edges_s: NDArray[np.float64]) -> dict[Cell, str]:
             if not filled[row, part].size:
                 continue
             if gap[row, part].any():
-                faults[Cell(lead, number)] = "artefact: no samples"
+                faults[Cell(lead, number)] = say("artefact: no samples")
             elif np.ptp(filled[row, part]) < _FLAT_MV:
-                faults[Cell(lead, number)] = "artefact: flat line"
+                faults[Cell(lead, number)] = say("artefact: flat line")
             elif np.median(fast[row, part]) > FAST_MV:
-                faults[Cell(lead, number)] = "artefact: noise"
+                faults[Cell(lead, number)] = say("artefact: noise")
     return faults

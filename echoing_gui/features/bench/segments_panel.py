@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from model_core.wording import say
 from PySide6.QtCore import (
     QAbstractTableModel,
     QItemSelection,
@@ -41,16 +42,20 @@ from echoing_gui.state_bench import Cell
 from echoing_gui.view_models.sheet import WHOLE_ROW, number_text
 
 _Index = QModelIndex | QPersistentModelIndex
-_COLUMNS = ("Lead", "From", "To", "Var.", "%ile", "Quality", "Covers")
+_COLUMNS = (
+    say("Lead"), say("From"), say("To"), say("Var."), say("%ile"), say("Quality"), say("Covers"),
+)  # fmt: skip
 _TIPS = {
-    1: "Start, seconds of the recording.",
-    2: "End, seconds of the recording.",
-    3: "Segment variance, dimensionless: the higher, the less the estimate can build on it.",
-    4: "Percentile, approximate: about where the variance lies among the segments of the ECGs "
-    "that the model package was calibrated on. The package tells its 5th and 99th percentile; the "
-    "rest is interpolated.",
-    5: "Signal quality of the whole lead.",
-    6: "Waves that the program's own delineation marks there, and artefacts.",
+    1: say("Start, seconds of the recording."),
+    2: say("End, seconds of the recording."),
+    3: say("Segment variance, dimensionless: the higher, the less the estimate can build on it."),
+    4: say(
+        "Percentile, approximate: about where the variance lies among the segments of the ECGs "
+        "that the model package was calibrated on. The package tells its 5th and 99th percentile; "
+        "the rest is interpolated."
+    ),
+    5: say("Signal quality of the whole lead."),
+    6: say("Waves that the program's own delineation marks there, and artefacts."),
 }
 # In digits; what remains is for the last column.
 _WIDTHS = (3.8, 4, 4, 4.2, 3.8, 5.5)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
+from model_core.wording import say
 from numpy.typing import NDArray
 
 from echoing_gui.exports import Row
@@ -30,7 +31,11 @@ from model_core.what_if import EMBEDDING, Answer, Masking
 UNCERTAIN_PERCENTILE = 90.0
 # The package's scale runs between these percentiles.
 _SCALE_PERCENTILES = (0.05, 0.99)
-GRADES = {LeadGrade.GOOD: "good", LeadGrade.NOISY: "noisy", LeadGrade.UNUSABLE: "unusable"}
+GRADES = {
+    LeadGrade.GOOD: say("good"),
+    LeadGrade.NOISY: say("noisy"),
+    LeadGrade.UNUSABLE: say("unusable"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +184,7 @@ def cell_text(cell: Cell, edges_s: NDArray[np.float64]) -> str:
     """Name a segment: lead and time."""
     lead = tr("All leads") if cell.lead == WHOLE_ROW else cell.lead
     start_s, end_s = edges_s[cell.segment : cell.segment + 2].tolist()
-    return tr("{lead} {start}–{end} s", lead=lead, start=f"{start_s:.2f}", end=f"{end_s:.2f}")
+    return f"{lead} {start_s:.2f}–{end_s:.2f} s"
 
 
 def hidden_text(
@@ -442,7 +447,7 @@ def shuffled_text(correlations: list[float]) -> str:
             "part of the map stays without anything learnt: it comes from the signal and the "
             "network's structure."
         )
-    return tr("Spearman {listed}: {meaning}", listed=listed, meaning=meaning)
+    return f"Spearman {listed}: {meaning}"
 
 
 def quantity_label(quantity: str) -> str:

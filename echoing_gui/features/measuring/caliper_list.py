@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from model_core.wording import say
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -21,7 +22,7 @@ from echoing_gui.i18n import tr
 from echoing_gui.state import AppState
 from echoing_gui.state_marks import Caliper
 
-_COLUMNS = ("Lead", "From (s)", "ms", "per min", "mV")
+_COLUMNS = (say("Lead"), say("From (s)"), "ms", say("per min"), "mV")
 
 
 def cells(caliper: Caliper) -> tuple[str, ...]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from model_core.wording import say
+
 from echoing_gui.i18n import tr
 from echoing_gui.state import AppState
 from echoing_gui.state_marks import Measured, Measuring
@@ -20,14 +22,14 @@ FORMULA_NAMES = {
 DIFFERS_ABOVE = {"/min": 5.0, "ms": 20.0, "°": 15.0}
 # Name, value of the program, value of the file, unit.
 _ROWS = (
-    ("Heart rate", "heart_rate_bpm", "heart_rate", "/min"),
-    ("PR", "pr_ms", "pr_interval", "ms"),
+    (say("Heart rate"), "heart_rate_bpm", "heart_rate", "/min"),
+    (say("PR"), "pr_ms", "pr_interval", "ms"),
     ("QRS", "qrs_ms", "qrs_duration", "ms"),
     ("QT", "qt_ms", "qt_interval", "ms"),
     ("QTc", "", "", "ms"),
-    ("P axis", "p_axis_deg", "p_axis", "°"),
-    ("QRS axis", "qrs_axis_deg", "qrs_axis", "°"),
-    ("T axis", "t_axis_deg", "t_axis", "°"),
+    (say("P axis"), "p_axis_deg", "p_axis", "°"),
+    (say("QRS axis"), "qrs_axis_deg", "qrs_axis", "°"),
+    (say("T axis"), "t_axis_deg", "t_axis", "°"),
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from model_core.wording import say
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import (
     QCheckBox,
@@ -26,7 +27,7 @@ from echoing_gui.state import AppState
 from echoing_gui.state_marks import Note
 from model_core.leads import canonical_lead_name
 
-_COLUMNS = ("Lead", "From (s)", "To (s)", "Note")
+_COLUMNS = (say("Lead"), say("From (s)"), say("To (s)"), say("Note"))
 _MOST_LETTERS = 500
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from model_core.wording import say
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QHeaderView, QLabel, QVBoxLayout, QWidget
 
@@ -17,7 +18,7 @@ from echoing_gui.i18n import tr
 from echoing_gui.state import AppState
 from echoing_gui.view_models import texts
 
-_COLUMNS = ("Measurement", "Computed", "From file")
+_COLUMNS = (say("Measurement"), say("Computed"), say("From file"))
 
 
 def cells(row: MeasurementRow) -> tuple[str, ...]:

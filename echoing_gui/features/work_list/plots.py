@@ -340,7 +340,7 @@ class RiskPlot(Plot):
         super().__init__(tr("Risk over coverage"))
         self.measure = QComboBox()
         self.measure.setAccessibleName(tr("Measure"))
-        self.form.addRow(tr("&Measure"), self.measure)
+        self.form.addRow(tr("Mea&sure"), self.measure)
         self.measure.currentIndexChanged.connect(self.draw)
         self.certainty = self.add_choice(tr("Most certain &by"), first="variance")
         self._curve = pg.PlotCurveItem(pen=pg.mkPen("#0072B2", width=2))
