@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
+from model_core.wording import say
 from numpy.typing import NDArray
 
 from echoing_gui.files import replacing
@@ -87,12 +88,12 @@ class Kind:
 
 
 KINDS = (
-    Kind("measures_csv", "Measures, one row an ECG (CSV)", ".csv"),
-    Kind("measures_parquet", "Measures, one row an ECG (Parquet)", ".parquet"),
-    Kind("segments_csv", "Segments, one row a lead and segment (CSV)", ".csv"),
-    Kind("segments_parquet", "Segments, one row a lead and segment (Parquet)", ".parquet"),
-    Kind("results_json", "Everything, one JSON object a line (JSON)", ".jsonl"),
-    Kind("maps_npz", "Maps of segment variance and embeddings (NumPy NPZ)", ".npz"),
+    Kind("measures_csv", say("Measures, one row an ECG (CSV)"), ".csv"),
+    Kind("measures_parquet", say("Measures, one row an ECG (Parquet)"), ".parquet"),
+    Kind("segments_csv", say("Segments, one row a lead and segment (CSV)"), ".csv"),
+    Kind("segments_parquet", say("Segments, one row a lead and segment (Parquet)"), ".parquet"),
+    Kind("results_json", say("Everything, one JSON object a line (JSON)"), ".jsonl"),
+    Kind("maps_npz", say("Maps of segment variance and embeddings (NumPy NPZ)"), ".npz"),
 )
 
 

@@ -88,30 +88,30 @@ STEPS = (
     Step(
         say("Read the ECG yourself"),
         say(
-            "Layout, speed and gain stand above the paper. The trace is drawn as recorded, without any "
-            "filter, unless you choose one."
+            "Layout, speed and gain stand above the paper. The trace is drawn as recorded, without "
+            "any filter, unless you choose one."
         ),
     ),
     Step(
         say("Read the interval before the number"),
         say(
-            "The bar under LVEF is the 90 % interval: nine of ten patients with such an estimate are "
-            "meant to lie within it. It is an association seen in many people, not a measurement of "
-            "this one."
+            "The bar under LVEF is the 90 % interval: nine of ten patients with such an estimate "
+            "are meant to lie within it. It is an association seen in many people, not a "
+            "measurement of this one."
         ),
     ),
     Step(
         say("See where the model is unsure"),
         say(
-            "Dark cells under a lead mark seconds in which the estimate is unstable, here the loose "
-            "electrode of V3. They do not mark disease. Hold U to hide them."
+            "Dark cells under a lead mark seconds in which the estimate is unstable, here the "
+            "loose electrode of V3. They do not mark disease. Hold U to hide them."
         ),
     ),
     Step(
         say("Meet a result that is withheld"),
         say(
-            "Here the arm electrodes are exchanged. The program says so and gives no number until you "
-            "answer."
+            "Here the arm electrodes are exchanged. The program says so and gives no number until "
+            "you answer."
         ),
         demonstration=DEMONSTRATIONS[-1].file,
     ),

@@ -203,7 +203,7 @@ class Exporter(QObject):
         printer = QPrinter()
         printer.setResolution(pages.DPI)
         printer.setPageLayout(pages.page_layout(paper))
-        printer.setDocName(REPORT_TITLE)
+        printer.setDocName(tr(REPORT_TITLE))
         dialog = QPrintDialog(printer, self._desk.window)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.accepted.connect(lambda: self.print_on(printer, state, identity, pseudonym))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+from model_core.wording import say
 from PySide6.QtCore import QBuffer, QByteArray, QIODevice, QPoint, QRect, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QImage, QPaintDevice, QPainter, QPicture
 
@@ -17,8 +18,8 @@ from echoing_gui.resources import TITLE, program_version
 from echoing_gui.state import AppState
 from echoing_gui.view_models.results import RESEARCH_ONLY
 
-PNG = Kind("picture_png", "Picture of the ECG, twice the pixels (PNG)", ".png")
-SVG = Kind("picture_svg", "Picture of the ECG (SVG)", ".svg")
+PNG = Kind("picture_png", say("Picture of the ECG, twice the pixels (PNG)"), ".png")
+SVG = Kind("picture_svg", say("Picture of the ECG (SVG)"), ".svg")
 PICTURES = (PNG, SVG)
 _RATIO = 2
 _LINE_PX = 18
@@ -32,11 +33,11 @@ def burned_in(state: AppState) -> tuple[str, ...]:
     recording = state.recording
     if recording is None:
         raise ValueError("there is no recording")
-    lines = [f"{RESEARCH_ONLY} {TITLE} {program_version()}"]
+    lines = [f"{tr(RESEARCH_ONLY)} {TITLE} {program_version()}"]
     package = state.package
     if package is not None:
         lines[0] += f", {package.name} {package.version}, SHA-256 {package.package_id[:16]}"
-        lines.append(package.caveat)
+        lines.append(tr(package.caveat))
     return (*lines, tr("Recording {name}", name=recording.recording_id))
 
 

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 
+from model_core.wording import say
+
 from echoing_gui.exports import Kind
 from echoing_gui.graphics import pages
+from echoing_gui.i18n import tr
 from echoing_gui.resources import TITLE, program_version
 from echoing_gui.state import AppState
 from echoing_gui.view_models.report import Paper, report_state, report_view
 from model_core.records import dicom_ecg, dicom_report, fhir_bundle
 
-REPORT_TITLE = "ECG report"
+REPORT_TITLE = say("ECG report")
 
-REPORT_PDF = Kind("report_pdf", "Report: ECG to scale and result (PDF)", ".pdf")
-REPORT_DICOM = Kind("report_dicom", "Report within DICOM (Encapsulated PDF)", ".dcm")
-ECG_DICOM = Kind("ecg_dicom", "ECG without result (DICOM waveform)", ".dcm")
-ESTIMATES_FHIR = Kind("estimates_fhir", "Estimates (FHIR R4 Observations, JSON)", ".json")
+REPORT_PDF = Kind("report_pdf", say("Report: ECG to scale and result (PDF)"), ".pdf")
+REPORT_DICOM = Kind("report_dicom", say("Report within DICOM (Encapsulated PDF)"), ".dcm")
+ECG_DICOM = Kind("ecg_dicom", say("ECG without result (DICOM waveform)"), ".dcm")
+ESTIMATES_FHIR = Kind("estimates_fhir", say("Estimates (FHIR R4 Observations, JSON)"), ".json")
 RECORDS = (REPORT_PDF, REPORT_DICOM, ECG_DICOM, ESTIMATES_FHIR)
 ON_PAPER = (REPORT_PDF, REPORT_DICOM)
 
@@ -55,7 +58,7 @@ def record_bytes(state: AppState, kind: Kind, paper: Paper, pseudonym: str) -> b
             raise ValueError("there is no prediction")
         bundle = fhir_bundle(recording, shown.prediction, program_line(), named)
         return json.dumps(bundle, ensure_ascii=False, indent=1).encode()
-    pdf = pages.pdf_bytes(report_view(shown, paper, program_line()), paper, REPORT_TITLE)
+    pdf = pages.pdf_bytes(report_view(shown, paper, program_line()), paper, tr(REPORT_TITLE))
     if kind is REPORT_PDF:
         return pdf
     return dicom_report(
