@@ -6,8 +6,6 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from model_core.wording import say
-
 from echoing_gui.state import (
     GAINS_MM_MV,
     SPEEDS_MM_S,
@@ -20,6 +18,7 @@ from echoing_gui.state import (
     ThemeChoice,
 )
 from model_core.display_filters import HIGH_PASS_HZ, LOW_PASS_HZ, RAW
+from model_core.wording import say
 
 # Offered by keys and in the toolbar; the preferences offer all twelve.
 RHYTHM_LEADS = ("II", "V1", "V5")

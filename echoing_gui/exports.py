@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
-from model_core.wording import say
 from numpy.typing import NDArray
 
 from echoing_gui.files import replacing
 from echoing_gui.reports import Report
 from model_core.errors import EchoingError
 from model_core.measures import FINDINGS, MEASURES
+from model_core.wording import say
 
 Cell = str | int | float | None
 Row = dict[str, Cell]

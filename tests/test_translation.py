@@ -28,9 +28,7 @@ AREAS = {
     "echoing_gui": "window",
 }
 # Names, units and abbreviations that are the same in German.
-SAME = {
-    "",
-}
+SAME = {"", "&12x1", "&4x3", "&6x2", "Name", "Var.", "Version"}
 FINISHED = ()
 
 

@@ -158,6 +158,6 @@ def _seen(state: AppState) -> tuple[tuple[str, str], ...]:
     rows = [(tr("Recorded at"), f"{recording.fs:g} Hz")]
     if prediction is not None:
         start, end = prediction.window_s
-        span = tr("{start} to {end} s of the recording", start=f"{start:.1f}", end=f"{end:.1f}")
+        span = tr("{start:.1f} to {end:.1f} s of the recording", start=start, end=end)
         rows.append((tr("The model saw"), span))
     return tuple(rows)

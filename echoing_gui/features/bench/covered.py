@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
-from model_core.wording import say
 from numpy.typing import NDArray
 
 from echoing_gui.state_bench import Cell, Covered
@@ -13,6 +12,7 @@ from model_core.delineation import delineate, fill_gaps
 from model_core.delineation.signals import moving_mean
 from model_core.quality.leads import FAST_MV
 from model_core.types import Recording, SegmentVariance
+from model_core.wording import say
 
 # What reaches less far into a segment is not said to lie in it.
 _LEAST_S = 0.02

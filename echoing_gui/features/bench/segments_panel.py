@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from model_core.wording import say
 from PySide6.QtCore import (
     QAbstractTableModel,
     QItemSelection,
@@ -40,6 +39,7 @@ from echoing_gui.i18n import tr
 from echoing_gui.state import AppState
 from echoing_gui.state_bench import Cell
 from echoing_gui.view_models.sheet import WHOLE_ROW, number_text
+from model_core.wording import say
 
 _Index = QModelIndex | QPersistentModelIndex
 _COLUMNS = (

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
-from model_core.wording import say
 from numpy.typing import NDArray
 
 from echoing_gui.exports import Row
@@ -26,6 +25,7 @@ from model_core.types import (
     SegmentVariance,
 )
 from model_core.what_if import EMBEDDING, Answer, Masking
+from model_core.wording import say
 
 # The upper tenth of the segments of the package's calibration ECGs.
 UNCERTAIN_PERCENTILE = 90.0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from model_core.wording import say
 from PySide6.QtCore import QBuffer, QByteArray, QIODevice, QPoint, QRect, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QImage, QPaintDevice, QPainter, QPicture
 
@@ -17,6 +16,7 @@ from echoing_gui.panels.traces import EcgView
 from echoing_gui.resources import TITLE, program_version
 from echoing_gui.state import AppState
 from echoing_gui.view_models.results import RESEARCH_ONLY
+from model_core.wording import say
 
 PNG = Kind("picture_png", say("Picture of the ECG, twice the pixels (PNG)"), ".png")
 SVG = Kind("picture_svg", say("Picture of the ECG (SVG)"), ".svg")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 
-from model_core.wording import say
-
 from echoing_gui.exports import Kind
 from echoing_gui.graphics import pages
 from echoing_gui.i18n import tr
@@ -13,6 +11,7 @@ from echoing_gui.resources import TITLE, program_version
 from echoing_gui.state import AppState
 from echoing_gui.view_models.report import Paper, report_state, report_view
 from model_core.records import dicom_ecg, dicom_report, fhir_bundle
+from model_core.wording import say
 
 REPORT_TITLE = say("ECG report")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from model_core.wording import say
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -21,6 +20,7 @@ from echoing_gui.features.measuring.calipers import read
 from echoing_gui.i18n import tr
 from echoing_gui.state import AppState
 from echoing_gui.state_marks import Caliper
+from model_core.wording import say
 
 _COLUMNS = (say("Lead"), say("From (s)"), "ms", say("per min"), "mV")
 

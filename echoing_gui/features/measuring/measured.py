@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from model_core.wording import say
-
 from echoing_gui.i18n import tr
 from echoing_gui.state import AppState
 from echoing_gui.state_marks import Measured, Measuring
 from model_core.types import Recording, RecordingMetadata
+from model_core.wording import say
 
 FORMULA_NAMES = {
     "bazett": "Bazett",

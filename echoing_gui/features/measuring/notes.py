@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from model_core.wording import say
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import (
     QCheckBox,
@@ -26,6 +25,7 @@ from echoing_gui.i18n import tr
 from echoing_gui.state import AppState
 from echoing_gui.state_marks import Note
 from model_core.leads import canonical_lead_name
+from model_core.wording import say
 
 _COLUMNS = (say("Lead"), say("From (s)"), say("To (s)"), say("Note"))
 _MOST_LETTERS = 500

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from model_core.wording import say
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QHeaderView, QLabel, QVBoxLayout, QWidget
 
@@ -17,6 +16,7 @@ from echoing_gui.features.measuring.median_beats import MedianBeats
 from echoing_gui.i18n import tr
 from echoing_gui.state import AppState
 from echoing_gui.view_models import texts
+from model_core.wording import say
 
 _COLUMNS = (say("Measurement"), say("Computed"), say("From file"))
 
