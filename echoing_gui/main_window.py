@@ -160,6 +160,9 @@ class MainWindow(QMainWindow):
         self._state = new
         if old.options.theme is not new.options.theme:
             self._apply_theme()
+        if old.recording is not new.recording or old.prediction is not new.prediction:
+            # What was said of another ECG or result is no longer true.
+            self.statusBar().clearMessage()
         self._show_all(old, new)
         spoken = texts.announcement(old, new)
         if spoken:
@@ -396,7 +399,8 @@ class MainWindow(QMainWindow):
 
         if self._state.job.stage is Stage.READING:
             return
-        suffixes = " ".join(f"*{suffix}" for reader in READERS for suffix in reader.SUFFIXES)
+        known = dict.fromkeys(suffix for reader in READERS for suffix in reader.SUFFIXES)
+        suffixes = " ".join(f"*{suffix}" for suffix in known)
         dialog = QFileDialog(self, "Open ECG")
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.setOption(QFileDialog.Option.DontUseNativeDialog)

@@ -57,7 +57,7 @@ def figure_rows(figures: Iterable[Figure]) -> tuple[tuple[str, str, str], ...]:
     >>> own = Figure("LVEF coverage of the interval", 0.9069, 0.88, 0.93, "", "test")
     >>> other = Figure("LVEF mean absolute error (Zero-shot)", 9.0, 8.0, 10.0, "%", "test")
     >>> figure_rows([own, other])
-    (('LVEF coverage of the interval', '0.907', '0.88 to 0.93'),)
+    (('LVEF coverage of the interval', '90.7 %', '88.0 to 93.0 %'),)
     """
     labels = tuple(each.label for each in (*MEASURES.values(), *FINDINGS.values()))
     rows: list[tuple[str, str, str]] = []
@@ -66,10 +66,26 @@ def figure_rows(figures: Iterable[Figure]) -> tuple[tuple[str, str, str], ...]:
             ", minus that of " in each.name
         )
         if each.name.startswith(labels) and not compared:
-            unit = f" {each.unit}" if each.unit else ""
-            interval = tr("{low} to {high}", low=f"{each.low:.3g}", high=f"{each.high:.3g}{unit}")
-            rows.append((each.name, f"{each.value:.3g}{unit}", interval))
+            in_percent = each.name.endswith(" (%)")
+            is_share = not each.unit and ("coverage" in each.name or "prevalence" in each.name)
+            factor = 100 if is_share and not in_percent else 1
+            unit = " %" if is_share or in_percent else f" {each.unit}".rstrip()
+            value, low, high = (_rounded(factor * end) for end in (each.value, each.low, each.high))
+            interval = tr("{low} to {high}", low=low, high=f"{high}{unit}")
+            rows.append((each.name.removesuffix(" (%)"), f"{value}{unit}", interval))
     return tuple(rows)
+
+
+def _rounded(value: float) -> str:
+    """Write three digits, or the whole part, so that a column of them has one look.
+
+    Examples
+    --------
+    >>> [_rounded(value) for value in (0.65, 7.991, 34.0, 125.2)]
+    ['0.650', '7.99', '34.0', '125']
+    """
+    n_whole = len(f"{abs(value):.0f}") if abs(value) >= 1 else 0
+    return f"{value:.{max(0, 3 - n_whole)}f}"
 
 
 class AboutResult(QDialog):
@@ -94,7 +110,7 @@ class AboutResult(QDialog):
         limits = "".join(f"<li>{html.escape(limit)}</li>" for limit in facts.limits)
         self._add(
             tr("&Limits"),
-            f"<p><b>{html.escape(tr(view.caveat))}</b></p><p>{html.escape(facts.intended_use)}</p>"
+            f"<p>{_strong(view.caveat)}</p><p>{html.escape(facts.intended_use)}</p>"
             f"<ul>{limits}</ul>",
         )
         self._add(tr("&Figures"), _figures_html(facts))
@@ -131,14 +147,19 @@ def _figures_html(facts: PackageFacts) -> str:
         "<tr>" + "".join(f"<td style='padding: 1px 14px 1px 0'>{html.escape(c)}</td>" for c in row)
         for row in rows
     )
-    titles = "".join(f"<th align='left'>{html.escape(title)}</th>" for title in head)
+    titles = "".join(f"<td>{_strong(title)}</td>" for title in head)
     return f"<p>{html.escape(source)}</p><table><tr>{titles}</tr>{cells}</table>"
+
+
+def _strong(text: str) -> str:
+    """Make text semi-bold: the program's font has no bolder one, and Qt would make one up."""
+    return f"<span style='font-weight: 600'>{html.escape(text)}</span>"
 
 
 def _table_html(rows: Iterable[tuple[str, str]]) -> str:
     cells = "".join(
-        f"<tr><td style='padding: 2px 14px 2px 0'><b>{html.escape(label)}</b></td>"
-        f"<td>{html.escape(text)}</td></tr>"
+        f"<tr><td style='padding: 2px 14px 2px 0'>{_strong(label)}</td>"
+        f"<td style='padding: 2px 0'>{html.escape(text)}</td></tr>"
         for label, text in rows
     )
     return f"<table>{cells}</table>"

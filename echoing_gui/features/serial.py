@@ -263,6 +263,8 @@ class SerialView(QWidget):
         layout.addLayout(buttons)
         layout.addWidget(self._match)
         layout.addWidget(self._body, 1)
+        # While the body is hidden, what is above it stays as low as it is.
+        layout.addStretch()
 
     def show_state(self, old: AppState, new: AppState) -> None:
         """Draw in the scale of the window; an ECG that is no longer open is not compared."""

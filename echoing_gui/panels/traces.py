@@ -12,6 +12,7 @@ from PySide6.QtGui import (
     QMouseEvent,
     QPaintDevice,
     QPainter,
+    QResizeEvent,
     QWheelEvent,
 )
 from PySide6.QtWidgets import (
@@ -27,7 +28,7 @@ from PySide6.QtWidgets import (
 from echoing_gui.graphics import bands, paper
 from echoing_gui.graphics.canvas import Canvas, PaintOverlay
 from echoing_gui.graphics.pointer import Pointed, pointed
-from echoing_gui.state import AppState
+from echoing_gui.state import AppState, Layout
 from echoing_gui.view_models import texts
 from echoing_gui.view_models.sheet import Sheet, build_sheet, hover_text
 
@@ -87,7 +88,7 @@ class EcgView(QWidget):
         self.setMouseTracking(True)
         self._canvas = Canvas(self)
         self._canvas.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self._canvas.resized.connect(self._update_range)
+        self._canvas.resized.connect(self._place)
         self._bars = (QScrollBar(Qt.Orientation.Horizontal), QScrollBar(Qt.Orientation.Vertical))
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
@@ -193,7 +194,7 @@ class EcgView(QWidget):
             if _other_file(old, new):
                 for bar in self._bars:
                     bar.setValue(0)
-            elif old.page_start_s != new.page_start_s:
+            elif old.page_start_s != new.page_start_s and self._shows_whole():
                 self._bars[0].setValue(self._place_of(new.page_start_s))
         summary = texts.picture_summary(new)
         if summary != self.accessibleDescription():
@@ -277,6 +278,11 @@ class EcgView(QWidget):
     def _place(self) -> None:
         """Move the paper to where the scroll bars stand."""
         self._canvas.place(self.camera(self.viewport().devicePixelRatioF()))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Fit the scroll bars; not from within the canvas, which would miss its own next size."""
+        super().resizeEvent(event)
+        self._update_range()
 
     def sizeHint(self) -> QSize:
         """Room for ten seconds at the usual size of a screen's pixels."""
@@ -380,6 +386,11 @@ class EcgView(QWidget):
             (y_px - camera.y_px) / camera.px_per_mm,
         )
 
+    def _shows_whole(self) -> bool:
+        """Whether the sheet is of all of the recording, not of the ten seconds chosen."""
+        sheet = self._sheet
+        return sheet is not None and sheet.layout is Layout.ROWS and self._state.long is None
+
     def _place_of(self, second: float) -> int:
         """Where the horizontal scroll bar has to stand to show a moment at the left."""
         if self._sheet is None:
@@ -441,5 +452,5 @@ class TracesPanel(QWidget):
     def show_state(self, old: AppState, new: AppState) -> None:
         """Show the recording; the arrow keys move it at once."""
         self.view.show_state(old, new)
-        if old.recording is None and new.recording is not None:
+        if new.recording is not None and _other_file(old, new):
             self.view.setFocus()

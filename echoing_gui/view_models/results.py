@@ -10,9 +10,11 @@ from echoing_gui.view_models import doubt
 from echoing_gui.view_models.sheet import number_text
 from echoing_gui.view_models.texts import acquired_text, duration_text, source_line, span_text
 from model_core.measures import FINDINGS, MEASURES
+from model_core.reasons import LeadGrade
 from model_core.types import (
     FindingProbability,
     MeasureEstimate,
+    PackageIdentity,
     Prediction,
     RecordingMetadata,
     ResultState,
@@ -234,16 +236,20 @@ def variance_line(variance: float) -> str:
     )
 
 
+def full_caveat(package: PackageIdentity | None) -> str:
+    """Give the package's own caveat and what holds for all packages, each sentence once."""
+    caveat = package.caveat if package else ""
+    missing = (
+        each for each in RESEARCH_SENTENCES if each.rstrip(".").lower() not in caveat.lower()
+    )
+    return " ".join(tr(each) for each in (caveat, *missing) if each)
+
+
 def result_view(state: AppState) -> ResultView:
     """Make the result panel; numbers only beside the recording that they belong to."""
     package = state.package
     package_line = f"Model package: {package.name} {package.version}" if package else ""
-    caveat = package.caveat if package else ""
-    # Each model package says its own caveat; these hold for all, and are said once.
-    for sentence in RESEARCH_SENTENCES:
-        if sentence.rstrip(".").lower() not in caveat.lower():
-            caveat = f"{caveat} {sentence}".strip()
-    base = ResultView("No result", package_line=package_line, caveat=caveat)
+    base = ResultView("No result", package_line=package_line, caveat=full_caveat(package))
     if state.job.stage is Stage.READING:
         return replace(base, headline="Reading", source=state.job.source_name)
     recording = state.recording
@@ -373,6 +379,12 @@ def recording_view(state: AppState) -> RecordingView:
     if prediction is not None:
         # A missing calibration says nothing of the recording.
         found = [each.message for each in prediction.reasons if each.code != "not_calibrated"]
+        named = {each.lead for each in prediction.reasons}
+        found += [
+            each.message
+            for each in prediction.lead_quality
+            if each.grade is not LeadGrade.GOOD and each.message and each.lead not in named
+        ]
         quality = tuple(found) or ("No problem found.",)
         if not state.page_is_seen:
             quality = ("The ten seconds chosen now have not been looked at.",)

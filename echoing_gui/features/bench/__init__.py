@@ -165,6 +165,8 @@ def install(desk: Desk) -> None:
         if after.what_if is not None and after.what_if is not before.what_if:
             variance = number_text(after.what_if.embedding_variance)
             say(tr("What-if, not a result: embedding variance {value}.", value=variance))
+        elif after.what_if is None and before.what_if is not None:
+            window.statusBar().clearMessage()
 
     def asked(what: Callable[[], None]) -> Callable[[], None]:
         """Do it where its outcome is seen."""

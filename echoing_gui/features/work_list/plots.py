@@ -89,6 +89,10 @@ class Plot(QWidget):
             axis.setTextPen(colours.text)
         self.marker = QColor(colours.text)
 
+    def show_axes(self, *, shown: bool) -> None:
+        """Draw nothing but the background where there is nothing to draw."""
+        self.plot.getPlotItem().setVisible(shown)
+
     def add_choice(self, label: str, *, first: str, states: bool = False) -> QComboBox:
         """Offer the columns that are numbers.
 
@@ -164,6 +168,11 @@ class _Points(Plot):
         self._drawn: NDArray[np.intp] = np.empty(0, np.intp)
         self.plot.scene().sigMouseClicked.connect(self._on_click)
 
+    def set_colours(self, colours: Colours) -> None:
+        """Take the colours of the window."""
+        super().set_colours(colours)
+        self.legend.setLabelTextColor(colours.text)
+
     def show_points(self, drawn: NDArray[np.intp], places: Array, colour: Column | None) -> None:
         """Draw a point for each row that has a place.
 
@@ -190,6 +199,7 @@ class _Points(Plot):
             for number, item in enumerate(items):
                 item.setData(*self._places[members[number] if is_used else nobody].T)
         self.legend.setVisible(colour is None)
+        self.show_axes(shown=len(self._places) > 0)
         self._show_marks()
 
     def mark(self, indices: NDArray[np.intp]) -> None:
@@ -277,6 +287,7 @@ class HistogramPlot(Plot):
         self.plot.setLabel("bottom", tr(column.axis))
         self.plot.setLabel("left", tr("Recordings"))
         n = len(values)
+        self.show_axes(shown=n > 0)
         text = tr("1 recording.") if n == 1 else tr("{n} recordings.", n=f"{n:,}")
         if len(values):
             middle = np.percentile(values, [25, 50, 75])
@@ -375,6 +386,7 @@ class RiskPlot(Plot):
         values = values_of(rows, column) if column is not None else np.empty(0)
         rows = [row for row, value in zip(rows, values, strict=False) if np.isfinite(value)]
         values = values[np.isfinite(values)]
+        self.show_axes(shown=key is not None and len(rows) > 0)
         if key is None or not len(rows):
             self._curve.setData([], [])
             self._whole.hide()

@@ -116,6 +116,8 @@ class WorkListModel(QAbstractTableModel):
                 return tr(self._columns[section].title)
             if role == Qt.ItemDataRole.ToolTipRole:
                 return tr(self._columns[section].tip)
+            if role == Qt.ItemDataRole.TextAlignmentRole:
+                return _ALIGN_NUMBER if self._columns[section].axis else _ALIGN_TEXT
         return None
 
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:

@@ -26,7 +26,7 @@ from echoing_gui.i18n import tr
 from echoing_gui.state import AppState
 from echoing_gui.state_work_list import WorkList
 from echoing_gui.view_models.cohort import EmbeddingMap
-from echoing_gui.view_models.results import RESEARCH_ONLY
+from echoing_gui.view_models.results import full_caveat
 from echoing_gui.view_models.work_list import (
     STATE_TEXTS,
     Filter,
@@ -222,11 +222,8 @@ class WorkListView(QWidget):
         package = self._state.package
         named = ""
         if package is not None:
-            named = (
-                f" {tr(package.caveat)} {package.name} {package.version}, "
-                f"SHA-256 {package.package_id[:12]}…"
-            )
-        self.banner.setText(f"{tr(RESEARCH_ONLY)}{named}")
+            named = f" {package.name} {package.version}, SHA-256 {package.package_id[:12]}…"
+        self.banner.setText(f"{full_caveat(package)}{named}")
         busy = new is not None and (new.listing or new.running)
         left = new is not None and (busy or new.n_done < len(new.rows))
         self.pause.setText(tr("&Pause") if busy else tr("Co&ntinue"))
