@@ -233,7 +233,15 @@ def colours_for(choice: ThemeChoice) -> Colours:
 
 
 def apply_colours(app: QApplication, colours: Colours) -> None:
-    """Give the whole program its colours."""
+    """Give the whole program its colours; does nothing where it has them."""
+    size_pt = app.font().pointSizeF()
+    sizes = {"headline_pt": f"{1.3 * size_pt:.1f}pt", "value_pt": f"{1.5 * size_pt:.1f}pt"}
+    sheet = _STYLE.format(**dataclasses.asdict(colours), **sizes)
+    if app.styleSheet() == sheet:
+        return
+    # A style sheet that follows another one styles each widget again for each of its ancestors; one
+    # that follows none, once: 250 ms or 70.
+    app.setStyleSheet("")
     palette = QPalette()
     roles = {
         QPalette.ColorRole.Window: colours.window,
@@ -260,9 +268,7 @@ def apply_colours(app: QApplication, colours: Colours) -> None:
     ):
         palette.setColor(QPalette.ColorGroup.Disabled, role, QColor(colours.muted))
     app.setPalette(palette)
-    size_pt = app.font().pointSizeF()
-    sizes = {"headline_pt": f"{1.3 * size_pt:.1f}pt", "value_pt": f"{1.5 * size_pt:.1f}pt"}
-    app.setStyleSheet(_STYLE.format(**dataclasses.asdict(colours), **sizes))
+    app.setStyleSheet(sheet)
 
 
 _STYLE = """
