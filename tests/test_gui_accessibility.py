@@ -118,9 +118,13 @@ def test_no_text_is_clipped_at_larger_letters(qtbot, opened, factor, size):
         app.setFont(larger)
         theme.apply_colours(app, theme.LIGHT)
         opened.window.resize(size)
+
+        def nothing_is_clipped():  # once it is laid out
+            clipped = [widget for widget in shown_texts(opened.window) if is_clipped(widget)]
+            assert not clipped, [(w.text(), w.size(), w.sizeHint()) for w in clipped]
+
         qtbot.wait(50)
-        clipped = [widget for widget in shown_texts(opened.window) if is_clipped(widget)]
-        assert not clipped, [(w.text(), w.size(), w.sizeHint()) for w in clipped]
+        qtbot.waitUntil(nothing_is_clipped)
     finally:
         app.setFont(before)
         theme.apply_colours(app, theme.LIGHT)

@@ -20,13 +20,14 @@ from echoing_gui.view_models.comparison import (
     measure_rows,
 )
 from model_core.types import Recording
-from tests.drawn_ecg import draw_ecg
+from tests.drawn_ecg import DrawnBeat, draw_ecg
 from tests.gui_factory import FLAT_LEAD, prediction, recording
 
 
-def ecg(name: str, rate: float = 60.0, **metadata) -> Recording:
+def ecg(name: str, rate: float = 60.0, t_mv: float = 0.35, **metadata) -> Recording:
     times_s = np.arange(0.5, 9.6, 60 / rate)
-    return recording(name, draw_ecg(times_s, 10.0, 500.0).astype(np.float32), **metadata)
+    drawn = draw_ecg(times_s, 10.0, 500.0, DrawnBeat(t_mv=t_mv))
+    return recording(name, drawn.astype(np.float32), **metadata)
 
 
 ROE = {"patient": (("Name", "Roe^Jane"), ("Identifier", "4711"), ("Date of birth", "1950-01-02"))}
@@ -95,7 +96,7 @@ def test_the_earlier_one_stands_first_whichever_was_opened():
 def pair(qtbot, program, fake):
     """This ECG on screen, and another one of the same patient to compare with."""
     fake.files["now.hea"] = ecg("now", 90.0, acquired_at="2021-01-01T10:00:00", **ROE)
-    fake.files["old.hea"] = ecg("old", 60.0, acquired_at="2020-01-01T10:00:00", **ROE)
+    fake.files["old.hea"] = ecg("old", 60.0, -0.35, acquired_at="2020-01-01T10:00:00", **ROE)
     other = {"patient": (("Identifier", "99"),)}
     fake.files["other.hea"] = ecg("other", 70.0, **other)
     program.controller.open_file(Path("now.hea"))

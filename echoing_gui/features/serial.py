@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 
+import numpy as np
 from PySide6.QtCore import QObject, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import (
@@ -28,13 +29,13 @@ from echoing_gui import theme
 from echoing_gui.actions import Action
 from echoing_gui.desk import Desk
 from echoing_gui.errors import to_message
-from echoing_gui.graphics.beats import BeatsSheet, MedianBeats, lay_out_beats, paint_beats
-from echoing_gui.graphics.paper import Camera
+from echoing_gui.graphics.paper import Camera, paint_sheet, paint_traces
 from echoing_gui.i18n import tr
 from echoing_gui.jobs import JobReport, JobRunner
 from echoing_gui.panels.traces import EcgView
 from echoing_gui.state import AppState, Stage
 from echoing_gui.view_models import texts
+from echoing_gui.view_models.beats import Beats, beat_sheets
 from echoing_gui.view_models.comparison import (
     PatientMatch,
     Patients,
@@ -44,6 +45,7 @@ from echoing_gui.view_models.comparison import (
 )
 from echoing_gui.view_models.privacy import hidden
 from echoing_gui.view_models.results import RESEARCH_ONLY
+from echoing_gui.view_models.sheet import Sheet
 from model_core.delineation import delineate
 from model_core.errors import CancelToken, EchoingError, ReadError
 from model_core.long_recording import LongRecording
@@ -137,8 +139,8 @@ class BeatsView(QWidget):
     def sizeHint(self) -> QSize:
         """Room for all leads at the scale of the screen."""
         scale = self._px_per_mm() / self.devicePixelRatioF()
-        sheet = self._sheet()
-        return QSize(1, round(sheet.height_mm * scale))
+        height_mm = max((sheet.height_mm for sheet in self._sheets()), default=0.0)
+        return QSize(1, round(height_mm * scale))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Take as many columns as there is room for."""
@@ -151,40 +153,32 @@ class BeatsView(QWidget):
         ratio = self.devicePixelRatioF()
         painter.scale(1 / ratio, 1 / ratio)
         area = QRectF(0, 0, round(self.width() * ratio), round(self.height() * ratio))
-        paint_beats(painter, self._sheet(), Camera(self._px_per_mm(), 0, 0, area, ratio))
+        camera = Camera(self._px_per_mm(), 0, 0, area, ratio)
+        for number, sheet in enumerate(self._sheets()):
+            if number == 0:
+                paint_sheet(painter, sheet, camera, {}, EARLIER_COLOUR)
+            else:
+                paint_traces(painter, sheet, camera, {}, LATER_COLOUR)
+        painter.end()
 
-    def _sheet(self) -> BeatsSheet:
+    def _sheets(self) -> tuple[Sheet, ...]:
+        """Of the earlier ECG and of the later one, each lead at one place."""
+        if self._comparison is None:
+            return ()
         options = self._state.options
         room_mm = self.width() * self.devicePixelRatioF() / self._px_per_mm()
-        return lay_out_beats(
-            self._leads(), self._beats(), options.speed_mm_s, options.gain_mm_mv, room_mm
+        beats = tuple(
+            Beats(
+                dict(zip(found.lead_names, found.median_beat_mv.astype(np.float32), strict=True)),
+                case.recording.fs,
+            )
+            for case in (self._comparison.first, self._comparison.second)
+            for found in (case.measurements,)
         )
+        return beat_sheets(beats, options.speed_mm_s, options.gain_mm_mv, room_mm)
 
     def _px_per_mm(self) -> float:
         return self._state.screen.device_px_per_mm * self._state.options.zoom
-
-    def _leads(self) -> tuple[str, ...]:
-        if self._comparison is None:
-            return ()
-        first, second = self._comparison.first, self._comparison.second
-        names = second.recording.lead_names
-        others = (n for n in first.recording.lead_names if n not in names)
-        return (*names, *others)
-
-    def _beats(self) -> tuple[MedianBeats, ...]:
-        if self._comparison is None:
-            return ()
-        cases = (self._comparison.first, self._comparison.second)
-        return tuple(
-            MedianBeats(
-                colour,
-                dict(
-                    zip(case.measurements.lead_names, case.measurements.median_beat_mv, strict=True)
-                ),
-                case.recording.fs,
-            )
-            for case, colour in zip(cases, (EARLIER_COLOUR, LATER_COLOUR), strict=True)
-        )
 
 
 class SerialView(QWidget):

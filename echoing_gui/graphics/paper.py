@@ -71,7 +71,13 @@ class Camera:
         return self.y_px + round(y_mm * self.px_per_mm) + 0.5
 
 
-def paint_sheet(painter: QPainter, sheet: Sheet | None, camera: Camera, cache: Cache) -> None:
+def paint_sheet(
+    painter: QPainter,
+    sheet: Sheet | None,
+    camera: Camera,
+    cache: Cache,
+    colour: str = theme.TRACE,
+) -> None:
     """Paint paper and, if there is one, the recording on it.
 
     Parameters
@@ -85,6 +91,8 @@ def paint_sheet(painter: QPainter, sheet: Sheet | None, camera: Camera, cache: C
     cache
         Polylines kept from one frame to the next; the caller empties it when `sheet` or
         `px_per_mm` changes.
+    colour
+        Of the traces.
     """
     painter.save()
     painter.setClipRect(camera.area)
@@ -95,7 +103,7 @@ def paint_sheet(painter: QPainter, sheet: Sheet | None, camera: Camera, cache: C
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(trace_pen(theme.TRACE))
         _paint_pulses(painter, sheet, camera)
-        _paint_traces(painter, sheet, camera, cache)
+        paint_traces(painter, sheet, camera, cache, colour)
         _paint_names(painter, sheet, camera)
     painter.restore()
 
@@ -200,7 +208,12 @@ def _paint_pulses(painter: QPainter, sheet: Sheet, camera: Camera) -> None:
         painter.drawText(room, Qt.AlignmentFlag.AlignCenter, pulse.text)
 
 
-def _paint_traces(painter: QPainter, sheet: Sheet, camera: Camera, cache: Cache) -> None:
+def paint_traces(
+    painter: QPainter, sheet: Sheet, camera: Camera, cache: Cache, colour: str
+) -> None:
+    """Paint the traces alone, as over those of another sheet; see `paint_sheet`."""
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(trace_pen(colour))
     per_second = sheet.speed_mm_s * camera.px_per_mm
     for n_piece, piece in enumerate(sheet.pieces):
         left, baseline = camera.x(piece.x_mm), camera.y(piece.baseline_mm)

@@ -14,24 +14,18 @@ from echoing_gui.features.measuring.measured import measured_on
 from echoing_gui.graphics.paper import Camera, paint_sheet
 from echoing_gui.graphics.traces import Cache
 from echoing_gui.i18n import tr
-from echoing_gui.state import AppState, DisplayOptions, Layout
+from echoing_gui.state import AppState, DisplayOptions
 from echoing_gui.state_marks import Measured
-from echoing_gui.view_models.sheet import Pulse, Sheet, TracePiece
-from model_core.leads import STANDARD_LEADS
+from echoing_gui.view_models.beats import Beats, beat_sheets, beat_width_mm
+from echoing_gui.view_models.sheet import Sheet
 from model_core.types import FloatArray
 
-_LEFT_MM = 10.0
-_GAP_MM = 3.0
-_PULSE_X_MM = 2.5
-_LABEL_MM = 5.0
-_LEAST_MM = 5.0
-# Beyond this an artefact would take all the room.
-_MOST_MV = 3.0
+_LEAST_MM_S = 6.25
 _MARKS = ("p_onset", "p_end", "qrs_onset", "qrs_end", "t_end")
 
 
 def median_sheet(measured: Measured, options: DisplayOptions, width_mm: float) -> Sheet:
-    """Lay out the median beats, as many beside each other as there is room for.
+    """Lay out the median beats.
 
     Parameters
     ----------
@@ -42,40 +36,12 @@ def median_sheet(measured: Measured, options: DisplayOptions, width_mm: float) -
     width_mm
         Room from left to right, mm.
     """
-    found = measured.measurements
-    fs, beats = measured.delineation.fs, _one_beat(measured)
-    length_s = beats.shape[1] / fs
+    fs, values = measured.delineation.fs, _one_beat(measured)
+    beats = Beats(dict(zip(measured.measurements.lead_names, values, strict=True)), fs)
     speed = options.speed_mm_s
-    while _LEFT_MM + length_s * speed > width_mm and speed > 6.25:
+    while beat_width_mm(beats.length_s, speed) > width_mm and speed > _LEAST_MM_S:
         speed /= 2
-    step_mm = math.ceil(length_s * speed) + _GAP_MM
-    n_columns = 1 if width_mm < _LEFT_MM + 2 * step_mm - _GAP_MM else 2
-    rows = _rows(found.lead_names, n_columns)
-    pieces: list[TracePiece] = []
-    pulses: list[Pulse] = []
-    gain, top = options.gain_mm_mv, 0.0
-    for row in rows:
-        drawn = [beats[found.lead_names.index(lead)] for lead in row]
-        up = max(_extent(values, gain) for values in drawn) + _LABEL_MM
-        down = max(_extent(-values, gain) for values in drawn)
-        baseline = math.ceil(top + max(up, gain + 1.0))
-        pulses.append(Pulse(_PULSE_X_MM, baseline, gain, ""))
-        bottom = baseline + down + 1.0
-        for n_column, (lead, values) in enumerate(zip(row, drawn, strict=True)):
-            pieces.append(
-                TracePiece(
-                    lead=lead, name=lead, values_mv=values, median_mv=0.0, gain_mm_mv=gain, fs=fs,
-                    start_s=0.0, end_s=length_s, x_mm=_LEFT_MM + n_column * step_mm,
-                    baseline_mm=baseline, top_mm=top, bottom_mm=bottom,
-                    label_bottom_mm=baseline - up + _LABEL_MM,
-                )
-            )  # fmt: skip
-        top = bottom
-    return Sheet(
-        width_mm=width_mm, height_mm=math.ceil(top + 1.0), layout=Layout.GRID, speed_mm_s=speed,
-        pieces=tuple(pieces), strips=(), pulses=tuple(pulses), separators=(), scale=None,
-        window_s=(0.0, length_s), note="",
-    )  # fmt: skip
+    return beat_sheets((beats,), speed, options.gain_mm_mv, width_mm)[0]
 
 
 def _one_beat(measured: Measured) -> FloatArray:
@@ -89,20 +55,6 @@ def _one_beat(measured: Measured) -> FloatArray:
     if math.isfinite(marks["t_end"]):
         end = min(max(end, round(marks["t_end"]) + 1), found.median_beat_mv.shape[1])
     return found.median_beat_mv[:, :end].astype(np.float32)
-
-
-def _rows(names: tuple[str, ...], n_columns: int) -> list[list[str]]:
-    """Limb leads in the left column and the others in the right, as far as there are two."""
-    in_order = [name for name in STANDARD_LEADS if name in names]
-    in_order += [name for name in names if name not in STANDARD_LEADS]
-    n_rows = math.ceil(len(in_order) / n_columns)
-    return [in_order[n::n_rows] for n in range(n_rows)]
-
-
-def _extent(values_mv: FloatArray, gain: float) -> float:
-    finite = values_mv[np.isfinite(values_mv)]
-    highest = min(max(float(finite.max()), 0.0), _MOST_MV) if finite.size else 0.0
-    return max(highest * gain, _LEAST_MM)
 
 
 class MedianBeats(QWidget):
