@@ -22,6 +22,7 @@ _SHORT = {
     "not_calibrated": "Not calibrated",
     "long_recording": "Long recording",
     "checksum_failed": "Checksum failed",
+    "lead_time_step": "Shift in time",
     "electrode_placement": "Electrodes confirmed",
     "microvolts": "Unit confirmed",
     "noisy_lead": "Noise",

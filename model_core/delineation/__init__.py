@@ -16,12 +16,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_core.delineation.beats import activity_of, find_beats, refine_peaks
-from model_core.delineation.marks import MARKS, BeatClass, BoolArray, Delineation, FloatArray
+from model_core.delineation.marks import (
+    MARKS,
+    BeatClass,
+    BoolArray,
+    Delineation,
+    FloatArray,
+    LeadStep,
+)
 from model_core.delineation.pacing import bridge, pace, spikes_of
 from model_core.delineation.signals import fill_gaps, filtered, resample_mask
+from model_core.delineation.steps import find_steps
 from model_core.delineation.waves import mark_beats
 
-__all__ = ["MARKS", "BeatClass", "Delineation", "beat_times_s", "delineate", "fill_gaps"]
+__all__ = [
+    "MARKS",
+    "BeatClass",
+    "Delineation",
+    "LeadStep",
+    "beat_times_s",
+    "delineate",
+    "fill_gaps",
+]
 
 _WINDOW_S = 60.0
 _OVERLAP_S = 4.0
@@ -57,9 +73,13 @@ def delineate(signal_mv: NDArray[Any], fs: float, lead_names: Sequence[str]) -> 
         raise ValueError(f"sampling frequency must be positive, got {fs}")
     step, overlap = round((_WINDOW_S - _OVERLAP_S) * fs), round(_OVERLAP_S * fs)
     tables: list[FloatArray] = []
+    steps: list[LeadStep] = []
     for start in range(0, max(signal.shape[1] - overlap, 1), step):
         window = signal[:, start : start + step + overlap]
-        table = _delineate_window(window, fs)
+        table, found = _delineate_window(window, fs)
+        steps += [
+            LeadStep(lead_names[row], (start + at) / fs, 1000 * by / fs) for row, at, by in found
+        ]
         table[:, :-1] += start
         # Beats of the overlap are taken from the window that they lie deeper in.
         first = start + overlap / 2 if start else -np.inf
@@ -67,7 +87,11 @@ def delineate(signal_mv: NDArray[Any], fs: float, lead_names: Sequence[str]) -> 
         tables.append(table[(table[:, 0] >= first) & (table[:, 0] < last)])
     columns = np.concatenate(tables).T
     return Delineation(
-        float(fs), tuple(lead_names), *columns[:-1], beat_class=columns[-1].astype(np.int8)
+        float(fs),
+        tuple(lead_names),
+        *columns[:-1],
+        beat_class=columns[-1].astype(np.int8),
+        steps=tuple(steps),
     )
 
 
@@ -98,9 +122,11 @@ def beat_times_s(signal_mv: NDArray[Any], fs: float) -> FloatArray:
     return find_beats(activity) / rate
 
 
-def _delineate_window(signal_mv: FloatArray, fs: float) -> FloatArray:
-    """Beats x (R peak, marks, class) in samples of the window."""
-    nothing = np.empty((0, len(MARKS) + 2))
+def _delineate_window(
+    signal_mv: FloatArray, fs: float
+) -> tuple[FloatArray, list[tuple[int, float, float]]]:
+    """Beats x (R peak, marks, class), and steps of leads, in samples of the window."""
+    nothing = np.empty((0, len(MARKS) + 2)), list[tuple[int, float, float]]()
     if signal_mv.shape[1] < _SHORTEST_S * fs:
         return nothing
     filled, missing = fill_gaps(signal_mv)
@@ -117,6 +143,11 @@ def _delineate_window(signal_mv: FloatArray, fs: float) -> FloatArray:
     peaks = find_beats(activity)
     if not len(peaks):
         return nothing
+    steps = find_steps(slope, peaks)
+    stepped = [row for row, _, _ in steps]
+    if len(stepped) < len(weights) / 2:
+        weights = weights.copy()
+        weights[stepped] = 0.0
     peaks = refine_peaks(waves * weights[:, np.newaxis], peaks)
     table = mark_beats(waves, weights, peaks)
     table[:, :8] *= fs / rate
@@ -127,4 +158,6 @@ def _delineate_window(signal_mv: FloatArray, fs: float) -> FloatArray:
     nowhere: BoolArray = np.all(missing, axis=0)
     in_gap = nowhere[np.clip(at, 0, signal_mv.shape[1] - 1)]
     marks[in_gap[:, 1:]] = np.nan
-    return table[~in_gap[:, 0]]
+    rows = np.flatnonzero(alive)
+    scale = fs / rate
+    return table[~in_gap[:, 0]], [(int(rows[r]), at * scale, by * scale) for r, at, by in steps]

@@ -23,6 +23,25 @@ class BeatClass(IntEnum):
     PACED = 2
 
 
+@dataclass(frozen=True, slots=True)
+class LeadStep:
+    """A step in the time of one lead against the other leads.
+
+    Attributes
+    ----------
+    lead
+        Its name.
+    at_s
+        Second of the recording, halfway between the beats before and after the step.
+    by_ms
+        By how much the lead is later after the step than before; negative for earlier.
+    """
+
+    lead: str
+    at_s: float
+    by_ms: float
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Delineation:
     """The beats of a recording and their marks, common to all leads.
@@ -42,6 +61,8 @@ class Delineation:
         The marks of each beat.
     beat_class
         A `BeatClass` value a beat, int8.
+    steps
+        Leads that lose their place in time against the others; the marks leave them out.
     """
 
     fs: float
@@ -55,6 +76,7 @@ class Delineation:
     t_peak: FloatArray
     t_end: FloatArray
     beat_class: NDArray[np.int8]
+    steps: tuple[LeadStep, ...] = ()
 
     @property
     def n_beats(self) -> int:

@@ -22,7 +22,7 @@ from model_core.quality.learned import learned_scores, recording_vector, shape_v
 from model_core.quality.placement import check_placement
 from model_core.quality.reasons import refuse, refuse_leads
 from model_core.quality.samples import check_samples, lead_faults
-from model_core.quality.timing import check_timing
+from model_core.quality.timing import check_timing, step_caution
 from model_core.types import QualityReport, Reason, Recording, Severity
 
 __all__ = ["CONFIRMABLE", "MICROVOLTS", "PLACEMENT", "assess", "assess_samples", "from_microvolts"]
@@ -89,6 +89,7 @@ def assess(
         reasons = check_timing(features, part, recording.fs, recording.duration_s, stated)
     if not reasons and names == STANDARD_LEADS:
         reasons = _poor_quality(features) or check_placement(features)
+    reasons = [*reasons, *map(step_caution, features.delineation.steps)]
     report = recording.metadata.report
     if report is not None and report.checksum_failed:
         reasons = [*reasons, Reason("checksum_failed", Severity.CAUTION, report.integrity)]

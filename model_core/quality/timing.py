@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from model_core.delineation import LeadStep
 from model_core.quality.features import Features
 from model_core.quality.reasons import refuse
-from model_core.types import MachineMeasurement, Reason
+from model_core.types import MachineMeasurement, Reason, Severity
 
 HEART_RATE_BPM = (20.0, 300.0)
 QRS_MS = (40.0, 250.0)
@@ -160,3 +161,20 @@ def mains_peak_hz(signal_mv: NDArray[np.float64], fs: float) -> float:
         return 0.0
     peak = float(f[at])
     return 0.0 if any(abs(peak - mains) <= _NEAR_HZ for mains in MAINS_HZ) else peak
+
+
+def step_caution(step: LeadStep) -> Reason:
+    """Say that a lead loses its place in time; the estimate may be given all the same.
+
+    Parameters
+    ----------
+    step
+        With seconds of the window.
+    """
+    message = (
+        f"From {step.at_s:.1f} s on, lead {step.lead} is {abs(step.by_ms):.0f} ms "
+        f"{'later' if step.by_ms > 0 else 'earlier'} against the other leads than before: the "
+        "device or a conversion lost their common time. Intervals across leads are wrong there; "
+        "the computed ones leave this lead out. Export or record the ECG again if you can."
+    )
+    return Reason("lead_time_step", Severity.CAUTION, message, lead=step.lead)

@@ -103,6 +103,31 @@ def test_spikes_make_beats_paced_and_are_no_part_of_them():
     assert (delineate(plain, 500.0, STANDARD_LEADS).beat_class == BeatClass.NORMAL).all()
 
 
+@pytest.mark.parametrize(("lead", "at_s", "by_ms"), [("V6", 3.3, 52), ("III", 7.0, -30)])
+@pytest.mark.parametrize("fs", [100.0, 500.0])
+def test_a_lead_that_loses_its_place_in_time_is_named_and_left_out(fs, lead, at_s, by_ms):
+    ecg = draw_ecg(TIMES_S, 10.0, fs)
+    ecg += RNG.normal(0, 0.01, ecg.shape)
+    sound = delineate(ecg, fs, STANDARD_LEADS)
+    assert sound.steps == ()
+    row, first, by = STANDARD_LEADS.index(lead), round(at_s * fs), round(by_ms * fs / 1000)
+    ecg[row, first:] = np.roll(ecg[row], by)[first:]
+    found = delineate(ecg, fs, STANDARD_LEADS)
+    (step,) = found.steps
+    assert step.lead == lead
+    assert abs(step.at_s - at_s) < 0.9
+    assert abs(step.by_ms - by_ms) < 6
+    widths = [np.median(d.qrs_end - d.qrs_onset) / fs for d in (sound, found)]
+    assert abs(widths[0] - widths[1]) < 0.008
+
+
+def test_beats_of_changing_shape_and_sliding_noise_are_no_step_in_time():
+    ecg = draw_ecg(TIMES_S, 10.0, 500.0)
+    ecg[7] = 0.1 * ecg[7] + RNG.normal(0, 0.05, ecg.shape[1])  # a lead that is mostly noise
+    ecg[9, 2500:] *= -1  # turned over
+    assert delineate(ecg, 500.0, STANDARD_LEADS).steps == ()
+
+
 def test_long_recordings_are_worked_in_windows_without_losing_or_doubling_beats():
     times_s = np.arange(0.7, 199.0, 0.83)
     found = delineate(draw_ecg(times_s, 200.0, 250.0), 250.0, STANDARD_LEADS)

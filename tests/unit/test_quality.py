@@ -52,6 +52,22 @@ def test_further_leads_are_not_looked_at() -> None:
     assert codes(dataclasses.replace(ecg, signal_mv=signal, lead_names=names)) == []
 
 
+def test_a_lead_that_shifts_in_time_is_a_caution_that_names_it() -> None:
+    late = round(0.052 * synthetic_ecg().fs)
+    half = synthetic_ecg().n_samples // 2
+
+    def shift(signal: NDArray[np.float32]) -> None:
+        signal[8, half:] = signal[8, half - late : -late].copy()
+
+    (reason,) = assess(changed(shift)).reasons
+    assert (reason.code, reason.lead, reason.severity) == (
+        "lead_time_step",
+        "V3",
+        Severity.CAUTION,
+    )
+    assert "52 ms later" in reason.message
+
+
 @pytest.mark.parametrize("absent", STANDARD_LEADS)
 def test_every_lead_is_needed(absent: str) -> None:
     names = [name for name in STANDARD_LEADS if name != absent]
