@@ -57,12 +57,12 @@ def test_a_lead_that_shifts_in_time_is_a_caution_that_names_it() -> None:
     half = synthetic_ecg().n_samples // 2
 
     def shift(signal: NDArray[np.float32]) -> None:
-        signal[8, half:] = signal[8, half - late : -late].copy()
+        signal[11, half:] = signal[11, half - late : -late].copy()
 
     (reason,) = assess(changed(shift)).reasons
     assert (reason.code, reason.lead, reason.severity) == (
         "lead_time_step",
-        "V3",
+        "V6",
         Severity.CAUTION,
     )
     assert "52 ms later" in reason.message
