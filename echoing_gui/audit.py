@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from echoing_gui.i18n import tr
 from echoing_gui.log import config_folder, log, name_program
 from echoing_gui.resources import program_version
 
@@ -97,7 +98,7 @@ class AuditLog:
             self._add(entry)
         except OSError as error:
             log.warning("audit log not written: %s", error.strerror)
-            self.on_failure("The audit log could not be written; this step is not in it.")
+            self.on_failure(tr("The audit log could not be written; this step is not in it."))
 
     def _add(self, entry: dict[str, Any]) -> None:
         from PySide6.QtCore import QLockFile
@@ -140,24 +141,28 @@ def verify(path: Path) -> Verdict:
     try:
         with path.open("rb") as file:
             for line in file:
-                fault = _fault(line, before)
+                fault = _fault(line, before, n_lines + 1)
                 if fault:
-                    return Verdict(n_lines, f"Line {n_lines + 1} {fault}", before)
+                    return Verdict(n_lines, fault, before)
                 before, n_lines = hashlib.sha256(line.rstrip(b"\n")).hexdigest(), n_lines + 1
     except FileNotFoundError:
         pass
     return Verdict(n_lines, "", before)
 
 
-def _fault(line: bytes, before: str) -> str:
+def _fault(line: bytes, before: str, number: int) -> str:
     try:
         entry = json.loads(line)
     except ValueError:
-        return "is damaged: it is not what the program writes."
+        entry = None
     if not line.endswith(b"\n") or not isinstance(entry, dict):
-        return "is damaged: it is not what the program writes."
+        return tr("Line {number} is damaged: it is not what the program writes.", number=number)
     if entry.get("before") != before:
-        return "does not follow the line before it: a line was changed, taken out or put in there."
+        return tr(
+            "Line {number} does not follow the line before it: a line was changed, taken out or "
+            "put in there.",
+            number=number,
+        )
     return ""
 
 
@@ -171,15 +176,22 @@ def sentences(verdict: Verdict) -> tuple[str, ...]:
     """
     if verdict.fault:
         return (
-            f"The audit log is broken. {verdict.fault}",
-            f"The {verdict.n_lines} lines before are in order; do not rely on those after.",
+            tr("The audit log is broken. {fault}", fault=verdict.fault),
+            tr("The {n} lines before are in order; do not rely on those after.", n=verdict.n_lines)
+            if verdict.n_lines > 1
+            else tr("Do not rely on it."),
         )
     if not verdict.n_lines:
-        return ("The audit log is empty: nothing has been taken down yet.",)
+        return (tr("The audit log is empty: nothing has been taken down yet."),)
     return (
-        f"The audit log is in order: {verdict.n_lines} lines, each bound to the one before.",
-        f"Its last line has the SHA-256 {verdict.last}. Keep this elsewhere: only so can it be "
-        "seen later that no lines were cut off at the end.",
+        tr("The audit log is in order: {n} lines, each bound to the one before.", n=verdict.n_lines)
+        if verdict.n_lines > 1
+        else tr("The audit log is in order: it has one line."),
+        tr(
+            "Its last line has the SHA-256 {sha256}. Keep this elsewhere: only so can it be seen "
+            "later that no lines were cut off at the end.",
+            sha256=verdict.last,
+        ),
     )
 
 

@@ -13,6 +13,7 @@ from PySide6.QtCore import QObject, Signal
 
 from echoing_gui.audit import AuditLog
 from echoing_gui.errors import to_message
+from echoing_gui.i18n import tr
 from echoing_gui.jobs import JobReport, JobRunner
 from echoing_gui.log import log
 from echoing_gui.services import Model, Services, as_confirmed, now_and_then
@@ -327,8 +328,8 @@ class Controller(QObject):
             save_settings(self._settings_path, self._settings)
         except OSError as error:
             log.warning("settings not saved: %s", error.strerror)
-            text = "Your settings could not be saved; they hold until the program closes."
-            self.tell(text, "Free some disk space.")
+            text = tr("Your settings could not be saved; they hold until the program closes.")
+            self.tell(text, tr("Free some disk space."))
 
     def _start_reading(self, path: Path, read: Callable[[], Recording | _Opened]) -> None:
         self._path = path
@@ -493,7 +494,7 @@ class Controller(QObject):
         message = to_message(error)
         if self._state.job.stage is Stage.READING:
             name = self._state.job.source_name
-            text = f"{name} was not opened. {message.text}"
+            text = tr("{name} was not opened. {why}", name=name, why=message.text)
             self._go_back(replace(message, text=text, name=name))
         else:
             self._set(job=JobStatus(), message=message)

@@ -15,6 +15,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from echoing_gui.i18n import tr
+
 
 class KeysDialog(QDialog):
     """Lists every key.
@@ -30,10 +32,10 @@ class KeysDialog(QDialog):
     def __init__(self, rows: Sequence[tuple[str, str]], parent: QWidget | None) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle("Keys")
+        self.setWindowTitle(tr("Keys"))
         table = QTreeWidget()
-        table.setAccessibleName("Keys and what they do")
-        table.setHeaderLabels(["Key", "What it does"])
+        table.setAccessibleName(tr("Keys and what they do"))
+        table.setHeaderLabels([tr("Key"), tr("What it does")])
         table.setRootIsDecorated(False)
         table.addTopLevelItems([QTreeWidgetItem([keys, text]) for keys, text in rows])
         table.resizeColumnToContents(0)
@@ -56,15 +58,13 @@ class AboutDialog(QDialog):
     parent
         The window.
     title
-        Of the dialog.
+        Of the dialog; by default the program's name.
     """
 
-    def __init__(
-        self, paragraphs: Sequence[str], parent: QWidget | None, title: str = "About EchoingECG"
-    ) -> None:
+    def __init__(self, paragraphs: Sequence[str], parent: QWidget | None, title: str = "") -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle(title)
+        self.setWindowTitle(title or tr("About EchoingECG"))
         text = QLabel("\n\n".join(paragraphs), wordWrap=True)
         text.setTextFormat(Qt.TextFormat.PlainText)
         text.setMinimumWidth(self.fontMetrics().averageCharWidth() * 60)

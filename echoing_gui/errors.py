@@ -121,17 +121,19 @@ class ErrorDialog(QDialog):
     def __init__(self, error: BaseException, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle("Unexpected error")
+        self.setWindowTitle(tr("Unexpected error"))
         self._details = details(error)
         text = QLabel(
-            "Something went wrong inside the program. The program goes on; the result was "
-            "withdrawn.\n\nThe details below name no patient. Copy them into a report.",
+            tr(
+                "Something went wrong inside the program. The program goes on; the result was "
+                "withdrawn.\n\nThe details below name no patient. Copy them into a report."
+            ),
             wordWrap=True,
         )
         shown = QPlainTextEdit(self._details, readOnly=True)
-        shown.setAccessibleName("Details of the error")
+        shown.setAccessibleName(tr("Details of the error"))
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
-        copy = buttons.addButton("&Copy details", QDialogButtonBox.ButtonRole.ActionRole)
+        copy = buttons.addButton(tr("&Copy details"), QDialogButtonBox.ButtonRole.ActionRole)
         copy.clicked.connect(self._copy)
         buttons.rejected.connect(self.reject)
         layout = QVBoxLayout(self)

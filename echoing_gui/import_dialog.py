@@ -28,6 +28,7 @@ from PySide6.QtWidgets import (
 )
 
 from echoing_gui import theme
+from echoing_gui.i18n import tr
 from echoing_gui.panels.traces import EcgView
 from echoing_gui.state import AppState
 from echoing_gui.view_models import table_form
@@ -44,7 +45,7 @@ class _RateBox(QDoubleSpinBox):
 
     def __init__(self, rate_hz: float) -> None:
         super().__init__(decimals=4, maximum=4000.0, suffix=" Hz")
-        self.setSpecialValueText("not stated")
+        self.setSpecialValueText(tr("not stated"))
         self.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
         self.setValue(rate_hz)
 
@@ -83,7 +84,7 @@ class ImportDialog(QDialog):
     ) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle("Import table")
+        self.setWindowTitle(tr("Import table"))
         self._proposal, self._remembered = proposal, remembered
         # Nothing of the recording that is open.
         self._state = AppState(options=state.options, screen=state.screen)
@@ -93,7 +94,7 @@ class ImportDialog(QDialog):
         self._make_fields(table_form.form_of(proposal, remembered))
         self._make_rows()
         self._view = EcgView()
-        self._view.setAccessibleName("Preview of the first ten seconds, on ECG paper")
+        self._view.setAccessibleName(tr("Preview of the first ten seconds, on ECG paper"))
         self._verdict = QLabel(wordWrap=True)
         self._verdict.setTextFormat(Qt.TextFormat.PlainText)
         self._verdict.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -144,21 +145,23 @@ class ImportDialog(QDialog):
 
     def _make_fields(self, form: TableForm) -> None:
         self._rate = _RateBox(form.rate_hz)
-        self._unit = _choice([("not stated", ""), *((unit, unit) for unit in UNITS)], form.unit)
-        self._orientation = _choice([("a column", "columns"), ("a row", "rows")], form.leads_in)
+        self._unit = _choice([(tr("not stated"), ""), *((unit, unit) for unit in UNITS)], form.unit)
+        self._orientation = _choice(
+            [(tr("a column"), "columns"), (tr("a row"), "rows")], form.leads_in
+        )
         self._names = QLineEdit(form.lead_names)
-        self._names.setPlaceholderText("For instance -, I, II, V1: a dash leaves one out")
+        self._names.setPlaceholderText(tr("For instance -, I, II, V1: a dash leaves one out"))
         self._names.setCursorPosition(0)
-        self._standard = QPushButton("&Standard twelve")
-        self._standard.setToolTip("Name twelve leads in the usual order")
+        self._standard = QPushButton(tr("&Standard twelve"))
+        self._standard.setToolTip(tr("Name twelve leads in the usual order"))
         self._standard.setAutoDefault(False)
         self._standard.clicked.connect(lambda: self._names.setText(table_form.STANDARD_TEXT))
         self._skip = QSpinBox(maximum=100_000)
         self._skip.setValue(form.skip_rows)
         self._delimiter = _choice(
-            [(text, mark) for mark, text in DELIMITERS.items()], form.delimiter
+            [(tr(text), mark) for mark, text in DELIMITERS.items()], form.delimiter
         )
-        self._comma = QCheckBox("&Decimal comma, as in 0,5")
+        self._comma = QCheckBox(tr("&Decimal comma, as in 0,5"))
         self._comma.setChecked(form.decimal_comma)
         self._variable = _choice([(name, name) for name in self._proposal.variables], form.variable)
         # Of these, some belong to some kinds of file only.
@@ -175,7 +178,7 @@ class ImportDialog(QDialog):
 
     def _make_rows(self) -> None:
         self._rows = QTableWidget()
-        self._rows.setAccessibleName("First rows of the file")
+        self._rows.setAccessibleName(tr("First rows of the file"))
         self._rows.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self._rows.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         self._rows.setTabKeyNavigation(False)
@@ -184,28 +187,31 @@ class ImportDialog(QDialog):
 
     def _arrange(self, file_name: str) -> None:
         intro = QLabel(
-            f"{file_name}: {table_form.size_text(self._proposal)}. It does not say for certain "
-            "what its numbers are. Check every field against the source of the file: a wrong "
-            "rate or unit gives a wrong ECG.",
+            tr(
+                "{file}: {size}. It does not say for certain what its numbers are. Check every "
+                "field against the source of the file: a wrong rate or unit gives a wrong ECG.",
+                file=file_name,
+                size=table_form.size_text(self._proposal),
+            ),
             wordWrap=True,
         )
         intro.setTextFormat(Qt.TextFormat.PlainText)
         form = QFormLayout()
-        _add_row(form, "Sampling &rate", self._rate, self._why["rate"])
-        _add_row(form, "&Unit of the numbers", self._unit, self._why["unit"])
-        _add_row(form, "Each &lead is", self._orientation)
-        _add_row(form, "Lead &names", self._names, self._standard)
+        _add_row(form, tr("Sampling &rate"), self._rate, self._why["rate"])
+        _add_row(form, tr("&Unit of the numbers"), self._unit, self._why["unit"])
+        _add_row(form, tr("Each &lead is"), self._orientation)
+        _add_row(form, tr("Lead &names"), self._names, self._standard)
         form.addRow("", self._why["leads"])
         if self._proposal.kind == "text table":
-            _add_row(form, "Lines &above the numbers", self._skip)
-            _add_row(form, "&Between cells", self._delimiter, self._comma)
+            _add_row(form, tr("Lines &above the numbers"), self._skip)
+            _add_row(form, tr("&Between cells"), self._delimiter, self._comma)
         elif self._proposal.kind == "MAT":
-            _add_row(form, "&Matrix", self._variable)
+            _add_row(form, tr("&Matrix"), self._variable)
         above = QWidget()
         column = QVBoxLayout(above)
         column.setContentsMargins(0, 0, 0, 0)
         column.addLayout(form)
-        column.addWidget(QLabel("First rows of the file"))
+        column.addWidget(QLabel(tr("First rows of the file")))
         column.addWidget(self._rows, 1)
         splitter = QSplitter(Qt.Orientation.Vertical)
         splitter.setChildrenCollapsible(False)
@@ -237,7 +243,7 @@ class ImportDialog(QDialog):
         self._fill_rows(form)
         layout, problem = table_form.layout_of(form)
         self._asked = None
-        self._show(None, problem or "Reading the first seconds …")
+        self._show(None, problem or tr("Reading the first seconds …"))
         if layout is not None:
             self._timer.start()
         else:
@@ -272,7 +278,7 @@ class ImportDialog(QDialog):
                 item = QTableWidgetItem(cells[column] if column < len(cells) else "")
                 if row < shown.n_skipped:
                     item.setForeground(muted)
-                    item.setToolTip("Above the numbers: left out")
+                    item.setToolTip(tr("Above the numbers: left out"))
                 self._rows.setItem(row, column, item)
         self._rows.resizeColumnsToContents()
 

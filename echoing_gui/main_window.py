@@ -40,6 +40,7 @@ from echoing_gui.actions import ACTIONS, MENUS, OTHER_KEYS, PAGE_STEPS_S, Action
 from echoing_gui.calibration_dialog import CalibrationDialog
 from echoing_gui.dialogs import AboutDialog, KeysDialog
 from echoing_gui.errors import ErrorDialog
+from echoing_gui.i18n import tr
 from echoing_gui.panels import (
     ImportReportPanel,
     MeasuresPanel,
@@ -53,7 +54,7 @@ from echoing_gui.state import AppState, DisplayOptions, Stage
 from echoing_gui.toolbar import ToolBar
 from echoing_gui.view_models import texts
 from echoing_gui.view_models.privacy import PrivacyScreen
-from echoing_gui.view_models.results import RESEARCH_ONLY
+from echoing_gui.view_models.results import RESEARCH_ONLY, package_line, full_caveat
 from echoing_gui.window_parts import MessageBar, SidePages, screen_facts
 
 
@@ -124,14 +125,14 @@ class MainWindow(QMainWindow):
         self._action_group.setExclusionPolicy(QActionGroup.ExclusionPolicy.None_)
         self._action_group.triggered.connect(self._on_action)
         for title in MENUS:
-            self._menus[title] = self.menuBar().addMenu(title)
+            self._menus[title] = self.menuBar().addMenu(tr(title))
         self.add_actions(ACTIONS, answers)
         toolbar = ToolBar(self._qactions, self)
         self.addToolBar(toolbar)
         self._panels.append(toolbar)
         self._place_panels()
         self._scale = QPushButton(flat=True)
-        self._scale.setToolTip("Calibrate this screen (Ctrl+K)")
+        self._scale.setToolTip(tr("Calibrate this screen (Ctrl+K)"))
         self._scale.clicked.connect(self._calibrate)
         self.statusBar().addPermanentWidget(self._scale)
 
@@ -191,12 +192,12 @@ class MainWindow(QMainWindow):
             before = self._table.get(menu.actions()[-1].data()) if menu.actions() else None
             if before is not None and before.group != action.group:
                 menu.addSeparator()
-            qaction = QAction(action.text, self._action_group)
+            qaction = QAction(tr(action.text), self._action_group)
             qaction.setData(action.key)
             qaction.setShortcuts([QKeySequence(keys) for keys in action.shortcuts])
             qaction.setCheckable(action.checked is not None)
-            qaction.setToolTip(f"{action.tip} ({_shown(action)})")
-            qaction.setStatusTip(action.tip)
+            qaction.setToolTip(f"{tr(action.tip)} ({_shown(action)})")
+            qaction.setStatusTip(tr(action.tip))
             menu.addAction(qaction)
             self._table[action.key] = action
             self._qactions[action.key] = qaction
@@ -319,7 +320,7 @@ class MainWindow(QMainWindow):
         """Give a menu of the bar, or one within it, which is made when it is first asked for."""
         if title not in self._menus:
             parent, _, name = title.rpartition("/")
-            self._menus[title] = self._menu(parent).addMenu(name)
+            self._menus[title] = self._menu(parent).addMenu(tr(name))
         return self._menus[title]
 
     def _place_panels(self) -> None:
@@ -333,8 +334,8 @@ class MainWindow(QMainWindow):
         column.addWidget(self.measures.header)
         column.addWidget(self._pages, 1)
         side.setMinimumWidth(self.fontMetrics().averageCharWidth() * 44)
-        self.add_page("result", "&Result", self.measures)
-        self.add_page("recording", "Re&cording", self.recording, self.report)
+        self.add_page("result", tr("&Result"), self.measures)
+        self.add_page("recording", tr("Re&cording"), self.recording, self.report)
 
         ecg = QWidget()
         pages = QVBoxLayout(ecg)
@@ -401,11 +402,11 @@ class MainWindow(QMainWindow):
             return
         known = dict.fromkeys(suffix for reader in READERS for suffix in reader.SUFFIXES)
         suffixes = " ".join(f"*{suffix}" for suffix in known)
-        dialog = QFileDialog(self, "Open ECG")
+        dialog = QFileDialog(self, tr("Open ECG"))
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.setOption(QFileDialog.Option.DontUseNativeDialog)
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
-        dialog.setNameFilters([f"ECG files ({suffixes})", "All files (*)"])
+        dialog.setNameFilters([f"{tr('ECG files')} ({suffixes})", f"{tr('All files')} (*)"])
         if self._folder:
             dialog.setDirectory(self._folder)
         dialog.fileSelected.connect(self._on_file_chosen)
@@ -425,22 +426,25 @@ class MainWindow(QMainWindow):
         self.setWindowState(self.windowState() ^ Qt.WindowState.WindowFullScreen)
 
     def _show_keys(self) -> None:
-        rows = [(_shown(action), action.tip) for action in self.actions_table]
-        KeysDialog([*rows, *OTHER_KEYS], self).open()
+        rows = [(_shown(action), tr(action.tip)) for action in self.actions_table]
+        others = [(tr(keys), tr(text)) for keys, text in OTHER_KEYS]
+        KeysDialog([*rows, *others], self).open()
 
     def _show_about(self) -> None:
         package = self._state.package
         paragraphs = [
             f"EchoingECG {program_version()}",
-            "Opens a 12-lead ECG, draws it true to scale and estimates what an echocardiogram "
-            "would probably measure, with prediction intervals and a map of where the estimate is "
-            "unstable. It works offline and sends nothing.",
-            RESEARCH_ONLY,
+            tr(
+                "Opens a 12-lead ECG, draws it true to scale and estimates what an echocardiogram "
+                "would probably measure, with prediction intervals and a map of where the estimate "
+                "is unstable. It works offline and sends nothing."
+            ),
+            tr(RESEARCH_ONLY),
         ]
         if package is not None:
             paragraphs += [
-                f"Model package: {package.name} {package.version}\nSHA-256 {package.package_id}",
-                package.caveat,
+                f"{package_line(package)}\nSHA-256 {package.package_id}",
+                full_caveat(package),
             ]
         AboutDialog(paragraphs, self).open()
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from echoing_gui.files import atomic_write
 from echoing_gui.i18n import tr
 from echoing_gui.state_package import Figure, PackageFacts
+from echoing_gui.view_models.results import FOREIGN
 from model_core.errors import PackageError
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 DEFAULT = "default"
 _MANIFEST_NAME = "manifest.json"
-FOREIGN = "This model package does not come from the makers of this program."
 _CHOICE_NAME = "package.json"
 
 
@@ -214,7 +214,7 @@ def load_marked(path: Path, default: Path) -> ModelPackage:
     package = load_package(path)
     if path == default or package.identity.package_id == _manifest_hash(default):
         return package
-    caveat = f"{package.identity.caveat} {tr(FOREIGN)}".strip()
+    caveat = f"{package.identity.caveat} {FOREIGN}".strip()
     return dataclasses.replace(
         package, identity=dataclasses.replace(package.identity, caveat=caveat)
     )

@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from echoing_gui.i18n import tr
 from echoing_gui.settings import screen_key
 from echoing_gui.state import Level, ScreenFacts, UserMessage
 
@@ -33,9 +34,9 @@ class MessageBar(QFrame):
         self._text = QLabel(wordWrap=True)
         self._text.setTextFormat(Qt.TextFormat.PlainText)
         self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        close = QPushButton("&Close")
-        close.setToolTip("Close this message (Esc)")
-        close.setAccessibleName("Close the message")
+        close = QPushButton(tr("&Close"))
+        close.setToolTip(tr("Close this message (Esc)"))
+        close.setAccessibleName(tr("Close the message"))
         close.clicked.connect(self.closeRequested)
         layout = QHBoxLayout(self)
         layout.addWidget(self._text, 1)
@@ -73,7 +74,7 @@ class SidePages(QTabWidget):
         self.setDocumentMode(True)
         # Along the edge there is room for all of them.
         self.setTabPosition(QTabWidget.TabPosition.East)
-        self.setAccessibleName("Result and recording")
+        self.setAccessibleName(tr("Result and recording"))
 
     def add_page(self, key: str, title: str, panels: Sequence[QWidget]) -> None:
         """Add a tab; see `MainWindow.add_page`."""

@@ -12,8 +12,9 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel, QPushButton
 
 from echoing_gui.state import AppState, DisplayOptions, Layout, Stage
+from echoing_gui.view_models.hover import hover_text
 from echoing_gui.view_models.results import result_view
-from echoing_gui.view_models.sheet import build_sheet, hover_text
+from echoing_gui.view_models.sheet import build_sheet
 from echoing_gui.view_models.texts import announcement
 from model_core.types import LeadGrade, LeadQuality, Reason, Severity
 from tests.gui_factory import FLAT_LEAD, NOISY_LEAD, prediction, recording, spike_signal

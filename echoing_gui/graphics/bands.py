@@ -9,8 +9,8 @@ from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QBrush, QColor, QFontMetricsF, QPainter, QPen
 
 from echoing_gui import theme
+from echoing_gui.i18n import tr
 from echoing_gui.view_models.sheet import number_text
-from echoing_gui.view_models.texts import NOT_COMPUTED
 
 _TEXT_PX = 13.0
 _LINE_PX = 22.0
@@ -194,7 +194,7 @@ def _paint_legend(
         painter.drawText(QRectF(x, row.top(), width + 1, row.height()), flags, text)
         x += width + gap
 
-    put(f"low {number_text(scale[0])}")
+    put(tr("low {variance}", variance=number_text(scale[0])))
     top = row.center().y() - height / 2
     n_steps = round(_LEGEND_BAR_PX * pixel_ratio)
     low, high = math.log(scale[0]), math.log(scale[1])
@@ -204,12 +204,12 @@ def _paint_legend(
             QRectF(round(x) + step, top, 1, height), QColor(*theme.variance_rgb(value, scale))
         )
     x = round(x) + n_steps + gap
-    put(f"{number_text(scale[1])} high")
+    put(tr("{variance} high", variance=number_text(scale[1])))
     x += gap
     cell = QRectF(x, top, 16 * pixel_ratio, height)
     painter.fillRect(cell, QBrush(QColor(theme.HATCH), Qt.BrushStyle.BDiagPattern))
     x = cell.right() + gap
-    put(NOT_COMPUTED)
+    put(tr("not computed"))
     x += gap
     room = QRectF(x, row.top(), max(0.0, row.right() - x), row.height())
     # Cut in the middle, the long text could lose its "not".

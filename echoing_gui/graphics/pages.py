@@ -240,7 +240,8 @@ def _paint_result(painter: QPainter, view: ReportView, page_size: Paper) -> None
         painter.drawText(QPointF(edge, y + size), f"{measure.label}   {row.interval_text}")
         painter.setFont(font)
         painter.drawText(
-            QPointF(edge, y + 2.6 * size), f"{measure.name}; {tr('estimate')} {row.value_text}"
+            QPointF(edge, y + 2.6 * size),
+            tr("{measure}; estimate {value}", measure=tr(measure.name), value=row.value_text),
         )
         area = QRectF(edge + name_width, y, width - name_width, interval_height(font))
         paint_interval(painter, area, measure, row.low, row.value, row.high, theme.LIGHT, font)

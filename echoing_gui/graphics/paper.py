@@ -31,6 +31,7 @@ from echoing_gui.view_models.sheet import (
     Sheet,
     StripPiece,
     TracePiece,
+    grade_text,
 )
 from model_core.types import LeadGrade
 
@@ -263,7 +264,7 @@ def _paint_names(painter: QPainter, sheet: Sheet, camera: Camera) -> None:
             painter.drawText(
                 place,
                 Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignBottom,
-                piece.quality.grade.value,
+                grade_text(piece.quality.grade),
             )
             painter.setFont(theme.text_font(size, bold=True))
     for strip in sheet.strips:
@@ -273,7 +274,7 @@ def _paint_names(painter: QPainter, sheet: Sheet, camera: Camera) -> None:
             place = QRectF(
                 camera.x(strip.x_mm), camera.y(strip.y_mm - 4.5), 1000.0, 4 * camera.px_per_mm
             )
-            painter.drawText(place, Qt.AlignmentFlag.AlignLeft, "all leads")
+            painter.drawText(place, Qt.AlignmentFlag.AlignLeft, tr("all leads"))
 
 
 def _paint_mark(

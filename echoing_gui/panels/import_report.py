@@ -8,6 +8,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QToolButton, QVBoxLayout, QWidget
 
+from echoing_gui.i18n import tr
 from echoing_gui.state import AppState
 from echoing_gui.view_models.import_report import ReportView, import_report_view, report_text
 
@@ -19,14 +20,14 @@ class ImportReportPanel(QWidget):
         super().__init__(parent)
         self._view = ReportView()
         self._fold = QToolButton()
-        self._fold.setText("Import report")
+        self._fold.setText(tr("Import report"))
         self._fold.setCheckable(True)
         self._fold.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self._fold.setObjectName("fold")
-        self._fold.setToolTip("Show or hide how the file was read")
+        self._fold.setToolTip(tr("Show or hide how the file was read"))
         self._fold.toggled.connect(self._on_fold)
-        self._copy = QPushButton("Copy report")
-        self._copy.setToolTip("Copy the report as text; it names no patient")
+        self._copy = QPushButton(tr("Copy report"))
+        self._copy.setToolTip(tr("Copy the report as text; it names no patient"))
         self._copy.clicked.connect(self._on_copy)
         self._summary = QLabel(wordWrap=True)
         self._summary.setObjectName("muted")
@@ -57,7 +58,7 @@ class ImportReportPanel(QWidget):
         self._summary.setText(self._view.summary)
         rows = [*self._view.rows]
         if self._view.statements:
-            rows.append(("Statements in the file", "\n".join(self._view.statements)))
+            rows.append((tr("Statements in the file"), "\n".join(self._view.statements)))
         self._rows.setText("".join(_paragraph(label, text) for label, text in rows))
         self._rows.setAccessibleName(report_text(self._view))
         self.setVisible(bool(self._view.rows))

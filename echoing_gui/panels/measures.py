@@ -133,7 +133,7 @@ class MeasureWidget(QWidget):
         measure = MEASURES[key]
         name = QLabel(measure.label)
         name.setObjectName("panelTitle")
-        name.setToolTip(measure.name)
+        name.setToolTip(tr(measure.name))
         title = QHBoxLayout()
         title.addWidget(name, 1)
         title.addWidget(_about_button(self.aboutRequested))
@@ -171,7 +171,7 @@ class FindingWidget(QWidget):
     def __init__(self, key: str) -> None:
         super().__init__()
         # Its name may hold digits, so it goes with the result too.
-        self._title = f"Probability of {FINDINGS[key].label}"
+        self._title = tr("Probability of {finding}", finding=FINDINGS[key].label)
         self._name = QLabel(wordWrap=True)
         self._name.setObjectName("panelTitle")
         self._text = QLabel()
@@ -263,9 +263,9 @@ class MeasuresPanel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._source = _label("muted")
-        self._source.setAccessibleName("Recording of this result")
+        self._source.setAccessibleName(tr("Recording of this result"))
         self._window = _label("stretch")
-        self._window.setAccessibleName("Part of the recording that the model saw")
+        self._window.setAccessibleName(tr("Part of the recording that the model saw"))
         self._headline = _label("headline")
         self._detail = _label("muted")
         self._caution = _label("caution")

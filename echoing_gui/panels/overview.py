@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVB
 
 from echoing_gui import theme
 from echoing_gui.graphics import overview as graphics
+from echoing_gui.i18n import tr
 from echoing_gui.state import AppState, Stage
 from echoing_gui.view_models.overview import OverviewView, overview_view, start_at
 
@@ -24,7 +25,7 @@ class OverviewBar(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setAccessibleName("Overview of the recording")
+        self.setAccessibleName(tr("Overview of the recording"))
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self._view: OverviewView | None = None
@@ -97,8 +98,10 @@ class OverviewPanel(QWidget):
         for label in (self._title, self._legend):
             label.setTextFormat(Qt.TextFormat.PlainText)
         self._legend.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        self._button = QPushButton("&Estimate from these 10 seconds")
-        self._button.setToolTip("Run the model on the ten seconds marked in the overview (Ctrl+R)")
+        self._button = QPushButton(tr("&Estimate from these 10 seconds"))
+        self._button.setToolTip(
+            tr("Run the model on the ten seconds marked in the overview (Ctrl+R)")
+        )
         self._button.clicked.connect(self.predictRequested)
         self.bar = OverviewBar()
         self.bar.placeChosen.connect(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
+from echoing_gui.i18n import tr
 from echoing_gui.state import AppState
 from echoing_gui.view_models.results import recording_view
 
@@ -19,8 +20,8 @@ class RecordingPanel(QWidget):
         self._titles = {
             part: _title(text)
             for part, text in (
-                (self._facts, "Recording"),
-                (self._quality, "Input check"),
+                (self._facts, tr("Recording")),
+                (self._quality, tr("Input check")),
             )
         }
         layout = QVBoxLayout(self)

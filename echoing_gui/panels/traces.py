@@ -28,9 +28,11 @@ from PySide6.QtWidgets import (
 from echoing_gui.graphics import bands, paper
 from echoing_gui.graphics.canvas import Canvas, PaintOverlay
 from echoing_gui.graphics.pointer import Pointed, pointed
+from echoing_gui.i18n import tr
 from echoing_gui.state import AppState, Layout
 from echoing_gui.view_models import texts
-from echoing_gui.view_models.sheet import Sheet, build_sheet, hover_text
+from echoing_gui.view_models.hover import hover_text
+from echoing_gui.view_models.sheet import Sheet, build_sheet
 
 _ARROW_MM = 10.0
 _Move = QAbstractSlider.SliderAction
@@ -83,7 +85,7 @@ class EcgView(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("ecgView")
-        self.setAccessibleName("12-lead ECG")
+        self.setAccessibleName(tr("12-lead ECG"))
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMouseTracking(True)
         self._canvas = Canvas(self)
@@ -229,13 +231,13 @@ class EcgView(QWidget):
             parts = (texts.window_text(sheet, self._state), sheet.note)
             window = "   ".join(part for part in parts if part)
             if parts[0] and self._state.long is None:
-                window += f"   {texts.WHOLE_RECORDING_HINT}"
+                window += f"   {tr('Layout 12x1 shows the whole recording.')}"
         legend, legend_short = texts.legend_texts(sheet)
         saw, saw_short = texts.model_saw(self._state)
         return bands.BandTexts(
             source=texts.source_line(recording) if recording else "",
             window=window,
-            simulated=texts.SIMULATED if recording and recording.metadata.simulated else "",
+            simulated=texts.simulated_tag(recording) if recording else "",
             not_to_scale=texts.not_to_scale(self._state),
             caption=texts.scale_caption(self._state.options),
             filter=texts.filter_text(self._state),

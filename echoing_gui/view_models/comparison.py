@@ -12,19 +12,6 @@ from model_core.measurements import Measurements
 from model_core.measures import MEASURES
 from model_core.types import MeasureEstimate, Prediction, Recording
 
-# Intervals: name on screen, field, unit, decimals; differences of axes go the short way round.
-_INTERVALS = (
-    ("Heart rate", "heart_rate_bpm", "/min"),
-    ("PR", "pr_ms", "ms"),
-    ("QRS", "qrs_ms", "ms"),
-    ("QT", "qt_ms", "ms"),
-    ("QTc (Fridericia)", "qtc_fridericia_ms", "ms"),
-    ("QTc (Bazett)", "qtc_bazett_ms", "ms"),
-    ("P axis", "p_axis_deg", "°"),
-    ("QRS axis", "qrs_axis_deg", "°"),
-    ("T axis", "t_axis_deg", "°"),
-)
-
 
 class Patients(Enum):
     """Whether two recordings are of one patient, as far as their files say."""
@@ -77,9 +64,12 @@ def match_patients(earlier: Recording, now: Recording) -> PatientMatch:
     }
     compared["Sex"] = (earlier.metadata.sex, now.metadata.sex)
     known = {label: pair for label, pair in compared.items() if all(pair)}
-    for label in ("Identifier", "Date of birth", "Sex"):
+    for label, sentence in (
+        ("Identifier", tr("Identifier differs between the two files.")),
+        ("Date of birth", tr("Date of birth differs between the two files.")),
+        ("Sex", tr("Sex differs between the two files.")),
+    ):
         if label in known and known[label][0] != known[label][1]:
-            sentence = tr("{fact} differs between the two files.", fact=tr(label))
             return PatientMatch(Patients.DIFFERENT, sentence)
     if "Identifier" in known:
         return PatientMatch(Patients.SAME, tr("Both files state the same identifier."))
@@ -94,13 +84,24 @@ def match_patients(earlier: Recording, now: Recording) -> PatientMatch:
 def interval_rows(earlier: Measurements, now: Measurements) -> tuple[DifferenceRow, ...]:
     """Compare the measured intervals and axes, worked out alike for both."""
     rows: list[DifferenceRow] = []
-    for label, field, unit in _INTERVALS:
+    for label, field, unit in (
+        (tr("Heart rate"), "heart_rate_bpm", "/min"),
+        ("PR", "pr_ms", "ms"),
+        ("QRS", "qrs_ms", "ms"),
+        ("QT", "qt_ms", "ms"),
+        ("QTc (Fridericia)", "qtc_fridericia_ms", "ms"),
+        ("QTc (Bazett)", "qtc_bazett_ms", "ms"),
+        (tr("P axis"), "p_axis_deg", "°"),
+        (tr("QRS axis"), "qrs_axis_deg", "°"),
+        (tr("T axis"), "t_axis_deg", "°"),
+    ):
         before, after = float(getattr(earlier, field)), float(getattr(now, field))
         change = after - before
+        # Differences of axes go the short way round.
         if unit == "°":
             change = (change + 180) % 360 - 180
         rows.append(
-            DifferenceRow(tr(label), _text(before, unit), _text(after, unit), _signed(change, unit))
+            DifferenceRow(label, _text(before, unit), _text(after, unit), _signed(change, unit))
         )
     return tuple(rows)
 

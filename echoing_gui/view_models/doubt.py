@@ -14,21 +14,6 @@ from model_core.types import MeasureEstimate, Prediction
 from model_core.validation import Validation
 
 N_DOTS = 20
-_SHORT = {
-    "age_unknown": "Age unknown",
-    "age_not_studied": "Outside the ages studied",
-    "paced": "Paced",
-    "unlike_training_data": "Unlike training data",
-    "not_calibrated": "Not calibrated",
-    "long_recording": "Long recording",
-    "checksum_failed": "Checksum failed",
-    "lead_time_step": "Shift in time",
-    "electrode_placement": "Electrodes confirmed",
-    "microvolts": "Unit confirmed",
-    "noisy_lead": "Noise",
-    "output_implausible": "Implausible",
-}
-_SEXES = {"female": "women", "male": "men"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +29,32 @@ def chips(prediction: Prediction) -> tuple[Chip, ...]:
     found: list[Chip] = []
     for reason in prediction.reasons:
         if reason.severity is Severity.CAUTION:
-            short = tr(_SHORT.get(reason.code, "Caution"))
+            short = _short(reason.code)
             short = tr("{what} in {lead}", what=short, lead=reason.lead) if reason.lead else short
-            found.append(Chip(short, reason.message))
+            found.append(Chip(short, tr(reason.message)))
     noisy = [
-        Chip(tr("Noise in {lead}", lead=each.lead), each.message)
+        Chip(tr("Noise in {lead}", lead=each.lead), tr(each.message))
         for each in prediction.lead_quality
         if each.grade is not LeadGrade.GOOD and each.message
     ]
     return (*found, *noisy)
+
+
+def _short(code: str) -> str:
+    return {
+        "age_unknown": tr("Age unknown"),
+        "age_not_studied": tr("Outside the ages studied"),
+        "paced": tr("Paced"),
+        "unlike_training_data": tr("Unlike training data"),
+        "not_calibrated": tr("Not calibrated"),
+        "long_recording": tr("Long recording"),
+        "checksum_failed": tr("Checksum failed"),
+        "lead_time_step": tr("Shift in time"),
+        "electrode_placement": tr("Electrodes confirmed"),
+        "microvolts": tr("Unit confirmed"),
+        "noisy_lead": tr("Noise"),
+        "output_implausible": tr("Implausible"),
+    }.get(code, tr("Caution"))
 
 
 def reference_range(key: str, sex: str) -> tuple[float, float] | None:
@@ -70,11 +72,12 @@ def reference_text(key: str, sex: str) -> str:
     """
     measure = MEASURES[key]
     ranges = {name: f"{low:.0f}–{high:.0f}" for name, (low, high) in measure.reference.items()}
-    if sex in ranges:
-        text = tr("healthy {whom} {range}", whom=tr(_SEXES[sex]), range=ranges[sex])
-        return f"{text} {measure.unit}"
-    both = ", ".join(f"{tr(_SEXES[name])} {text} {measure.unit}" for name, text in ranges.items())
-    return tr("healthy {ranges}", ranges=both)
+    known = {**ranges, "unit": measure.unit}
+    if sex == "female":
+        return tr("healthy women {female} {unit}", **known)
+    if sex == "male":
+        return tr("healthy men {male} {unit}", **known)
+    return tr("healthy women {female} {unit}, men {male} {unit}", **known)
 
 
 def core_text(estimate: MeasureEstimate) -> str:

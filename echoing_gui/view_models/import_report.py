@@ -4,26 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from echoing_gui.i18n import tr
 from model_core.long_recording import LongRecording
 from model_core.types import Gap, ImportReport, MachineMeasurement, Recording, RecordingMetadata
 
 # Free text of files (statements) may name people: shown, never copied along.
 _DEVICE = ("Manufacturer", "Model", "Software", "Device", "Recorder")
 _GAPS_SHOWN = 5
-NOT_SOUGHT = "not sought in the whole of a long recording"
-_MEASURED = {
-    "heart_rate": "heart rate",
-    "rr_interval": "RR",
-    "pr_interval": "PR",
-    "qrs_duration": "QRS",
-    "qt_interval": "QT",
-    "qtc": "QTc",
-    "qtc_bazett": "QTc (Bazett)",
-    "qtc_fridericia": "QTc (Fridericia)",
-    "p_axis": "P axis",
-    "qrs_axis": "QRS axis",
-    "t_axis": "T axis",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,28 +38,38 @@ def import_report_view(recording: Recording | LongRecording | None) -> ReportVie
         return ReportView()
     metadata, report = recording.metadata, recording.metadata.report
     rows = (
-        ("Format", f"{report.format_name} {report.format_version}".strip()),
-        ("Sampling rate", _with(f"{recording.fs:.10g} Hz", report.rate_source)),
-        ("Gain", _with(report.gain, report.gain_source)),
-        ("Unit in the file", report.unit),
-        ("Duration", f"{recording.duration_s:.10g} s, {recording.n_samples} samples of each lead"),
-        ("Leads in the file", ", ".join(report.leads_present)),
-        ("Computed from I and II", ", ".join(report.leads_derived) or "none"),
-        ("Missing", ", ".join(report.leads_missing) or "none"),
-        ("Beside the twelve", ", ".join(report.leads_extra)),
-        ("Gaps", _gaps(report) if isinstance(recording, Recording) else NOT_SOUGHT),
-        ("Filters of the device", ", ".join(report.device_filters) or "not stated in the file"),
-        ("Integrity", report.integrity),
-        ("Repaired or left out", "\n".join(report.repairs) or "nothing"),
-        ("Device", ", ".join(text for label, text in metadata.acquisition if label in _DEVICE)),
-        ("Measured by the device", _measured(metadata.measurements)),
-        ("Marks in the file", _marks(metadata)),
+        (tr("Format"), f"{report.format_name} {report.format_version}".strip()),
+        (tr("Sampling rate"), _with(f"{recording.fs:.10g} Hz", report.rate_source)),
+        (tr("Gain"), _with(tr(report.gain), report.gain_source)),
+        (tr("Unit in the file"), tr(report.unit)),
+        (
+            tr("Duration"),
+            tr(
+                "{seconds:.10g} s, {n} samples of each lead",
+                seconds=recording.duration_s,
+                n=recording.n_samples,
+            ),
+        ),
+        (tr("Leads in the file"), ", ".join(report.leads_present)),
+        (tr("Computed from I and II"), ", ".join(report.leads_derived) or tr("none")),
+        (tr("Missing"), ", ".join(report.leads_missing) or tr("none")),
+        (tr("Beside the twelve"), ", ".join(report.leads_extra)),
+        (tr("Gaps"), _gaps(report, recording)),
+        (
+            tr("Filters of the device"),
+            ", ".join(map(tr, report.device_filters)) or tr("not stated in the file"),
+        ),
+        (tr("Integrity"), tr(report.integrity)),
+        (tr("Repaired or left out"), "\n".join(map(tr, report.repairs)) or tr("nothing")),
+        (tr("Device"), ", ".join(text for label, text in metadata.acquisition if label in _DEVICE)),
+        (tr("Measured by the device"), _measured(metadata.measurements)),
+        (tr("Marks in the file"), _marks(metadata)),
     )
     return ReportView(
         summary=_summary(report),
         rows=tuple((label, text) for label, text in rows if text),
         statements=tuple(
-            f"{statement.text} ({statement.source or 'source not stated'})"
+            f"{statement.text} ({statement.source or tr('source not stated')})"
             for statement in metadata.statements
         ),
     )
@@ -84,43 +81,60 @@ def report_text(view: ReportView) -> str:
 
 
 def _with(text: str, source: str) -> str:
-    return f"{text}, {source}" if source else text
+    return f"{text}, {tr(source)}" if source else text
 
 
 def _summary(report: ImportReport) -> str:
     parts = [f"{report.format_name} {report.format_version}".strip()]
     if report.leads_missing:
-        parts.append(_counted(len(report.leads_missing), "lead missing", "leads missing"))
+        n = len(report.leads_missing)
+        parts.append(tr("1 lead missing") if n == 1 else tr("{n} leads missing", n=n))
     if report.leads_derived:
-        parts.append(_counted(len(report.leads_derived), "lead computed", "leads computed"))
+        n = len(report.leads_derived)
+        parts.append(tr("1 lead computed") if n == 1 else tr("{n} leads computed", n=n))
     if report.n_gaps:
-        parts.append(_counted(report.n_gaps, "gap", "gaps"))
+        n = report.n_gaps
+        parts.append(tr("1 gap") if n == 1 else tr("{n} gaps", n=n))
     if report.checksum_failed:
-        parts.append("a checksum does not agree")
+        parts.append(tr("a checksum does not agree"))
     if report.repairs:
-        parts.append(_counted(len(report.repairs), "note", "notes"))
+        n = len(report.repairs)
+        parts.append(tr("1 note") if n == 1 else tr("{n} notes", n=n))
     return ", ".join(parts)
 
 
-def _counted(number: int, one: str, several: str) -> str:
-    return f"{number} {one if number == 1 else several}"
-
-
-def _gaps(report: ImportReport) -> str:
+def _gaps(report: ImportReport, recording: Recording | LongRecording) -> str:
+    if isinstance(recording, LongRecording):
+        return tr("not sought in the whole of a long recording")
     if not report.n_gaps:
-        return "none"
+        return tr("none")
 
     def one(gap: Gap) -> str:
-        return f"{gap.lead} {gap.start_s:.3f} to {gap.end_s:.3f} s"
+        return tr(
+            "{lead} {start:.3f} to {end:.3f} s", lead=gap.lead, start=gap.start_s, end=gap.end_s
+        )
 
     text = ", ".join(map(one, report.gaps[:_GAPS_SHOWN]))
     more = report.n_gaps - min(_GAPS_SHOWN, len(report.gaps))
-    return f"{text} and {more} more" if more else text
+    return tr("{gaps} and {n} more", gaps=text, n=more) if more else text
 
 
 def _measured(measurements: tuple[MachineMeasurement, ...]) -> str:
-    texts = [f"{_MEASURED.get(m.key, m.key)} {m.value:g} {m.unit}" for m in measurements]
-    return f"{', '.join(texts)} (from file)" if texts else ""
+    names = {
+        "heart_rate": tr("heart rate"),
+        "rr_interval": "RR",
+        "pr_interval": "PR",
+        "qrs_duration": "QRS",
+        "qt_interval": "QT",
+        "qtc": "QTc",
+        "qtc_bazett": "QTc (Bazett)",
+        "qtc_fridericia": "QTc (Fridericia)",
+        "p_axis": tr("P axis"),
+        "qrs_axis": tr("QRS axis"),
+        "t_axis": tr("T axis"),
+    }
+    texts = [f"{names.get(m.key, m.key)} {m.value:g} {m.unit}" for m in measurements]
+    return tr("{values} (from file)", values=", ".join(texts)) if texts else ""
 
 
 def _marks(metadata: RecordingMetadata) -> str:

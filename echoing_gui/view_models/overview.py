@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import numpy as np
 
+from echoing_gui.i18n import tr
 from echoing_gui.state import PAGE_S, AppState
 from echoing_gui.view_models.texts import duration_text, span_text, start_of
 from model_core.long_recording import Overview
@@ -65,20 +66,24 @@ def overview_view(state: AppState) -> OverviewView | None:
     low, high, rate = _curves(state.overview, whole_s)
     prediction = state.prediction
     page_text = span_text(state, start_s, start_s + PAGE_S)
-    legend = ""
+    legend: list[str] = []
     if state.overview is not None:
-        legend = f"Lead {state.overview.lead}, lowest to highest"
-        if rate.size:
-            legend = f"Heart rate /min; below, {legend[0].lower()}{legend[1:]}"
+        lead = state.overview.lead
+        legend.append(
+            tr("Heart rate /min; below, lead {lead}, lowest to highest", lead=lead)
+            if rate.size
+            else tr("Lead {lead}, lowest to highest", lead=lead)
+        )
         if not state.overview.complete:
-            legend += "; still reading"
+            legend.append(tr("still reading"))
         if prediction is not None:
-            legend += "; with a foot: what the model saw"
+            legend.append(tr("with a foot: what the model saw"))
     seen = None
-    spoken = f"Ten seconds chosen: {page_text}, of {duration_text(whole_s)}."
+    whole = duration_text(whole_s)
+    spoken = tr("Ten seconds chosen: {span}, of {whole}.", span=page_text, whole=whole)
     if prediction is not None:
         seen = prediction.window_s[0] / whole_s, prediction.window_s[1] / whole_s
-        spoken += f" The model saw {span_text(state, *prediction.window_s)}."
+        spoken += " " + tr("The model saw {span}.", span=span_text(state, *prediction.window_s))
     return OverviewView(
         low=low,
         high=high,
@@ -87,7 +92,7 @@ def overview_view(state: AppState) -> OverviewView | None:
         seen=seen,
         ticks=_ticks(state),
         title=page_text,
-        legend=legend,
+        legend="; ".join(legend),
         spoken=spoken,
     )
 

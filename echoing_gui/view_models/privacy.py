@@ -110,7 +110,7 @@ def _report(report: ImportReport, name: str) -> ImportReport:
 def _without(text: str, name: str) -> str:
     """Take a file's name, and those of files beside it, out of a text."""
     stem = Path(name).stem
-    return text.replace(stem, "…") if stem else text
+    return tr(text).replace(stem, "…") if stem else text
 
 
 def _work_list(work: WorkList) -> WorkList:

@@ -9,7 +9,7 @@ from echoing_gui.i18n import tr
 from echoing_gui.state import PAGE_S, AppState, Layout
 from echoing_gui.view_models import texts
 from echoing_gui.view_models.results import RESEARCH_ONLY, ResultView, result_view
-from echoing_gui.view_models.sheet import MARGIN_MM, PULSE_MV, Sheet, lay_out
+from echoing_gui.view_models.sheet import MARGIN_MM, PULSE_MV, Sheet, grade_text, lay_out
 from model_core.records import deidentified
 from model_core.types import Recording
 
@@ -139,8 +139,8 @@ def report_view(state: AppState, paper: Paper, program: str) -> ReportView:
     return ReportView(
         title=texts.source_line(recording),
         subtitle=_patient_line(recording),
-        warning=RESEARCH_ONLY,
-        simulated=texts.SIMULATED if recording.metadata.simulated else "",
+        warning=tr(RESEARCH_ONLY),
+        simulated=texts.simulated_tag(recording),
         caption=texts.caption(state),
         legend=texts.legend_texts(ecg[0].sheet)[0] if ecg[0].sheet.scale else "",
         program=program,
@@ -222,11 +222,11 @@ def _patient_line(recording: Recording) -> str:
     metadata = recording.metadata
     parts = [text for _, text in metadata.patient]
     if metadata.sex:
-        parts.append(metadata.sex)
+        parts.append(texts.sex_text(metadata.sex))
     if metadata.age is not None:
         old = metadata.age.unit == "years" and metadata.age.value >= 90
-        age = tr("90 years or older") if old and not metadata.patient else str(metadata.age)
-        parts.append(age)
+        hidden = old and not metadata.patient
+        parts.append(tr("90 years or older") if hidden else texts.age_text(metadata))
     return "   ".join(parts)
 
 
@@ -243,6 +243,6 @@ def _facts(state: AppState, recording: Recording, program: str) -> tuple[tuple[s
             (tr("The model saw"), seen),
         ]
         marked = [each for each in prediction.lead_quality if each.message]
-        quality = ", ".join(f"{each.lead} {each.grade.value}" for each in marked)
+        quality = ", ".join(f"{each.lead} {grade_text(each.grade)}" for each in marked)
         facts.append((tr("Signal quality"), quality or tr("no lead marked")))
     return tuple(facts)

@@ -8,7 +8,14 @@ from echoing_gui.i18n import tr
 from echoing_gui.state import PAGE_S, AppState, Stage
 from echoing_gui.view_models import doubt
 from echoing_gui.view_models.sheet import number_text
-from echoing_gui.view_models.texts import acquired_text, duration_text, source_line, span_text
+from echoing_gui.view_models.texts import (
+    acquired_text,
+    age_text,
+    duration_text,
+    sex_text,
+    source_line,
+    span_text,
+)
 from model_core.measures import FINDINGS, MEASURES
 from model_core.reasons import LeadGrade
 from model_core.types import (
@@ -16,14 +23,14 @@ from model_core.types import (
     MeasureEstimate,
     PackageIdentity,
     Prediction,
-    RecordingMetadata,
     ResultState,
     Severity,
 )
 from model_core.validation import Validation
 
 RESEARCH_SENTENCES = ("Research use only.", "Not a medical device.")
-RESEARCH_ONLY = " ".join(RESEARCH_SENTENCES)
+RESEARCH_ONLY = "Research use only. Not a medical device."
+FOREIGN = "This model package does not come from the makers of this program."
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +173,13 @@ def measure_row(
     """
     measure = MEASURES[estimate.key]
     interval = estimate.interval
-    low, high = measure.text(interval.low), measure.text(interval.high)
+    ends = {
+        "level": interval.level * 100,
+        "low": measure.text(interval.low),
+        "high": measure.text(interval.high),
+        "unit": measure.unit,
+    }
     value_text = f"{measure.text(estimate.value)} {measure.unit}"
-    level = f"{interval.level * 100:.0f} % interval"
     core = doubt.core_text(estimate)
     reference = doubt.reference_text(estimate.key, sex)
     beside = (
@@ -177,15 +188,19 @@ def measure_row(
         doubt.standing_text(estimate, validation),
     )
     notes = [text[0].upper() + text[1:] for text in beside if text]
-    spoken = f"{measure.name}: {level} {low} to {high} {measure.unit}, estimate {value_text}"
     return MeasureRow(
         key=estimate.key,
         low=interval.low,
         value=estimate.value,
         high=interval.high,
         value_text=value_text,
-        interval_text=f"{level} {low}–{high} {measure.unit}",
-        spoken=spoken,
+        interval_text=tr("{level:.0f} % interval {low}–{high} {unit}", **ends),
+        spoken=tr(
+            "{measure}: {level:.0f} % interval {low} to {high} {unit}, estimate {value}",
+            measure=tr(measure.name),
+            value=value_text,
+            **ends,
+        ),
         core=estimate.core and (estimate.core.low, estimate.core.high),
         reference=doubt.reference_range(estimate.key, sex),
         validation=validation,
@@ -204,21 +219,27 @@ def probability_text(probability: float) -> str:
     ['12 %', 'less than 1 %', 'more than 99 %']
     """
     if probability < 0.01:
-        return "less than 1 %"
+        return tr("less than 1 %")
     if probability > 0.99:
-        return "more than 99 %"
+        return tr("more than 99 %")
     return f"{probability * 100:.0f} %"
 
 
 def finding_row(finding: FindingProbability) -> FindingRow:
     """One finding as shown."""
     text = probability_text(finding.probability)
-    label = FINDINGS[finding.key].label
+    of = FINDINGS[finding.key]
     return FindingRow(
         finding.key,
         finding.probability,
         text,
-        f"Probability of {label.replace('<', 'below')}: {text}",
+        tr(
+            "Probability of {measure} below {limit:g} {unit}: {probability}",
+            measure=MEASURES[of.measure_key].label,
+            limit=of.below,
+            unit=MEASURES[of.measure_key].unit,
+            probability=text,
+        ),
     )
 
 
@@ -230,10 +251,15 @@ def variance_line(variance: float) -> str:
     >>> variance_line(0.00412)
     'Embedding variance 0.0041 (dimensionless): the higher, the less the model can tell.'
     """
-    return (
-        f"Embedding variance {number_text(variance)} (dimensionless): "
-        "the higher, the less the model can tell."
+    return tr(
+        "Embedding variance {variance} (dimensionless): the higher, the less the model can tell.",
+        variance=number_text(variance),
     )
+
+
+def package_line(package: PackageIdentity) -> str:
+    """Name and version of a model package."""
+    return tr("Model package: {name} {version}", name=package.name, version=package.version)
 
 
 def full_caveat(package: PackageIdentity | None) -> str:
@@ -242,24 +268,28 @@ def full_caveat(package: PackageIdentity | None) -> str:
     missing = (
         each for each in RESEARCH_SENTENCES if each.rstrip(".").lower() not in caveat.lower()
     )
-    return " ".join(tr(each) for each in (caveat, *missing) if each)
+    own = [caveat.removesuffix(FOREIGN).rstrip(), FOREIGN] if FOREIGN in caveat else [caveat]
+    return " ".join(tr(each) for each in (*own, *missing) if each)
 
 
 def result_view(state: AppState) -> ResultView:
     """Make the result panel; numbers only beside the recording that they belong to."""
     package = state.package
-    package_line = f"Model package: {package.name} {package.version}" if package else ""
-    base = ResultView("No result", package_line=package_line, caveat=full_caveat(package))
+    base = ResultView(
+        tr("No result"),
+        package_line=package_line(package) if package else "",
+        caveat=full_caveat(package),
+    )
     if state.job.stage is Stage.READING:
-        return replace(base, headline="Reading", source=state.job.source_name)
+        return replace(base, headline=tr("Reading"), source=state.job.source_name)
     recording = state.recording
     if recording is None:
         return replace(
-            base, detail="Open an ECG to see what an echocardiogram would probably measure."
+            base, detail=tr("Open an ECG to see what an echocardiogram would probably measure.")
         )
     base = replace(base, source=source_line(recording))
     if state.job.stage is Stage.PREDICTING:
-        return replace(base, headline="Predicting")
+        return replace(base, headline=tr("Predicting"))
     if state.covered:
         return replace(
             base,
@@ -272,12 +302,12 @@ def result_view(state: AppState) -> ResultView:
         if state.package_failed is not None:
             failed = state.package_failed
             return replace(
-                base, headline="No model package", detail=f"{failed.text} {failed.hint}".strip()
+                base, headline=tr("No model package"), detail=f"{failed.text} {failed.hint}".strip()
             )
         if package is None:
-            return replace(base, headline="Loading the model package")
-        return replace(base, detail=_ASK_LONG if state.long else _ASK)
-    reasons = tuple(reason.message for reason in prediction.reasons)
+            return replace(base, headline=tr("Loading the model package"))
+        return replace(base, detail=_ask(long=state.long is not None))
+    reasons = tuple(tr(reason.message) for reason in prediction.reasons)
     base = replace(base, window=_window_text(state, prediction))
     if prediction.embedding_variance is not None:
         base = replace(base, variance_line=variance_line(prediction.embedding_variance))
@@ -286,27 +316,27 @@ def result_view(state: AppState) -> ResultView:
         in_question = question[0] == "microvolts" and state.page_is_seen
         return replace(
             base,
-            headline="Withheld until confirmed",
-            detail="Look at the ECG, then answer:"
+            headline=tr("Withheld until confirmed"),
+            detail=tr("Look at the ECG, then answer:")
             if state.page_is_seen
-            else "Go back to the ten seconds that it was found in to answer:",
+            else tr("Go back to the ten seconds that it was found in to answer:"),
             reasons=reasons,
             question=question if state.page_is_seen else None,
-            preview="Hold to see the ECG divided by 1,000" if in_question else "",
+            preview=tr("Hold to see the ECG divided by 1,000") if in_question else "",
         )
     if prediction.state is ResultState.NOT_REPORTABLE:
         return replace(
             base,
-            headline="Not reportable",
-            detail="The model gives no estimate for this recording:",
+            headline=tr("Not reportable"),
+            detail=tr("The model gives no estimate for this recording:"),
             reasons=reasons,
             refused=True,
         )
     cautious = prediction.state is ResultState.REPORTED_WITH_CAUTION
     return replace(
         base,
-        headline="Estimate with cautions" if cautious else "Estimate",
-        detail="Population association, not a measurement of this patient.",
+        headline=tr("Estimate with cautions") if cautious else tr("Estimate"),
+        detail=tr("Population association, not a measurement of this patient."),
         measures=tuple(
             measure_row(
                 estimate,
@@ -331,11 +361,13 @@ def _sources(state: AppState, prediction: Prediction) -> str:
     return f"{doubt.dots_text(prediction.estimates)} {text}"
 
 
-_ASK = "Choose Estimate from these 10 seconds to run the model."
-_ASK_LONG = (
-    "This is a long recording. Go to ten seconds without disturbance, then choose Estimate from "
-    "these 10 seconds. The model was made for resting ECGs, not for Holter recordings."
-)
+def _ask(*, long: bool) -> str:
+    if long:
+        return tr(
+            "This is a long recording. Go to ten seconds without disturbance, then choose Estimate "
+            "from these 10 seconds. The model was made for resting ECGs, not for Holter recordings."
+        )
+    return tr("Choose Estimate from these 10 seconds to run the model.")
 
 
 def _window_text(state: AppState, prediction: Prediction) -> str:
@@ -343,13 +375,19 @@ def _window_text(state: AppState, prediction: Prediction) -> str:
     if not state.has_pages:
         return ""
     withheld = prediction.state is ResultState.NOT_REPORTABLE
-    text = (
-        f"{'No estimate' if withheld else 'Estimate'} of {span_text(state, *prediction.window_s)}"
-    )
-    if not state.page_is_seen:
-        shown = span_text(state, state.page_start_s, state.page_start_s + PAGE_S)
-        return f"{text}, not of the ten seconds chosen now ({shown})."
-    return f"{text}."
+    spans = {
+        "seen": span_text(state, *prediction.window_s),
+        "chosen": span_text(state, state.page_start_s, state.page_start_s + PAGE_S),
+    }
+    if state.page_is_seen:
+        return (
+            tr("No estimate of {seen}.", **spans)
+            if withheld
+            else tr("Estimate of {seen}.", **spans)
+        )
+    if withheld:
+        return tr("No estimate of {seen}, not of the ten seconds chosen now ({chosen}).", **spans)
+    return tr("Estimate of {seen}, not of the ten seconds chosen now ({chosen}).", **spans)
 
 
 def _question(prediction: Prediction) -> tuple[str, str] | None:
@@ -378,16 +416,16 @@ def recording_view(state: AppState) -> RecordingView:
     quality: tuple[str, ...] = ()
     if prediction is not None:
         # A missing calibration says nothing of the recording.
-        found = [each.message for each in prediction.reasons if each.code != "not_calibrated"]
+        found = [tr(each.message) for each in prediction.reasons if each.code != "not_calibrated"]
         named = {each.lead for each in prediction.reasons}
         found += [
-            each.message
+            tr(each.message)
             for each in prediction.lead_quality
             if each.grade is not LeadGrade.GOOD and each.message and each.lead not in named
         ]
-        quality = tuple(found) or ("No problem found.",)
+        quality = tuple(found) or (tr("No problem found."),)
         if not state.page_is_seen:
-            quality = ("The ten seconds chosen now have not been looked at.",)
+            quality = (tr("The ten seconds chosen now have not been looked at."),)
     return RecordingView(facts=_facts(state), quality=quality)
 
 
@@ -395,28 +433,16 @@ def _facts(state: AppState) -> tuple[tuple[str, str], ...]:
     recording = state.recording
     if recording is None:
         return ()
-    metadata = recording.metadata
+    metadata, lacking = recording.metadata, tr("not in the file")
     facts = [
-        ("File", recording.source_name),
-        ("Format", metadata.format_name),
-        ("Recorded", acquired_text(recording)),
-        ("Duration", duration_text(state.whole_s)),
-        ("Sampling rate", f"{recording.fs:g} Hz"),
-        ("Leads", f"{recording.n_leads}: {', '.join(recording.lead_names)}"),
-        ("Age", _age(metadata)),
-        ("Sex", metadata.sex),
-        ("Origin", "Simulated, not a patient's ECG" if metadata.simulated else ""),
+        (tr("File"), recording.source_name),
+        (tr("Format"), metadata.format_name),
+        (tr("Recorded"), acquired_text(recording) or lacking),
+        (tr("Duration"), duration_text(state.whole_s)),
+        (tr("Sampling rate"), f"{recording.fs:g} Hz"),
+        (tr("Leads"), f"{recording.n_leads}: {', '.join(recording.lead_names)}"),
+        (tr("Age"), age_text(metadata) or lacking),
+        (tr("Sex"), sex_text(metadata.sex) or lacking),
+        (tr("Origin"), tr("Simulated, not a patient's ECG") if metadata.simulated else ""),
     ]
-    return tuple(
-        (label, text or "not in the file") for label, text in facts if text or label in _ALWAYS
-    )
-
-
-def _age(metadata: RecordingMetadata) -> str:
-    """Age in the unit of the file: three months are not 0 years."""
-    if metadata.age is not None:
-        return str(metadata.age)
-    return "" if metadata.age_y is None else f"{metadata.age_y:.0f} years"
-
-
-_ALWAYS = ("Recorded", "Age", "Sex")
+    return tuple((label, text) for label, text in facts if text)

@@ -25,6 +25,7 @@ from echoing_gui.view_models.layouts import (
 )
 from model_core.display_filters import RAW
 from model_core.leads import STANDARD_LEADS, canonical_lead_name
+from model_core.reasons import LeadGrade
 from model_core.types import FloatArray, LeadQuality, Recording, SegmentVariance
 
 PULSE_MV = 1.0
@@ -318,7 +319,7 @@ def lay_out(
         separators=tuple(separators),
         scale=variance.scale if variance is not None else None,
         window_s=window_s,
-        note=f"Not in this layout: {', '.join(left_out)}." if left_out else "",
+        note=tr("Not in this layout: {leads}.", leads=", ".join(left_out)) if left_out else "",
     )
 
 
@@ -331,27 +332,13 @@ def piece_at(sheet: Sheet, x_mm: float, y_mm: float) -> TracePiece | None:
     return None
 
 
-def hover_text(sheet: Sheet, x_mm: float, y_mm: float) -> str:
-    """Say what lies under the pointer: lead, time, value as drawn, segment variance."""
-    for strip in sheet.strips:
-        if strip.lead == WHOLE_ROW and strip.y_mm <= y_mm < strip.y_mm + STRIP_MM:
-            time_s = float(strip.edges_s[0]) + (x_mm - strip.x_mm) / sheet.speed_mm_s
-            return f"All leads: {_cell_text(strip, time_s)}" if x_mm >= strip.x_mm else ""
-    piece = piece_at(sheet, x_mm, y_mm)
-    if piece is None or not piece.values_mv.size:
-        return ""
-    time_s = piece.start_s + (x_mm - piece.x_mm) / sheet.speed_mm_s
-    index = min(int((time_s - piece.start_s) * piece.fs), piece.values_mv.size - 1)
-    value = float(piece.values_mv[index]) + piece.median_mv
-    text = f"Lead {piece.name}, {time_s:.2f} s: "
-    text += f"{value:.2f} mV" if math.isfinite(value) else "no sample in the file"
-    text += tr(" (filtered)") if sheet.filtered and math.isfinite(value) else ""
-    if piece.quality is not None and piece.quality.message:
-        text += f"; {piece.quality.grade.value}: {piece.quality.message.removesuffix('.')}"
-    for strip in sheet.strips:
-        if strip.lead == piece.lead and strip.edges_s[0] <= time_s < strip.edges_s[-1]:
-            return f"{text}; {_cell_text(strip, time_s)}"
-    return text
+def grade_text(grade: LeadGrade) -> str:
+    """Say how well a lead can be read, in a word."""
+    return {
+        LeadGrade.GOOD: tr("good"),
+        LeadGrade.NOISY: tr("noisy"),
+        LeadGrade.UNUSABLE: tr("unusable"),
+    }[grade]
 
 
 def number_text(value: float) -> str:
@@ -360,17 +347,6 @@ def number_text(value: float) -> str:
         digits = max(0, 1 - math.floor(math.log10(abs(value))))
         return f"{value:.{digits}f}"
     return f"{value:.1e}"
-
-
-def _cell_text(strip: StripPiece, time_s: float) -> str:
-    cell = int(np.searchsorted(strip.edges_s, time_s, side="right")) - 1
-    if not 0 <= cell < strip.variance.size:
-        return ""
-    where = f"segment {strip.edges_s[cell]:.2f}–{strip.edges_s[cell + 1]:.2f} s"
-    value = float(strip.variance[cell])
-    if not math.isfinite(value):
-        return f"{where}, variance not computed"
-    return f"{where}, variance {number_text(value)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -448,7 +424,7 @@ def _pulse_text(gain: float, options: DisplayOptions) -> str:
     """Say which leads a pulse stands for, where the gains differ."""
     if not options.half_precordials:
         return ""
-    return "limb" if gain == options.gain_mm_mv else "V"
+    return tr("limb") if gain == options.gain_mm_mv else "V"
 
 
 def _strip(

@@ -8,6 +8,8 @@ from typing import Literal
 
 import numpy as np
 
+from echoing_gui.i18n import tr
+from echoing_gui.view_models.texts import leads_text
 from model_core.io import TableLayout, TableProposal
 from model_core.leads import STANDARD_LEADS
 from model_core.types import Recording
@@ -17,7 +19,6 @@ STANDARD_TEXT = ", ".join(STANDARD_LEADS)
 MAX_CELLS = 64
 # Beyond what a heart makes in the middle of the leads, mV; see docs/adr/0006
 LARGE_MV, SMALL_MV = 8.0, 0.15
-REMEMBERED = "as you stated it for a file of the same make"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +121,17 @@ def layout_of(form: TableForm) -> tuple[TableLayout | None, str]:
     """Take what the form states, or say in a sentence what is missing."""
     names = named(form.lead_names)
     if not form.rate_hz > 0:
-        return None, "State the sampling rate: how many samples a second."
+        return None, tr("State the sampling rate: how many samples a second.")
     if not form.unit:
-        return None, "Choose the unit of the numbers."
+        return None, tr("Choose the unit of the numbers.")
     if not any(names):
-        return None, (
-            f"Name the leads in the order of the {form.leads_in}, separated by commas; a dash "
-            "leaves one out."
+        if form.leads_in == "columns":
+            return None, tr(
+                "Name the leads in the order of the columns, separated by commas; a dash leaves "
+                "one out."
+            )
+        return None, tr(
+            "Name the leads in the order of the rows, separated by commas; a dash leaves one out."
         )
     layout = TableLayout(
         fs=form.rate_hz,
@@ -152,13 +157,14 @@ def reasons(
         Texts for ``rate``, ``unit`` and ``leads``; empty once the user wrote something else.
     """
     begun = form_of(proposal, remembered)
+    stated = tr("as you stated it for a file of the same make")
     texts = {
         "rate": (form.rate_hz == begun.rate_hz, proposal.fs_reason),
         "unit": (form.unit == begun.unit, proposal.unit_reason),
         "leads": (form.lead_names == begun.lead_names, proposal.leads_reason),
     }
     return {
-        key: (REMEMBERED if remembered is not None else reason) if same else ""
+        key: (tr(reason) if remembered is None else stated) if same else ""
         for key, (same, reason) in texts.items()
     }
 
@@ -168,8 +174,12 @@ def size_text(proposal: TableProposal) -> str:
     across, down = proposal.n_leads, proposal.n_samples
     if proposal.leads_in == "rows":
         across, down = down, across
-    what = {"NPY": "NumPy array", "MAT": "MATLAB matrix"}.get(proposal.kind, "Text")
-    return f"{what} of {down} rows and {across} columns"
+    size = {"down": down, "across": across}
+    if proposal.kind == "NPY":
+        return tr("NumPy array of {down} rows and {across} columns", **size)
+    if proposal.kind == "MAT":
+        return tr("MATLAB matrix of {down} rows and {across} columns", **size)
+    return tr("Text of {down} rows and {across} columns", **size)
 
 
 def first_rows(proposal: TableProposal, form: TableForm) -> FirstRows:
@@ -181,7 +191,7 @@ def first_rows(proposal: TableProposal, form: TableForm) -> FirstRows:
         tuple(cell.strip() for cell in line.split(split))[:MAX_CELLS] for line in proposal.preview
     )
     n_skipped = min(form.skip_rows, len(cells)) if is_text else 0
-    names = tuple(name or "left out" for name in named(form.lead_names))
+    names = tuple(name or tr("left out") for name in named(form.lead_names))
     width = max(map(len, cells), default=0)
     numbers = tuple(str(number + 1) for number in range(max(width, len(cells))))
     if form.leads_in == "columns":
@@ -205,11 +215,13 @@ def read_text(recording: Recording, n_samples: int) -> str:
     duration_s = max(n_samples, recording.n_samples) / recording.fs
     report = recording.metadata.report
     n_leads = recording.n_leads if report is None else len(report.leads_present)
-    leads = "1 lead" if n_leads == 1 else f"{n_leads} leads"
-    text = (
-        f"Read so, it is {duration_s:.1f} s of {leads} at {recording.fs:g} Hz, at most "
-        f"{largest:.3g} mV."
+    text = tr(
+        "Read so, it is {seconds:.1f} s of {leads} at {fs:g} Hz, at most {largest:.3g} mV.",
+        seconds=duration_s,
+        leads=leads_text(n_leads),
+        fs=recording.fs,
+        largest=largest,
     )
-    if not SMALL_MV <= largest <= LARGE_MV:
-        text += " No heart makes that: check the unit."
-    return text
+    if SMALL_MV <= largest <= LARGE_MV:
+        return text
+    return f"{text} {tr('No heart makes that: check the unit.')}"

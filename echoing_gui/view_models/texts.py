@@ -9,23 +9,7 @@ from echoing_gui.state import PAGE_S, AppState, DisplayOptions, Layout, LeadOrde
 from echoing_gui.view_models.privacy import without_name
 from echoing_gui.view_models.sheet import WHOLE_ROW, Sheet
 from model_core.display_filters import RAW, DisplayFilter
-from model_core.types import Recording, ResultState, Severity
-
-SIMULATED = "SIMULATED ECG"
-LEGEND = (
-    "Segment variance (dimensionless, log scale): where the estimate is unstable, "
-    "not where disease is"
-)
-LEGEND_SHORT = "unstable estimate, not disease"
-# One row for all leads: the published student's tokens, each of which sees 995 of 1000 samples.
-WHOLE_ROW_LEGEND = (
-    "Token variance (dimensionless, log scale): where the estimate is unstable, not where disease "
-    "is; each token sees all leads and nearly all of the 10 s"
-)
-WHOLE_ROW_LEGEND_SHORT = "token variance, each sees nearly all; not disease"
-PREVIEW = "PREVIEW: values divided by 1,000, not confirmed"
-NOT_COMPUTED = "not computed"
-WHOLE_RECORDING_HINT = "Layout 12x1 shows the whole recording."
+from model_core.types import Recording, RecordingMetadata, ResultState, Severity
 
 
 def scale_caption(options: DisplayOptions) -> str:
@@ -50,7 +34,7 @@ def filter_text(state: AppState) -> str:
     if state.recording is None:
         return ""
     if state.preview is not None:
-        return PREVIEW
+        return tr("PREVIEW: values divided by 1,000, not confirmed")
     fs, chosen, applied = state.recording.fs, state.options.display_filter, state.applied_filter
     if applied == RAW:
         text = tr("no filter (as recorded, {fs:g} Hz)", fs=fs)
@@ -174,10 +158,10 @@ def not_to_scale(state: AppState) -> str:
     """
     reasons: list[str] = []
     if state.options.zoom != 1.0:
-        reasons.append(f"zoom {state.options.zoom * 100:.0f} %")
+        reasons.append(tr("zoom {percent:.0f} %", percent=state.options.zoom * 100))
     if not state.screen.calibrated_on:
-        reasons.append("screen not calibrated")
-    return f"NOT TO SCALE: {', '.join(reasons)}" if reasons else ""
+        reasons.append(tr("screen not calibrated"))
+    return tr("NOT TO SCALE: {why}", why=", ".join(reasons)) if reasons else ""
 
 
 def scale_status(state: AppState) -> str:
@@ -185,14 +169,47 @@ def scale_status(state: AppState) -> str:
     problem = not_to_scale(state)
     if problem:
         return problem
-    name = state.screen.screen_name or "this screen"
-    return f"To scale: {name}, calibrated {state.screen.calibrated_on}"
+    name = state.screen.screen_name or tr("this screen")
+    return tr("To scale: {screen}, calibrated {date}", screen=name, date=state.screen.calibrated_on)
 
 
 def source_line(recording: Recording) -> str:
     """File name and acquisition time: which recording this is."""
     when = acquired_text(recording)
-    return f"{recording.source_name}   recorded {when}" if when else recording.source_name
+    name = recording.source_name
+    return tr("{name}   recorded {when}", name=name, when=when) if when else name
+
+
+def simulated_tag(recording: Recording) -> str:
+    """Tag of a recording that is no patient's; empty for others."""
+    return tr("SIMULATED ECG") if recording.metadata.simulated else ""
+
+
+def leads_text(n: int) -> str:
+    """Count leads in words."""
+    return tr("1 lead") if n == 1 else tr("{n} leads", n=n)
+
+
+def sex_text(sex: str) -> str:
+    """Give the sex that a file states as a word; empty if it states none."""
+    return {"female": tr("female"), "male": tr("male")}.get(sex, sex)
+
+
+def age_text(metadata: RecordingMetadata) -> str:
+    """Write the age in the unit of the file: three months are not 0 years; empty without one."""
+    n, unit = metadata.age_y and round(metadata.age_y), "years"
+    if metadata.age is not None:
+        n, unit = metadata.age.value, metadata.age.unit
+    if n is None:
+        return ""
+    one, several = {
+        "years": (tr("1 year"), tr("{n:g} years", n=n)),
+        "months": (tr("1 month"), tr("{n:g} months", n=n)),
+        "weeks": (tr("1 week"), tr("{n:g} weeks", n=n)),
+        "days": (tr("1 day"), tr("{n:g} days", n=n)),
+        "hours": (tr("1 hour"), tr("{n:g} hours", n=n)),
+    }[unit]
+    return one if n == 1 else several
 
 
 def acquired_text(recording: Recording) -> str:
@@ -203,8 +220,21 @@ def acquired_text(recording: Recording) -> str:
 def legend_texts(sheet: Sheet | None) -> tuple[str, str]:
     """Say what the colours of the strips mean: in full, and in short where there is little room."""
     if sheet is not None and any(strip.lead == WHOLE_ROW for strip in sheet.strips):
-        return WHOLE_ROW_LEGEND, WHOLE_ROW_LEGEND_SHORT
-    return LEGEND, LEGEND_SHORT
+        # The published student's tokens, each of which sees 995 of 1000 samples.
+        return (
+            tr(
+                "Token variance (dimensionless, log scale): where the estimate is unstable, not "
+                "where disease is; each token sees all leads and nearly all of the 10 s"
+            ),
+            tr("token variance, each sees nearly all; not disease"),
+        )
+    return (
+        tr(
+            "Segment variance (dimensionless, log scale): where the estimate is unstable, "
+            "not where disease is"
+        ),
+        tr("unstable estimate, not disease"),
+    )
 
 
 def window_text(sheet: Sheet, state: AppState) -> str:
@@ -213,8 +243,11 @@ def window_text(sheet: Sheet, state: AppState) -> str:
     if end - start > state.whole_s - 1e-3:
         return ""
     if state.long is not None:
-        return f"{span_text(state, start, end)}, of {duration_text(state.whole_s)}"
-    return f"seconds {start:.1f} to {end:.1f} of {state.whole_s:.1f}"
+        span, whole = span_text(state, start, end), duration_text(state.whole_s)
+        return tr("{span}, of {whole}", span=span, whole=whole)
+    return tr(
+        "seconds {start:.1f} to {end:.1f} of {whole:.1f}", start=start, end=end, whole=state.whole_s
+    )
 
 
 def duration_text(duration_s: float) -> str:
@@ -253,7 +286,8 @@ def moment_text(state: AppState, second: float) -> str:
         return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
     moment = started + timedelta(seconds=second + 1e-6)
     days = (moment.date() - started.date()).days
-    return f"{moment:%H:%M:%S}" + (f" (day {days + 1})" if days else "")
+    time = f"{moment:%H:%M:%S}"
+    return tr("{time} (day {n})", time=time, n=days + 1) if days else time
 
 
 def span_text(state: AppState, start_s: float, end_s: float) -> str:
@@ -261,41 +295,49 @@ def span_text(state: AppState, start_s: float, end_s: float) -> str:
     start, end = moment_text(state, start_s), moment_text(state, end_s)
     if start.partition(" (")[2] == end.partition(" (")[2]:
         start = start.partition(" (")[0]
-    return f"{start.removesuffix(' s')} to {end}"
+    return tr("{start} to {end}", start=start.removesuffix(" s"), end=end)
 
 
 def picture_summary(state: AppState) -> str:
     """Put the picture in words, for those who cannot see it."""
     recording = state.recording
     if recording is None:
-        return "No recording is open."
+        return tr("No recording is open.")
     options = state.options
     parts = [
-        f"ECG of {recording.source_name}, {state.whole_s:.1f} seconds, "
-        f"{recording.n_leads} leads, layout {options.layout.value}, "
-        f"{options.speed_mm_s:g} millimetres per second, "
-        f"{options.gain_mm_mv:g} millimetres per millivolt."
+        tr(
+            "ECG of {name}, {seconds:.1f} seconds, {leads}, layout {layout}, {speed:g} millimetres "
+            "per second, {gain:g} millimetres per millivolt.",
+            name=recording.source_name,
+            seconds=state.whole_s,
+            leads=leads_text(recording.n_leads),
+            layout=options.layout.value,
+            speed=options.speed_mm_s,
+            gain=options.gain_mm_mv,
+        )
     ]
     if state.preview is not None:
-        parts.append(f"{PREVIEW}.")
+        parts.append(f"{filter_text(state)}.")
     if options.half_precordials:
         parts.append(tr("The chest leads are drawn at half of that."))
     if options.order is LeadOrder.CABRERA:
         parts.append(tr("The limb leads stand in Cabrera's order, with aVR upside down."))
     if state.has_pages:
         span = span_text(state, state.page_start_s, state.page_start_s + PAGE_S)
-        parts.append(f"Ten seconds chosen: {span}.")
+        parts.append(tr("Ten seconds chosen: {span}.", span=span))
     if recording.metadata.simulated:
-        parts.append("This is a simulated ECG.")
+        parts.append(tr("This is a simulated ECG."))
     if state.applied_filter != RAW:
         names = _filter_names(state.applied_filter)
         parts.append(tr("The traces are filtered: {names}.", names=names))
     if not_to_scale(state):
-        parts.append("The picture is not to scale.")
+        parts.append(tr("The picture is not to scale."))
     prediction = state.prediction
     if prediction is not None and prediction.segment_variance is not None:
         shown = options.show_variance and not state.variance_held
-        parts.append(f"Segment variance is {'shown' if shown else 'hidden'}.")
+        parts.append(
+            tr("Segment variance is shown.") if shown else tr("Segment variance is hidden.")
+        )
     return " ".join(parts)
 
 
@@ -307,14 +349,14 @@ def announcement(old: AppState, new: AppState) -> str:
     if new.prediction is not None and new.prediction is not old.prediction:
         severities = {reason.severity for reason in new.prediction.reasons}
         if Severity.CONFIRM in severities and Severity.REFUSE not in severities:
-            return "The result is withheld until you answer a question."
+            return tr("The result is withheld until you answer a question.")
         return {
-            ResultState.REPORTED: "The estimate is ready.",
-            ResultState.REPORTED_WITH_CAUTION: "The estimate is ready, with cautions.",
-            ResultState.NOT_REPORTABLE: "The result is not reportable.",
+            ResultState.REPORTED: tr("The estimate is ready."),
+            ResultState.REPORTED_WITH_CAUTION: tr("The estimate is ready, with cautions."),
+            ResultState.NOT_REPORTABLE: tr("The result is not reportable."),
         }[new.prediction.state]
     if new.covered and not old.covered:
         return tr("An estimate is there; it is covered until you reveal it.")
     if new.job.stage is not old.job.stage and new.job.stage is not Stage.IDLE:
-        return new.job.stage.value.capitalize()
+        return tr("Reading") if new.job.stage is Stage.READING else tr("Predicting")
     return ""

@@ -76,23 +76,25 @@ def columns_of(work: WorkList | None, *, covered: bool = False) -> tuple[Column,
     measures, findings = ((), ()) if covered else (tuple(MEASURES), tuple(FINDINGS))
     labelled = {key for row in (work.rows if work else ()) for key in row.labels}
     return (
-        Column("number", "#", "", "Place in the list.", lambda row: row.number,
+        Column("number", "#", "", tr("Place in the list."), lambda row: row.number,
                lambda row: str(row.number), "10000"),
-        Column("name", "File", "", "File name within the folder.", lambda row: row.name.casefold(),
-               lambda row: row.name, "records500/00000/00000_hr.hea"),
-        Column("state", "Result", "", "What came of it.", lambda row: _STATE_ORDER[row.state],
-               lambda row: tr(STATE_TEXTS[row.state]), "Not reportable"),
+        Column("name", tr("File"), "", tr("File name within the folder."),
+               lambda row: row.name.casefold(), lambda row: row.name,
+               "records500/00000/00000_hr.hea"),
+        Column("state", tr("Result"), "", tr("What came of it."),
+               lambda row: _STATE_ORDER[row.state],
+               lambda row: tr(STATE_TEXTS[row.state]), tr(STATE_TEXTS[RowState.NOT_REPORTABLE])),
         *(column for key in measures for column in _measure_columns(key)),
         *(_probability_column(key) for key in findings),
-        Column("variance", "Variance", "Embedding variance (dimensionless)",
-               "Embedding variance, dimensionless: how unsure the model is of the whole ECG.",
+        Column("variance", tr("Variance"), tr("Embedding variance (dimensionless)"),
+               tr("Embedding variance, dimensionless: how unsure the model is of the whole ECG."),
                lambda row: row.variance, lambda row: _number(row.variance, "{:.3g}"), "0.00123"),
-        Column("quality", "Leads", "Leads that are noisy or unusable",
-               "How many leads are noisy or unusable.", _bad_leads, _quality_text,
-               "12 noisy, 12 unusable"),
+        Column("quality", tr("Leads"), tr("Leads that are noisy or unusable"),
+               tr("How many leads are noisy or unusable."), _bad_leads, _quality_text,
+               _bad_leads_text(12, 12)),
         *(_label_column(key) for key in MEASURES if key in labelled),
-        Column("why", "What to know", "", "Reasons and errors.", lambda row: ", ".join(row.codes),
-               why_text, "A sentence that says what is the matter with it and more."),
+        Column("why", tr("What to know"), "", tr("Reasons and errors."),
+               lambda row: ", ".join(row.codes), why_text, 60 * "x"),
     )  # fmt: skip
 
 
@@ -167,7 +169,7 @@ def shown_rows(
         keep &= np.array(
             [
                 text in row.name.casefold()
-                or text in " ".join((*row.codes, *row.sentences)).casefold()
+                or text in " ".join((*row.codes, *map(tr, row.sentences))).casefold()
                 for row in rows
             ],
             dtype=bool,
@@ -188,29 +190,33 @@ def progress_text(work: WorkList | None) -> str:
     if work is None:
         return tr("No work list is open. Open a folder of ECG files, or a table that names them.")
     if work.listing:
-        return tr("Looking for ECG files: {n} found so far.", n=f"{len(work.rows):,}")
+        return tr("Looking for ECG files: {n:,} found so far.", n=len(work.rows))
     n = len(work.rows)
-    parts = [tr("{done} of {n} done", done=f"{work.n_done:,}", n=f"{n:,}")]
+    parts = [tr("{done:,} of {n:,} done", done=work.n_done, n=n)]
     if work.running and work.ends_in_s is not None:
         parts.append(tr("about {time} left", time=duration_text(max(1.0, round(work.ends_in_s)))))
     elif not work.running and work.n_done < n:
         parts.append(tr("paused"))
     states = [row.state for row in work.rows]
-    for state in (RowState.NOT_REPORTABLE, RowState.ERROR):
-        if state in states:
-            text = tr(STATE_TEXTS[state]).lower()
-            parts.append(f"{states.count(state):,} {text}")
+    if RowState.NOT_REPORTABLE in states:
+        parts.append(tr("{n:,} not reportable", n=states.count(RowState.NOT_REPORTABLE)))
+    if RowState.ERROR in states:
+        parts.append(tr("{n:,} not read", n=states.count(RowState.ERROR)))
     same = sum(row.same_as > 0 for row in work.rows)
-    if same:
-        parts.append(tr("{n} hold the same recording as another", n=f"{same:,}"))
-    if work.n_skipped:
-        parts.append(tr("{n} other files passed over", n=f"{work.n_skipped:,}"))
+    if same == 1:
+        parts.append(tr("1 holds the same recording as another"))
+    elif same:
+        parts.append(tr("{n:,} hold the same recording as another", n=same))
+    if work.n_skipped == 1:
+        parts.append(tr("1 other file passed over"))
+    elif work.n_skipped:
+        parts.append(tr("{n:,} other files passed over", n=work.n_skipped))
     return ", ".join(parts) + "."
 
 
 def why_text(row: ListRow) -> str:
     """Say what there is to know of a row, in sentences."""
-    sentences = list(row.sentences)
+    sentences = [tr(sentence) for sentence in row.sentences]
     if row.same_as:
         sentences.insert(0, tr("The same recording as row {n}.", n=row.same_as))
     return " ".join(sentences)
@@ -232,10 +238,13 @@ def _measure_columns(key: str) -> tuple[Column, ...]:
         return f"{text(row.lows[key])}\u2013{text(row.highs[key])}"
 
     return (
-        Column(key, f"{label} {unit}", f"{label} ({unit})", f"Point estimate of {label}, {unit}.",
+        Column(key, f"{label} {unit}", f"{label} ({unit})",
+               tr("Point estimate of {measure}, {unit}.", measure=label, unit=unit),
                value, lambda row: _of(row.values, key, text), "320"),
-        Column(f"{key}_width", f"{label} interval", f"Width of the {label} interval ({unit})",
-               f"Prediction interval of {label}, {unit}; sorted by its width.",
+        Column(f"{key}_width", tr("{measure} interval", measure=label),
+               tr("Width of the {measure} interval ({unit})", measure=label, unit=unit),
+               tr("Prediction interval of {measure}, {unit}; sorted by its width.",
+                  measure=label, unit=unit),
                width, interval_text, "100\u2013320"),
     )  # fmt: skip
 
@@ -250,8 +259,8 @@ def _probability_column(key: str) -> Column:
     return Column(
         f"{key}_probability",
         f"P({finding.label})",
-        f"Probability of {finding.label}",
-        f"Calibrated probability of {finding.label}.",
+        tr("Probability of {finding}", finding=finding.label),
+        tr("Calibrated probability of {finding}.", finding=finding.label),
         lambda row: row.probabilities.get(key),
         lambda row: _number(row.probabilities.get(key), "{:.0%}"),
         "100%",
@@ -262,9 +271,13 @@ def _label_column(key: str) -> Column:
     measure = MEASURES[key]
     return Column(
         f"label_{key}",
-        tr("Echo {label}", label=measure.label),
-        tr("{label} in the table ({unit})", label=measure.label, unit=measure.unit),
-        f"{measure.label} that the table of files gives, {measure.unit}.",
+        tr("Echo {measure}", measure=measure.label),
+        tr("{measure} in the table ({unit})", measure=measure.label, unit=measure.unit),
+        tr(
+            "{measure} that the table of files gives, {unit}.",
+            measure=measure.label,
+            unit=measure.unit,
+        ),
         lambda row: row.labels.get(key),
         lambda row: _of(row.labels, key, measure.text),
         "320",
@@ -280,10 +293,13 @@ def _bad_leads(row: ListRow) -> Value:
 def _quality_text(row: ListRow) -> str:
     if row.n_noisy is None or row.n_unusable is None:
         return ""
-    parts = [
-        f"{n} {word}" for n, word in ((row.n_noisy, "noisy"), (row.n_unusable, "unusable")) if n
-    ]
-    return ", ".join(parts) or "good"
+    return _bad_leads_text(row.n_noisy, row.n_unusable)
+
+
+def _bad_leads_text(n_noisy: int, n_unusable: int) -> str:
+    noisy = tr("{n} noisy", n=n_noisy) if n_noisy else ""
+    unusable = tr("{n} unusable", n=n_unusable) if n_unusable else ""
+    return ", ".join(filter(None, (noisy, unusable))) or tr("good")
 
 
 def _number(value: float | None, form: str) -> str:

@@ -20,8 +20,9 @@ from echoing_gui.state import (
     LeadOrder,
 )
 from echoing_gui.view_models import texts
+from echoing_gui.view_models.hover import hover_text
 from echoing_gui.view_models.layouts import ARRANGEMENTS
-from echoing_gui.view_models.sheet import hover_text, lay_out
+from echoing_gui.view_models.sheet import lay_out
 from model_core.leads import CHEST_LEADS, LIMB_LEADS, STANDARD_LEADS
 from tests.gui_factory import recording, variance
 

@@ -17,13 +17,14 @@ from echoing_gui.state import (
     UserMessage,
 )
 from echoing_gui.view_models import texts
+from echoing_gui.view_models.hover import hover_text
 from echoing_gui.view_models.results import (
     RESEARCH_ONLY,
     probability_text,
     recording_view,
     result_view,
 )
-from echoing_gui.view_models.sheet import STRIP_MM, build_sheet, hover_text, lay_out, number_text
+from echoing_gui.view_models.sheet import STRIP_MM, build_sheet, lay_out, number_text
 from model_core.leads import STANDARD_LEADS
 from model_core.types import Age, Prediction, Reason, Severity
 from tests.gui_factory import (
