@@ -54,7 +54,7 @@ from echoing_gui.state import AppState, DisplayOptions, Stage
 from echoing_gui.toolbar import ToolBar
 from echoing_gui.view_models import texts
 from echoing_gui.view_models.privacy import PrivacyScreen
-from echoing_gui.view_models.results import RESEARCH_ONLY, package_line, full_caveat
+from echoing_gui.view_models.results import RESEARCH_ONLY, full_caveat, package_line
 from echoing_gui.window_parts import MessageBar, SidePages, screen_facts
 
 

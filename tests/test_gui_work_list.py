@@ -86,7 +86,7 @@ def test_a_folder_becomes_a_list_with_estimates(qtbot, program, folder):
     assert shown(program, "lvef") == ["55"] * N
     assert shown(program, "lvef_width") == ["43\u201366"] * N
     assert shown(program, "state") == ["Reported"] * N
-    assert progress_text(work) == "6 of 6 done, 1 other files passed over."
+    assert progress_text(work) == "6 of 6 done, 1 other file passed over."
 
 
 def test_refusals_errors_and_cautions_stand_in_their_rows(qtbot, program, folder, fake):
@@ -188,7 +188,7 @@ def test_the_same_recording_twice_is_said_and_counted_once(qtbot, program, folde
     same = {row.name: row.same_as for row in work_of(program).rows if row.same_as}
     assert next(iter(same.values())) in {1, 6}
     assert len(same) == 1
-    assert "1 hold the same recording as another" in progress_text(work_of(program))
+    assert "1 holds the same recording as another" in progress_text(work_of(program))
     view = lists_of(program).view
     assert "5 recordings" in view.scatter.note.text()
 
