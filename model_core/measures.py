@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from model_core.wording import say
+
 
 @dataclass(frozen=True, slots=True)
 class Measure:
@@ -81,7 +83,7 @@ MEASURES: dict[str, Measure] = {
         Measure(
             key="lvef",
             label="LVEF",
-            name="Left ventricular ejection fraction",
+            name=say("Left ventricular ejection fraction"),
             unit="%",
             axis=(10.0, 80.0),
             ticks=(20.0, 30.0, 40.0, 50.0, 60.0, 70.0),
@@ -92,7 +94,7 @@ MEASURES: dict[str, Measure] = {
         Measure(
             key="lvedv",
             label="LVEDV",
-            name="Left ventricular end-diastolic volume",
+            name=say("Left ventricular end-diastolic volume"),
             unit="ml",
             axis=(40.0, 320.0),
             ticks=(50.0, 100.0, 150.0, 200.0, 250.0, 300.0),
@@ -103,7 +105,7 @@ MEASURES: dict[str, Measure] = {
         Measure(
             key="lvesv",
             label="LVESV",
-            name="Left ventricular end-systolic volume",
+            name=say("Left ventricular end-systolic volume"),
             unit="ml",
             axis=(10.0, 250.0),
             ticks=(50.0, 100.0, 150.0, 200.0),

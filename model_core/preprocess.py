@@ -13,6 +13,7 @@ from model_core.dsp import bandpass_zero_phase, resample
 from model_core.errors import PreprocessError
 from model_core.leads import STANDARD_LEADS
 from model_core.types import FloatArray, Recording
+from model_core.wording import say
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +87,19 @@ def filter_and_resample(
     high = min(spec.band_hz[1], 0.45 * spec.fs)
     if fs <= 2 * high:
         raise PreprocessError(
-            f"The sampling rate of {fs:g} Hz is too low for this model package.",
-            hint=f"It needs a recording of more than {2 * high:g} Hz.",
+            say("The sampling rate of {fs:g} Hz is too low for this model package.", fs=fs),
+            hint=say("It needs a recording of more than {limit:g} Hz.", limit=2 * high),
             code="rate_too_low",
         )
     filtered = bandpass_zero_phase(signal_mv, fs, (spec.band_hz[0], high), spec.filter_order)
     ratio = Fraction(spec.fs / fs).limit_denominator(5000)
     if abs(float(ratio) * fs / spec.fs - 1) > 1e-6:
         raise PreprocessError(
-            f"The sampling rate of {fs:g} Hz cannot be converted to {spec.fs:g} Hz.",
+            say(
+                "The sampling rate of {fs:g} Hz cannot be converted to {to_fs:g} Hz.",
+                fs=fs,
+                to_fs=spec.fs,
+            ),
             code="rate_not_convertible",
         )
     return filtered if ratio == 1 else resample(filtered, ratio)
@@ -135,7 +140,8 @@ def prepare(recording: Recording, spec: PreprocessSpec, start_s: float = 0.0) ->
     missing = [name for name in spec.lead_names if names.count(name) != 1]
     if missing:
         raise PreprocessError(
-            f"The model package needs lead {', '.join(missing)} once.", code="missing_lead"
+            say("The model package needs lead {leads} once.", leads=", ".join(missing)),
+            code="missing_lead",
         )
     rows = [names.index(name) for name in spec.lead_names]
     first = round(start_s * recording.fs)
@@ -143,13 +149,18 @@ def prepare(recording: Recording, spec: PreprocessSpec, start_s: float = 0.0) ->
     last = first + int(np.ceil(spec.duration_s * recording.fs - 1e-6))
     if first < 0 or last > recording.n_samples:
         raise PreprocessError(
-            f"The recording lasts {recording.duration_s:.1f} s; "
-            f"{spec.duration_s:g} s from second {start_s:g} are needed.",
+            say(
+                "The recording lasts {duration_s:.1f} s; {needed_s:g} s from second {start_s:g} "
+                "are needed.",
+                duration_s=recording.duration_s,
+                needed_s=spec.duration_s,
+                start_s=start_s,
+            ),
             code="too_short",
         )
     part = recording.signal_mv[rows, first:last]
     if not np.isfinite(part).all():
-        raise PreprocessError("Samples are missing in the recording.", code="missing_samples")
+        raise PreprocessError(say("Samples are missing in the recording."), code="missing_samples")
     resampled = filter_and_resample(part, recording.fs, spec)[:, : spec.n_samples]
     mean = np.asarray(spec.mean_mv)[:, np.newaxis]
     scale = np.asarray(spec.scale_mv)[:, np.newaxis]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from model_core.errors import EchoingError
+from model_core.wording import say
 
 SCHEMA_VERSION = 1
 PROMPTS_PATH = Path(__file__).with_name("prompts.json")
@@ -131,12 +132,17 @@ def load_prompts(path: Path | None = None) -> Prompts:
         return _prompts(table)
     except OSError as error:
         raise EchoingError(
-            f"The prompts {path.name} cannot be read: {error.strerror or error}.",
+            say(
+                "The prompts {file} cannot be read: {why}.",
+                file=path.name,
+                why=error.strerror or str(error),
+            ),
             code="unreadable_prompts",
         ) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise EchoingError(
-            f"{path.name} is not a table of prompts: {error}.", code="bad_prompts"
+            say("{file} is not a table of prompts: {why}.", file=path.name, why=str(error)),
+            code="bad_prompts",
         ) from error
 
 

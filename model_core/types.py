@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
@@ -15,6 +16,7 @@ from model_core.reasons import LeadGrade as LeadGrade
 from model_core.reasons import LeadQuality, Reason
 from model_core.reasons import QualityReport as QualityReport
 from model_core.reasons import Severity as Severity
+from model_core.wording import Sentence, say
 
 FloatArray = NDArray[np.float32]
 
@@ -30,6 +32,14 @@ def _own(
     return array
 
 
+SEXES = {"female": say("female"), "male": say("male")}
+_AGES: dict[str, Callable[[float], Sentence]] = {
+    "years": lambda n: say("{n:g} years", n=n),
+    "months": lambda n: say("{n:g} months", n=n),
+    "weeks": lambda n: say("{n:g} weeks", n=n),
+    "days": lambda n: say("{n:g} days", n=n),
+    "hours": lambda n: say("{n:g} hours", n=n),
+}
 DAYS_PER_AGE_UNIT = {"years": 365.25, "months": 30.4375, "weeks": 7.0, "days": 1.0, "hours": 1 / 24}
 
 
@@ -56,7 +66,12 @@ class Age:
         return self.value * DAYS_PER_AGE_UNIT[self.unit] / DAYS_PER_AGE_UNIT["years"]
 
     def __str__(self) -> str:
-        return f"{self.value:g} {self.unit}"
+        return str(self.text)
+
+    @property
+    def text(self) -> Sentence:
+        """Number and unit, to be shown."""
+        return _AGES[self.unit](self.value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,17 +55,33 @@ def say(template: str, **values: object) -> Sentence:
 
 
 def joined(parts: Sequence[str], between: str = " ") -> str:
-    """Put texts after one another, each of which can still be translated.
+    """Put texts after one another, those that are not empty; each can still be translated.
 
     Examples
     --------
     >>> joined([say("Lead V1 is flat."), say("Lead V2 is noisy.")])
     'Lead V1 is flat. Lead V2 is noisy.'
     """
+    values = {f"part_{number}": part for number, part in enumerate(parts) if part}
     # A template without words is in no catalogue, and needs none.
-    names = [f"part_{number}" for number in range(len(parts))]
-    template = between.join(f"{{{name}}}" for name in names)
-    return Sentence(template, dict(zip(names, parts, strict=True)))
+    return Sentence(between.join(f"{{{name}}}" for name in values), values)
+
+
+def replaced(text: str, old: str, new: str) -> str:
+    """Replace a part of what a text was filled in with, or of a text that is no sentence.
+
+    Examples
+    --------
+    >>> replaced(say("{file} is empty.", file="Doe.hea"), "Doe", "…")
+    '….hea is empty.'
+    """
+    if not isinstance(text, Sentence):
+        return text.replace(old, new)
+    values = {
+        name: replaced(value, old, new) if isinstance(value, str) else value
+        for name, value in text.values.items()
+    }
+    return Sentence(text.template, values)
 
 
 def listed(names: Sequence[str]) -> str:

@@ -12,6 +12,7 @@ from echoing_gui.state import AppState, UserMessage
 from echoing_gui.state_work_list import ListRow, WorkList
 from model_core.long_recording import LongRecording
 from model_core.types import ImportReport, Recording, RecordingMetadata
+from model_core.wording import replaced
 
 
 class PrivacyScreen:
@@ -66,7 +67,7 @@ def without_name(message: UserMessage) -> UserMessage:
     """
     if not message.name:
         return message
-    return replace(message, text=message.text.replace(message.name, tr("The file")), name="")
+    return replace(message, text=replaced(message.text, message.name, tr("The file")), name="")
 
 
 def _name(source_name: str) -> str:
@@ -110,7 +111,7 @@ def _report(report: ImportReport, name: str) -> ImportReport:
 def _without(text: str, name: str) -> str:
     """Take a file's name, and those of files beside it, out of a text."""
     stem = Path(name).stem
-    return tr(text).replace(stem, "…") if stem else text
+    return replaced(text, stem, "…") if stem else text
 
 
 def _work_list(work: WorkList) -> WorkList:

@@ -395,8 +395,13 @@ def _question(prediction: Prediction) -> tuple[str, str] | None:
     withheld = [reason for reason in prediction.reasons if reason.severity.withholds]
     if not withheld or any(reason.severity is Severity.REFUSE for reason in withheld):
         return None
-    _, _, statement = withheld[0].message.rpartition(" until you confirm that ")
-    return withheld[0].code, f"I confirm that {statement.removesuffix('.')}"
+    if withheld[0].code == "microvolts":
+        statement = tr("I confirm that they are microvolts")
+    elif withheld[0].lead:
+        statement = tr("I confirm that the lead is the right way round")
+    else:
+        statement = tr("I confirm that the electrodes were placed correctly")
+    return withheld[0].code, statement
 
 
 @dataclass(frozen=True, slots=True)

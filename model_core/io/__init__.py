@@ -29,6 +29,7 @@ from model_core.io.table_reader import TableLayout, TableProposal, propose_layou
 from model_core.leads import STANDARD_LEADS
 from model_core.long_recording import LongRecording, Overview, survey
 from model_core.types import FloatArray, Recording
+from model_core.wording import say
 
 __all__ = [
     "DELIMITERS",
@@ -205,8 +206,8 @@ def read_part(of: LongRecording, start_s: float, duration_s: float) -> Recording
     found = _in_file(of.path, lambda in_file: part(in_file, start_s, duration_s))
     if found.recording_id != of.recording_id:
         raise ReadError(
-            f"{of.source_name} has changed since it was opened.",
-            hint="Open it again.",
+            say("{file} has changed since it was opened.", file=of.source_name),
+            hint=say("Open it again."),
             code="changed",
         )
     return found
@@ -247,7 +248,9 @@ def _in_file(path: Path, use: Callable[[InFile], _Result]) -> _Result:
     def read() -> _Result:
         in_file = reader.open_file(path) if isinstance(reader, PartReader) else None
         if in_file is None:
-            raise ReadError(f"{path.name} is not the file that was opened.", code="changed")
+            raise ReadError(
+                say("{file} is not the file that was opened.", file=path.name), code="changed"
+            )
         return use(in_file)
 
     return _guarded(reader, path, read)
@@ -267,8 +270,8 @@ def _reader_of(path: Path) -> Reader:
         raise _unreadable(path, error) from error
     if not exists:
         raise ReadError(
-            f"The file {path.name} was not found.",
-            hint="Check the name and that the drive is connected.",
+            say("The file {file} was not found.", file=path.name),
+            hint=say("Check the name and that the drive is connected."),
             code="not_found",
         )
     supported = ", ".join(
@@ -277,21 +280,33 @@ def _reader_of(path: Path) -> Reader:
     named = named or unread_format(path, head)
     if named:
         raise ReadError(
-            f"{path.name} cannot be read: {named.name} is not supported.",
-            hint=f"{named.advice} This program reads: {supported}.",
+            say(
+                "{file} cannot be read: {format} is not supported.",
+                file=path.name,
+                format=named.name,
+            ),
+            hint=say(
+                "{advice} This program reads: {supported}.",
+                advice=named.advice,
+                supported=supported,
+            ),
             code="unsupported_format",
         )
     raise ReadError(
-        f"{path.name} is not an ECG file of a kind that this program reads.",
-        hint=f"It reads: {supported}.",
+        say("{file} is not an ECG file of a kind that this program reads.", file=path.name),
+        hint=say("It reads: {supported}.", supported=supported),
         code="unknown_format",
     )
 
 
 def _unreadable(path: Path, error: OSError) -> ReadError:
     return ReadError(
-        f"The file {path.name} cannot be opened: {error.strerror or 'unknown fault'}.",
-        hint="Check that the drive is connected and that you may read the file.",
+        say(
+            "The file {file} cannot be opened: {why}.",
+            file=path.name,
+            why=error.strerror or say("unknown fault"),
+        ),
+        hint=say("Check that the drive is connected and that you may read the file."),
         code="not_readable",
     )
 
@@ -311,15 +326,19 @@ def _guarded(reader: Reader, path: Path, read: Callable[[], _Result]) -> _Result
         raise
     except MemoryError:
         raise ReadError(
-            f"{path.name} needs more memory to be read than there is.",
-            hint="The file is damaged, or too long. Export it again, or a shorter part of it.",
+            say("{file} needs more memory to be read than there is.", file=path.name),
+            hint=say("The file is damaged, or too long. Export it again, or a shorter part of it."),
             code="too_large",
         ) from None
     except Exception as error:  # decoders leak every kind of exception on damaged files
         if isinstance(error, OSError) and error.errno is not None:
             raise _unreadable(path, error) from error
         raise ReadError(
-            f"{path.name} is damaged, or not a {reader.FORMAT_NAME} file.",
-            hint="Export or copy it again.",
+            say(
+                "{file} is damaged, or not a {format} file.",
+                file=path.name,
+                format=reader.FORMAT_NAME,
+            ),
+            hint=say("Export or copy it again."),
             code="damaged",
         ) from error

@@ -22,6 +22,7 @@ from model_core.leads import (
     is_known_lead,
 )
 from model_core.types import FloatArray, Gap, ImportReport, Recording, RecordingMetadata
+from model_core.wording import Sentence, joined, say
 
 FS_RANGE_HZ = (50.0, 4000.0)
 # Values of a recording opened as a whole: 24 h of three leads at 200 Hz are 52 million
@@ -29,7 +30,7 @@ MAX_VALUES = 60_000_000
 MAX_LEADS = 64
 MAX_DAYS = 31
 MAX_GAPS_LISTED = 100
-NO_CHECKSUM = "The format holds no checksum: damage to the samples would not be noticed."
+NO_CHECKSUM = say("The format holds no checksum: damage to the samples would not be noticed.")
 
 _MV_PER_UNIT = {"nv": 1e-6, "uv": 1e-3, "µv": 1e-3, "μv": 1e-3, "mv": 1.0, "v": 1e3}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
@@ -74,7 +75,11 @@ def plain(text: object, limit: int = 500) -> str:
 
 def labelled(facts: Iterable[tuple[str, object]]) -> tuple[tuple[str, str], ...]:
     """Only the facts that say something, as text."""
-    texts = ((label, plain(value)) for label, value in facts if value is not None)
+    texts = (
+        (label, value if isinstance(value, Sentence) else plain(value))
+        for label, value in facts
+        if value is not None
+    )
     return tuple((label, text) for label, text in texts if text)
 
 
@@ -83,14 +88,36 @@ def checked_size(path: Path, limit: int) -> int:
     size = path.stat().st_size
     if size > limit:
         raise ReadError(
-            f"{path.name} holds {size / 1e6:.0f} MB; files of this kind are read up to "
-            f"{limit / 1e6:.0f} MB.",
-            hint="Export a shorter part of the recording.",
+            say(
+                "{file} holds {size_mb:.0f} MB; files of this kind are read up to {limit_mb:.0f} "
+                "MB.",
+                file=path.name,
+                size_mb=size / 1e6,
+                limit_mb=limit / 1e6,
+            ),
+            hint=say("Export a shorter part of the recording."),
             code="too_large",
         )
     if size == 0:
-        raise ReadError(f"{path.name} is empty.", hint="Copy it again.", code="empty_file")
+        raise ReadError(
+            say("{file} is empty.", file=path.name), hint=say("Copy it again."), code="empty_file"
+        )
     return size
+
+
+def high_pass(hz: float) -> str:
+    """Name a filter of the device."""
+    return say("high-pass {hz:g} Hz", hz=hz)
+
+
+def low_pass(hz: float) -> str:
+    """Name a filter of the device."""
+    return say("low-pass {hz:g} Hz", hz=hz)
+
+
+def notch(hz: float) -> str:
+    """Name a filter of the device."""
+    return say("notch {hz:g} Hz", hz=hz)
 
 
 def ecg_rate(names: Sequence[str], rates: Sequence[float]) -> Any:  # noqa: ANN401 - one of `rates`
@@ -104,28 +131,43 @@ def check_kind(path: Path, n_leads: int, n_samples: int, fs: float) -> None:
     """Refuse what is no recording."""
     if n_leads < 1 or n_samples < 2:
         raise ReadError(
-            f"{path.name} holds no ECG signal.",
-            hint="Export the recording with its waveforms.",
+            say("{file} holds no ECG signal.", file=path.name),
+            hint=say("Export the recording with its waveforms."),
             code="no_signal",
         )
     if n_leads > MAX_LEADS:
         raise ReadError(
-            f"{path.name} holds {n_leads} signals; up to {MAX_LEADS} can be read.",
-            hint="Check that it is an ECG.",
+            say(
+                "{file} holds {n} signals; up to {most} can be read.",
+                file=path.name,
+                n=n_leads,
+                most=MAX_LEADS,
+            ),
+            hint=say("Check that it is an ECG."),
             code="too_large",
         )
     if not (math.isfinite(fs) and FS_RANGE_HZ[0] <= fs <= FS_RANGE_HZ[1]):
         raise ReadError(
-            f"{path.name} states a sampling rate of {fs:g} Hz; an ECG has "
-            f"{FS_RANGE_HZ[0]:g} to {FS_RANGE_HZ[1]:g} Hz.",
-            hint="Check the export settings of the device.",
+            say(
+                "{file} states a sampling rate of {fs:g} Hz; an ECG has {low:g} to {high:g} Hz.",
+                file=path.name,
+                fs=fs,
+                low=FS_RANGE_HZ[0],
+                high=FS_RANGE_HZ[1],
+            ),
+            hint=say("Check the export settings of the device."),
             code="bad_rate",
         )
     if n_samples / fs > MAX_DAYS * 86_400:
         raise ReadError(
-            f"{path.name} states a length of {n_samples / fs / 86_400:.0f} days; recordings of up "
-            f"to {MAX_DAYS} days can be read.",
-            hint="Export a part of the recording.",
+            say(
+                "{file} states a length of {days:.0f} days; recordings of up to {most} days can "
+                "be read.",
+                file=path.name,
+                days=n_samples / fs / 86_400,
+                most=MAX_DAYS,
+            ),
+            hint=say("Export a part of the recording."),
             code="too_long",
         )
 
@@ -135,9 +177,13 @@ def check_shape(path: Path, n_leads: int, n_samples: int, fs: float) -> None:
     check_kind(path, n_leads, n_samples, fs)
     if n_leads * n_samples > MAX_VALUES:
         raise ReadError(
-            f"{path.name} lasts {n_samples / fs / 3600:.1f} h with {n_leads} leads: too long to be "
-            "opened as a whole.",
-            hint="Export a part of the recording.",
+            say(
+                "{file} lasts {hours:.1f} h with {n} leads: too long to be opened as a whole.",
+                file=path.name,
+                hours=n_samples / fs / 3600,
+                n=n_leads,
+            ),
+            hint=say("Export a part of the recording."),
             code="too_long",
         )
 
@@ -171,14 +217,14 @@ def complete(
         If there is no signal, or rate or length are beyond what is read.
     """
     if stored.signal_mv.ndim != 2:
-        raise ReadError(f"{source.name} holds no ECG signal.", code="no_signal")
+        raise ReadError(say("{file} holds no ECG signal.", file=source.name), code="no_signal")
     check_shape(source, stored.signal_mv.shape[0], stored.signal_mv.shape[1], stored.fs)
     repairs = list(stored.report.repairs)
     signal, names, n_stored = _arrange(stored, repairs)
     if np.isinf(signal).any():
         raise ReadError(
-            f"{source.name} holds numbers that are no voltages.",
-            hint="Export the recording again.",
+            say("{file} holds numbers that are no voltages.", file=source.name),
+            hint=say("Export the recording again."),
             code="not_finite",
         )
     gaps, n_gaps = _gaps(signal[:n_stored], names, stored.fs, start_s)
@@ -201,7 +247,7 @@ def complete(
         source_name=source.name,
         metadata=replace(
             stored.metadata,
-            format_name=f"{report.format_name} {report.format_version}".strip(),
+            format_name=joined([report.format_name, report.format_version]),
             age_y=stored.metadata.age.years if stored.metadata.age else stored.metadata.age_y,
             notes=(*stored.metadata.notes, *import_notes(report)),
             report=report,
@@ -213,14 +259,19 @@ def complete(
 
 def import_notes(report: ImportReport) -> tuple[str, ...]:
     """Tell the report as sentences, for a list beside the trace."""
-    notes = [f"Gain {report.gain_source}: {report.gain}." if report.gain else ""]
+    notes = [
+        say("Gain {source}: {gain}.", source=report.gain_source, gain=report.gain)
+        if report.gain
+        else ""
+    ]
     if report.rate_source:
-        notes.append(f"Sampling rate {report.rate_source}.")
+        notes.append(say("Sampling rate {source}.", source=report.rate_source))
     notes.append(report.integrity)
     if report.leads_derived:
-        notes.append(f"Computed from I and II: {', '.join(report.leads_derived)}.")
+        notes.append(say("Computed from I and II: {leads}.", leads=", ".join(report.leads_derived)))
     if report.device_filters:
-        notes.append(f"Filters of the device: {', '.join(report.device_filters)}.")
+        filters = joined(report.device_filters, ", ")
+        notes.append(say("Filters of the device: {filters}.", filters=filters))
     return tuple(note for note in (*notes, *report.repairs) if note)
 
 
@@ -238,7 +289,13 @@ def _arrange(stored: Stored, repairs: list[str]) -> tuple[FloatArray, list[str],
         if upright != name and upright in STANDARD_LEADS and upright not in names:
             signal = np.concatenate([signal[:row], -signal[row : row + 1], signal[row + 1 :]])
             names[row] = upright
-            repairs.append(f"Lead {upright} is stored upside down, as {name}: turned.")
+            repairs.append(
+                say(
+                    "Lead {upright} is stored upside down, as {name}: turned.",
+                    upright=upright,
+                    name=name,
+                )
+            )
     n_stored = len(names)
     if names.count("I") == 1 and names.count("II") == 1:
         lead_i, lead_ii = (signal[names.index(name)].astype(np.float64) for name in ("I", "II"))

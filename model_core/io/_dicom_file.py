@@ -8,6 +8,7 @@ from typing import Any, BinaryIO, cast
 
 from model_core.errors import ReadError
 from model_core.io._complete import checked_size
+from model_core.wording import say
 
 MAX_INFLATED_BYTES = 256_000_000
 # Values beyond this stay in the file; notes of that size would take seconds to be taken apart.
@@ -50,8 +51,12 @@ class _Skipping:
         inflater.decompress(data, MAX_INFLATED_BYTES)
         if inflater.unconsumed_tail:
             raise ReadError(
-                f"{self._path.name} unpacks to more than {MAX_INFLATED_BYTES / 1e6:.0f} MB.",
-                hint="It is not an ECG of a size that this program reads.",
+                say(
+                    "{file} unpacks to more than {limit_mb:.0f} MB.",
+                    file=self._path.name,
+                    limit_mb=MAX_INFLATED_BYTES / 1e6,
+                ),
+                hint=say("It is not an ECG of a size that this program reads."),
                 code="too_large",
             )
         return data
@@ -70,7 +75,9 @@ def parse(path: Path) -> tuple[Any, list[Any]]:
     from pydicom.filereader import read_partial, read_sequence
 
     damaged = ReadError(
-        f"{path.name} is a damaged DICOM file.", hint="Export it again.", code="damaged"
+        say("{file} is a damaged DICOM file.", file=path.name),
+        hint=say("Export it again."),
+        code="damaged",
     )
     previous = -1
 

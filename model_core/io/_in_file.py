@@ -16,9 +16,10 @@ from model_core.io._complete import Stored, check_kind, check_shape, complete
 from model_core.leads import canonical_lead_names
 from model_core.long_recording import LongRecording
 from model_core.types import Annotation, FloatArray, ImportReport, Recording, RecordingMetadata
+from model_core.wording import joined, say
 
 ENDS_BYTES = 4096
-NOT_VERIFIED = (
+NOT_VERIFIED = say(
     "Only parts of this long recording are read: gaps, marks and checksums of samples are not "
     "looked at elsewhere, and its identity is made of the size, the first and the last 4,096 bytes "
     "of each file instead of all bytes."
@@ -128,7 +129,10 @@ def lead_reader(in_file: InFile, lead: str) -> Callable[[int, int], FloatArray]:
     """
     names = canonical_lead_names(in_file.lead_names)
     if lead not in names:
-        raise ReadError(f"{in_file.source.name} does not store lead {lead}.", code="no_signal")
+        raise ReadError(
+            say("{file} does not store lead {lead}.", file=in_file.source.name, lead=lead),
+            code="no_signal",
+        )
     row = names.index(lead)
 
     def read(first: int, last: int) -> FloatArray:
@@ -140,7 +144,11 @@ def lead_reader(in_file: InFile, lead: str) -> Callable[[int, int], FloatArray]:
 def _part(in_file: InFile, first: int, last: int) -> Recording:
     found = in_file.read(first, last, range(len(in_file.lead_names)))
     return complete(
-        _stored(in_file, found, f"{found.integrity} {NOT_VERIFIED}".strip()),
+        _stored(
+            in_file,
+            found,
+            joined([found.integrity, NOT_VERIFIED]),
+        ),
         in_file.paths,
         in_file.source,
         start_s=first / in_file.fs,

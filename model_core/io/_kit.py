@@ -22,8 +22,11 @@ from model_core.io._complete import (
     Stored,
     check_shape,
     checked_size,
+    high_pass,
     labelled,
+    low_pass,
     mv_per_unit,
+    notch,
     plain,
 )
 from model_core.types import (
@@ -35,6 +38,7 @@ from model_core.types import (
     RecordingMetadata,
     Statement,
 )
+from model_core.wording import joined, say
 
 _MEASUREMENTS = {
     "heart_rate": ("heart_rate", "/min"),
@@ -52,7 +56,7 @@ _MEASUREMENTS = {
 _MISMATCH = re.compile(r"checksum|crc|mismatch", re.IGNORECASE)
 # Findings that may quote the patient; notes go to output files
 _PERSONAL = re.compile(r"birth|patient|physician|name", re.IGNORECASE)
-CHECKSUM_AGREES = "The samples match the checksum in the file."
+CHECKSUM_AGREES = say("The samples match the checksum in the file.")
 
 
 def decode(
@@ -76,8 +80,13 @@ def decode(
             raise
         except ECGDataKitError as error:
             raise ReadError(
-                f"{path.name} cannot be read as {format_name}: {_detail(path, error)}.",
-                hint="Export or copy it again.",
+                say(
+                    "{file} cannot be read as {format}: {why}.",
+                    file=path.name,
+                    format=format_name,
+                    why=_detail(path, error),
+                ),
+                hint=say("Export or copy it again."),
                 code="damaged",
             ) from error
     return record, tuple(_detail(path, warning.message) for warning in caught)
@@ -115,8 +124,8 @@ def stored_of(
     rate = max((lead.sampling_rate for lead in leads), default=0)
     if any(lead.sampling_rate != rate for lead in leads):
         raise ReadError(
-            f"{path.name} holds leads at several sampling rates.",
-            hint="Export it with one rate.",
+            say("{file} holds leads at several sampling rates.", file=path.name),
+            hint=say("Export it with one rate."),
             code="several_rates",
         )
     # Leads recorded one after another state where they begin, counted from 1.
@@ -125,24 +134,41 @@ def stored_of(
     n_samples = max(ends, default=0)
     check_shape(path, max(1, len(leads)), max(2, n_samples), max(fs, FS_RANGE_HZ[0]))
     told = [text for text in warned if not (_MISMATCH.search(text) or _PERSONAL.search(text))]
-    notes = [f"The decoder says: {text}." for text in told]
+    notes = [say("The decoder says: {text}.", text=text) for text in told]
     others = [lead for lead in leads if _unit(lead) and mv_per_unit(_unit(lead)) is None]
     for lead in others:
-        notes.append(f"{plain(lead.label, 20)} is in {plain(_unit(lead), 20)}, no ECG: left out.")
+        notes.append(
+            say(
+                "{lead} is in {unit}, no ECG: left out.",
+                lead=plain(lead.label, 20),
+                unit=plain(_unit(lead), 20),
+            )
+        )
         del starts[leads.index(lead)]
         leads.remove(lead)
     failed = any(_MISMATCH.search(text) for text in warned)
     if failed:
-        integrity = "A checksum in the file does not match its content: the ECG may be damaged."
+        integrity = say(
+            "A checksum in the file does not match its content: the ECG may be damaged."
+        )
     signal = np.full((len(leads), n_samples), np.nan, dtype=np.float32)
     for row, (start, lead) in enumerate(zip(starts, leads, strict=True)):
         signal[row, start : start + len(lead.samples)] = _mv(path, lead)
         if len(lead.samples) < n_samples:
-            notes.append(f"Lead {plain(lead.label, 20)} is shorter than the others: has a gap.")
+            notes.append(
+                say(
+                    "Lead {lead} is shorter than the others: has a gap.", lead=plain(lead.label, 20)
+                )
+            )
     if cut_s is not None:
         signal = signal[:, : round(cut_s * fs)]
     version = plain(record.file_format.version, 40)
-    gains = sorted({f"{lead.resolution:g} {lead.resolution_unit} a count" for lead in leads})
+    gains = sorted(
+        {
+            say("{gain:g} {unit} a count", gain=lead.resolution, unit=lead.resolution_unit)
+            for lead in leads
+        }
+    )
     return Stored(
         signal_mv=signal,
         fs=fs,
@@ -151,8 +177,8 @@ def stored_of(
             format_name=format_name,
             format_version=version,
             rate_source=rate_source,
-            gain=", ".join(gains),
-            gain_source="as stated in the file",
+            gain=joined(gains, ", "),
+            gain_source=say("as stated in the file"),
             unit=", ".join(sorted({str(lead.resolution_unit) for lead in leads})),
             device_filters=_filters(record.recording.acquisition.filters),
             integrity=integrity,
@@ -207,8 +233,12 @@ def _mv(path: Path, lead: Any) -> Any:  # noqa: ANN401 - see stored_of
     factor = mv_per_unit(_unit(lead))
     if factor is None or (lead.is_raw and not lead.resolution):
         raise ReadError(
-            f"{path.name} does not state the gain of lead {plain(lead.label, 20)} in volts.",
-            hint="Have the source of the file state gain and unit.",
+            say(
+                "{file} does not state the gain of lead {lead} in volts.",
+                file=path.name,
+                lead=plain(lead.label, 20),
+            ),
+            hint=say("Have the source of the file state gain and unit."),
             code="gain_missing",
         )
     if not lead.is_raw:
@@ -225,11 +255,11 @@ def _qtc_ms(annotations: Mapping[str, str]) -> float | None:
 
 def _filters(filters: Any) -> tuple[str, ...]:  # noqa: ANN401 - see stored_of
     named = (
-        ("high-pass", filters.highpass),
-        ("low-pass", filters.lowpass),
-        ("notch", None if filters.notch_active is False else filters.notch),
+        (high_pass, filters.highpass),
+        (low_pass, filters.lowpass),
+        (notch, None if filters.notch_active is False else filters.notch),
     )
-    return tuple(f"{name} {value:g} Hz" for name, value in named if value)
+    return tuple(text(value) for text, value in named if value)
 
 
 def _metadata(
@@ -266,26 +296,29 @@ def _metadata(
         comments=tuple(plain(line) for text in comments for line in str(text).splitlines()),
         patient=labelled(
             (
-                ("Name", f"{patient.last_name} {patient.first_name}"),
-                ("Identifier", patient.patient_id),
+                (say("Name"), f"{patient.last_name} {patient.first_name}"),
+                (say("Identifier"), patient.patient_id),
                 (
-                    "Date of birth",
+                    say("Date of birth"),
                     patient.birth_date.date().isoformat() if patient.birth_date else "",
                 ),
-                ("Pacemaker", {True: "yes", False: "no"}.get(patient.has_pacemaker, "")),
-                ("Medication", ", ".join(patient.medications)),
+                (
+                    say("Pacemaker"),
+                    {True: say("yes"), False: say("no")}.get(patient.has_pacemaker, ""),
+                ),
+                (say("Medication"), ", ".join(patient.medications)),
             )
         ),
         acquisition=labelled(
             (
-                ("Manufacturer", device.manufacturer),
-                ("Model", device.model),
-                ("Serial number", device.serial_number),
-                ("Software", device.software_version),
-                ("Institution", device.institution),
-                ("Department", device.department),
-                ("Location", recording.location),
-                ("Technician", recording.technician),
+                (say("Manufacturer"), device.manufacturer),
+                (say("Model"), device.model),
+                (say("Serial number"), device.serial_number),
+                (say("Software"), device.software_version),
+                (say("Institution"), device.institution),
+                (say("Department"), device.department),
+                (say("Location"), recording.location),
+                (say("Technician"), recording.technician),
             )
         ),
         measurements=tuple(

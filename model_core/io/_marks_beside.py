@@ -9,9 +9,9 @@ import numpy as np
 
 from model_core.io._complete import plain
 from model_core.types import Annotation
+from model_core.wording import say
 
 MAX_BYTES = 20_000_000
-UNREADABLE = "The marks in {} cannot be read: left out."
 
 _ISHNE_MAGIC = b"ANN  1.0"
 _ISHNE_HEADER_BYTES = 522
@@ -44,8 +44,8 @@ def wfdb_marks(header: Path, frame_rate: float) -> Marks:
         ]
         marks = [Annotation(float(t), plain(x, 80)) for t, x in zip(times, texts, strict=True)]
     except Exception:  # noqa: BLE001 - wfdb leaks many kinds; the samples do not depend on it
-        return (), (UNREADABLE.format(path.name),)
-    return tuple(marks), (f"Marks were read from {path.name}.",)
+        return (), (say("The marks in {file} cannot be read: left out.", file=path.name),)
+    return tuple(marks), (say("Marks were read from {file}.", file=path.name),)
 
 
 def ishne_marks(recording: Path, fs: float) -> Marks:
@@ -56,7 +56,7 @@ def ishne_marks(recording: Path, fs: float) -> Marks:
     data = path.read_bytes()
     start = int.from_bytes(data[22:26], "little")
     if data[:8] != _ISHNE_MAGIC or not _ISHNE_HEADER_BYTES <= start <= len(data) - 4:
-        return (), (UNREADABLE.format(path.name),)
+        return (), (say("The marks in {file} cannot be read: left out.", file=path.name),)
     first = int.from_bytes(data[start : start + 4], "little")
     body = data[start + 4 :]
     beats = np.frombuffer(body, _ISHNE_MARK, len(body) // 4)
@@ -66,7 +66,7 @@ def ishne_marks(recording: Path, fs: float) -> Marks:
         for beat in beats
     ]
     marks = [Annotation(float(n / fs), text) for n, text in zip(samples, labels, strict=True)]
-    return tuple(marks), (f"Marks were read from {path.name}.",)
+    return tuple(marks), (say("Marks were read from {file}.", file=path.name),)
 
 
 def _is_there(path: Path) -> bool:

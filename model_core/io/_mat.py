@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from model_core.errors import ReadError
 from model_core.io._complete import checked_size, plain
+from model_core.wording import say
 
 MAX_BYTES = 256_000_000
 MAX_VARIABLES = 100
@@ -44,15 +45,17 @@ def read_mat(path: Path) -> dict[str, NDArray[Any]]:
     data = path.read_bytes()
     if data.startswith(_V73):
         raise ReadError(
-            f"{path.name} is a MATLAB 7.3 file (HDF5), which is not supported.",
-            hint="Save it in MATLAB with the option -v7.",
+            say("{file} is a MATLAB 7.3 file (HDF5), which is not supported.", file=path.name),
+            hint=say("Save it in MATLAB with the option -v7."),
             code="unsupported_format",
         )
     try:
         return dict(_level_5(path, data) if data.startswith(_V5) else _level_4(path, data))
     except (struct.error, ValueError, zlib.error) as error:
         raise ReadError(
-            f"{path.name} is damaged, or no MATLAB file.", hint="Save it again.", code="damaged"
+            say("{file} is damaged, or no MATLAB file.", file=path.name),
+            hint=say("Save it again."),
+            code="damaged",
         ) from error
 
 
@@ -89,8 +92,8 @@ def _level_4(path: Path, data: bytes) -> Iterator[tuple[str, NDArray[Any]]]:
 
 def _cut(path: Path) -> ReadError:
     return ReadError(
-        f"{path.name} ends before its samples do: it is incomplete.",
-        hint="Copy it again.",
+        say("{file} ends before its samples do: it is incomplete.", file=path.name),
+        hint=say("Copy it again."),
         code="size_mismatch",
     )
 
@@ -112,8 +115,12 @@ def _level_5(path: Path, data: bytes) -> Iterator[tuple[str, NDArray[Any]]]:
             unpacked += len(body)
             if inflater.unconsumed_tail or unpacked >= MAX_BYTES:
                 raise ReadError(
-                    f"{path.name} unpacks to more than {MAX_BYTES / 1e6:.0f} MB.",
-                    hint="Save only the ECG.",
+                    say(
+                        "{file} unpacks to more than {limit_mb:.0f} MB.",
+                        file=path.name,
+                        limit_mb=MAX_BYTES / 1e6,
+                    ),
+                    hint=say("Save only the ECG."),
                     code="too_large",
                 )
             kind = struct.unpack_from(f"{order}I", body)[0]

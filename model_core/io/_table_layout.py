@@ -10,6 +10,7 @@ from typing import Any, Literal, NoReturn, cast
 
 from model_core.errors import ReadError
 from model_core.io._complete import mv_per_unit, plain
+from model_core.wording import say
 
 # Between the cells of a line, and what each is called
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", " ": "blanks", "|": "bar"}
@@ -79,30 +80,35 @@ def layout_from_dict(values: Mapping[str, Any]) -> TableLayout:
     known = {"fs_hz", *(field.name for field in dataclasses.fields(TableLayout))} - {"fs"}
     for key in sorted(values):
         if key not in known:
-            _bad(f"'{plain(key, 30)}' is no part of it")
+            _bad(say("'{key}' is no part of it", key=plain(key, 30)))
     for key in ("fs_hz", "unit", "lead_names"):
         if key not in values:
-            _bad(f"it does not state '{key}'")
+            _bad(say("it does not state '{key}'", key=key))
     fs, names = values["fs_hz"], values["lead_names"]
     if isinstance(fs, bool) or not isinstance(fs, int | float) or not 0 < fs < math.inf:
-        _bad("'fs_hz' is no sampling rate in Hz")
+        _bad(say("'fs_hz' is no sampling rate in Hz"))
     if not isinstance(names, list) or not all(isinstance(n, str) for n in cast("list[Any]", names)):
-        _bad("'lead_names' is no list of names")
+        _bad(say("'lead_names' is no list of names"))
     unit, leads_in = values["unit"], values.get("leads_in", "columns")
     if not isinstance(unit, str) or mv_per_unit(unit) is None:
-        _bad(f"'unit' is none of {', '.join(UNITS)}")
+        _bad(say("'unit' is none of {units}", units=", ".join(UNITS)))
     if leads_in not in ("columns", "rows"):
-        _bad("'leads_in' is neither 'columns' nor 'rows'")
+        _bad(say("'leads_in' is neither 'columns' nor 'rows'"))
     skip_rows, comma = values.get("skip_rows", 0), values.get("decimal_comma", False)
     if isinstance(skip_rows, bool) or not isinstance(skip_rows, int):
-        _bad("'skip_rows' is no number of lines")
+        _bad(say("'skip_rows' is no number of lines"))
     if not 0 <= skip_rows <= MAX_SKIPPED or not isinstance(comma, bool):
-        _bad("'skip_rows' or 'decimal_comma' is out of range")
+        _bad(say("'skip_rows' or 'decimal_comma' is out of range"))
     delimiter, variable = values.get("delimiter", ","), values.get("variable", "")
     if not isinstance(delimiter, str) or delimiter not in DELIMITERS:
-        _bad(f"'delimiter' is none of {', '.join(DELIMITERS.values())}, as a character")
+        _bad(
+            say(
+                "'delimiter' is none of {delimiters}, as a character",
+                delimiters=", ".join(DELIMITERS.values()),
+            )
+        )
     if not isinstance(variable, str):
-        _bad("'variable' is no name")
+        _bad(say("'variable' is no name"))
     return TableLayout(
         fs=float(fs),
         unit=unit,
@@ -117,7 +123,7 @@ def layout_from_dict(values: Mapping[str, Any]) -> TableLayout:
 
 def _bad(why: str) -> NoReturn:
     raise ReadError(
-        f"The layout of the table cannot be used: {why}.",
-        hint="docs/formats.md lists what a layout holds.",
+        say("The layout of the table cannot be used: {why}.", why=why),
+        hint=say("docs/formats.md lists what a layout holds."),
         code="bad_layout",
     )

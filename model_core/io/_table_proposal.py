@@ -19,6 +19,7 @@ from model_core.io import _table_values as table_values
 from model_core.io._complete import checked_size, mv_per_unit, plain
 from model_core.io._mat import read_mat
 from model_core.leads import STANDARD_LEADS, canonical_lead_name
+from model_core.wording import say
 
 MAX_ABOVE = 5_000  # of the text above the numbers, searched for rate and unit
 MAX_LINES = 1_000  # in which the numbers begin
@@ -111,7 +112,7 @@ def _propose_text(path: Path) -> TableProposal:
     lines = table_values.lines(path)
     first, delimiter, comma = _first_numbers(lines)
     if first is None:
-        raise ValueError("it holds no lines of numbers")
+        table_values.refuse(path, say("it holds no lines of numbers"), "damaged")
     body = [line for line in lines[first:] if line.strip()]
     split = None if delimiter == " " else delimiter
     width = len(body[0].split(split))
@@ -146,14 +147,14 @@ def _propose_text(path: Path) -> TableProposal:
         fs=fs,
         fs_reason=fs_reason,
         unit=unit or _unit_by_size(sample)[0],
-        unit_reason="written in the file" if unit else _unit_by_size(sample)[1],
+        unit_reason=say("written in the file") if unit else _unit_by_size(sample)[1],
         lead_names=names,
         leads_reason=reason,
         leads_in="rows" if in_rows else "columns",
         n_leads=len(body) if in_rows else width,
         n_samples=n_samples,
         preview=tuple(_UNPRINTABLE.sub("", line[:400]) for line in lines[:PREVIEW_ROWS]),
-        kind="text table",
+        kind=say("text table"),
         fingerprint=_fingerprint(delimiter, comma, *make),
         skip_rows=first,
         delimiter=delimiter,
@@ -200,9 +201,9 @@ def _names(titles: Sequence[str], n_leads: int) -> tuple[tuple[str, ...], str]:
         kept = tuple(
             "" if _TIME.match(title) else name for title, name in zip(titles, named, strict=True)
         )
-        return kept, "written in the file"
+        return kept, say("written in the file")
     if n_leads == len(STANDARD_LEADS):
-        return STANDARD_LEADS, "twelve leads, in the usual order: check it"
+        return STANDARD_LEADS, say("twelve leads, in the usual order: check it")
     return ("",) * n_leads, ""
 
 
@@ -210,7 +211,7 @@ def _rate_in_words(text: str) -> tuple[float | None, str]:
     """Take the only rate that is written; nothing where there are several."""
     lines = [line for line in text.splitlines() if not _FILTER.search(line)]
     found = {float(match[1]) for line in lines for match in _RATE.finditer(line)}
-    return (found.pop(), "written in the file") if len(found) == 1 else (None, "")
+    return (found.pop(), say("written in the file")) if len(found) == 1 else (None, "")
 
 
 def _rate_of_times(title: str, cells: Sequence[str]) -> tuple[float | None, str]:
@@ -219,19 +220,19 @@ def _rate_of_times(title: str, cells: Sequence[str]) -> tuple[float | None, str]
     times = [float(cell) for cell in cells]
     steps = [after - before for before, after in pairwise(times)]
     step = float(np.median(steps)) if steps else 0.0
-    column = f"from the column '{plain(title, 30)}'"
+    column = say("from the column '{title}'", title=plain(title, 30))
     if step > 0 and unit:
         per_second = 1000.0 if unit[1].lower() == "ms" else 1.0
         return round(per_second / step, 3), column
     if 0 < step < 0.02 and title.lower().startswith("t"):
-        return round(1.0 / step, 3), f"{column}, taken for seconds: check it"
+        return round(1.0 / step, 3), say("{column}, taken for seconds: check it", column=column)
     return None, ""
 
 
 def _rate_by_length(n_samples: int) -> tuple[float | None, str]:
     for fs in (500.0, 1000.0, 250.0, 100.0):
         if n_samples == 10 * fs:
-            return fs, "ten seconds, by the number of samples: check it"
+            return fs, say("ten seconds, by the number of samples: check it")
     return None, ""
 
 
@@ -241,9 +242,9 @@ def _unit_by_size(values: NDArray[Any]) -> tuple[str | None, str]:
         return None, ""
     large = float(np.percentile(finite, 99.0))
     if 0.1 <= large <= 10.0:
-        return "mV", "by the size of the numbers: check it"
+        return "mV", say("by the size of the numbers: check it")
     if 100.0 <= large <= 10_000.0:
-        return "uV", "by the size of the numbers: check it"
+        return "uV", say("by the size of the numbers: check it")
     return None, ""
 
 
@@ -256,7 +257,10 @@ def _propose_array(path: Path) -> TableProposal:
         for name, value in matrices.items():
             last = name.rpartition(".")[2]
             if value.size == 1 and _RATE_VARIABLE.fullmatch(last):
-                fs, fs_reason = float(value.ravel()[0]), f"from the variable '{name}'"
+                fs, fs_reason = (
+                    float(value.ravel()[0]),
+                    say("from the variable '{name}'", name=name),
+                )
         tables = {name: value for name, value in matrices.items() if value.size > 1}
         variables = sorted(tables, key=lambda name: tables[name].size, reverse=True)
         variable = variables[0] if variables else ""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from model_core.errors import ReadError
 from model_core.io._complete import plain
 from model_core.io._mat import read_mat
+from model_core.wording import say
 
 MAX_BYTES = 128_000_000
 MAX_LINE = 2_000_000
@@ -27,14 +28,14 @@ def unreadable(path: Path, error: Exception) -> ReadError:
     """Tell in words what numpy or the disk has to say; numpy leaks many kinds."""
     if isinstance(error, OSError) and error.strerror:
         return ReadError(
-            f"The file {path.name} cannot be opened: {error.strerror}.",
-            hint="Check that the drive is connected and that you may read the file.",
+            say("The file {file} cannot be opened: {why}.", file=path.name, why=error.strerror),
+            hint=say("Check that the drive is connected and that you may read the file."),
             code="not_readable",
         )
-    why = plain(error, 200).rstrip(".") or "it is damaged"
+    why = plain(error, 200).rstrip(".") or say("it is damaged")
     return ReadError(
-        f"{path.name} cannot be read as a table: {why}.",
-        hint="Check what was stated about the table.",
+        say("{file} cannot be read as a table: {why}.", file=path.name, why=why),
+        hint=say("Check what was stated about the table."),
         code="damaged",
     )
 
@@ -42,8 +43,8 @@ def unreadable(path: Path, error: Exception) -> ReadError:
 def refuse(path: Path, why: str, code: str) -> NoReturn:
     """Say why a file is not read as stated."""
     raise ReadError(
-        f"{path.name} cannot be read as a table: {why}.",
-        hint="Check what was stated about the table.",
+        say("{file} cannot be read as a table: {why}.", file=path.name, why=why),
+        hint=say("Check what was stated about the table."),
         code=code,
     )
 
@@ -56,7 +57,7 @@ def kind(path: Path) -> str:
         return "NPY"
     if head.startswith(_MATLAB) or path.suffix.lower() == ".mat":
         return "MAT"
-    return "text table"
+    return say("text table")
 
 
 def array(path: Path, of_kind: str, variable: str) -> NDArray[Any]:
@@ -66,12 +67,12 @@ def array(path: Path, of_kind: str, variable: str) -> NDArray[Any]:
     else:
         matrices = read_mat(path)
         if variable not in matrices:
-            refuse(path, f"it holds no matrix '{plain(variable, 40)}'", "no_signal")
+            refuse(path, say("it holds no matrix '{name}'", name=plain(variable, 40)), "no_signal")
         table = matrices[variable]
     if table.ndim > 2:  # a batch of one is still one recording
         table = np.squeeze(table)
     if table.dtype.kind not in "fiu" or table.ndim != 2:
-        refuse(path, "it is not a table of numbers with rows and columns", "no_signal")
+        refuse(path, say("it is not a table of numbers with rows and columns"), "no_signal")
     return table
 
 
@@ -89,7 +90,7 @@ def lines(path: Path) -> list[str]:
     """Lines of a text table."""
     found = _text(path).splitlines()
     if max(map(len, found), default=0) > MAX_LINE:
-        raise ValueError("it has a line that is too long for a table of an ECG")
+        refuse(path, say("it has a line that is too long for a table of an ECG"), "damaged")
     return found
 
 

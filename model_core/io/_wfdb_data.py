@@ -15,27 +15,30 @@ from numpy.typing import NDArray
 
 from model_core.errors import ReadError
 from model_core.io._wfdb_header import FLAC_FORMATS, FORMATS, Signal, bad_header
+from model_core.wording import say
 
 
 def data_files(header: Path, signals: list[Signal], n_frames: int) -> tuple[Path, ...]:
     """Paths of the data files, each inside the record's folder and of exactly the size stated."""
     groups = [list(g) for _, g in itertools.groupby(signals, key=lambda signal: signal.file_name)]
     if len(groups) != len({signal.file_name for signal in signals}):
-        raise bad_header(header, "the signals of one data file are not listed together")
+        raise bad_header(header, say("the signals of one data file are not listed together"))
     paths: list[Path] = []
     for group in groups:
         first = group[0]
         path = (header.parent / first.file_name).resolve()
         if path.parent != header.parent:
-            raise bad_header(header, "a data file lies outside the folder", code="outside_folder")
+            raise bad_header(
+                header, say("a data file lies outside the folder"), code="outside_folder"
+            )
         if not path.is_file():
             raise ReadError(
-                f"The data file {first.file_name} is not there.",
-                hint="A WFDB record is a header and its data files in one folder: copy all.",
+                say("The data file {file} is not there.", file=first.file_name),
+                hint=say("A WFDB record is a header and its data files in one folder: copy all."),
                 code="data_missing",
             )
         if len({(signal.fmt, signal.byte_offset) for signal in group}) != 1:
-            raise bad_header(header, "one data file has two sample formats")
+            raise bad_header(header, say("one data file has two sample formats"))
         n_values = n_frames * sum(signal.samples_per_frame for signal in group)
         bytes_a_sample, filled_up_to, _ = FORMATS[first.fmt]
         size = path.stat().st_size
@@ -45,9 +48,14 @@ def data_files(header: Path, signals: list[Signal], n_frames: int) -> tuple[Path
             expected = first.byte_offset + math.ceil(n_values * bytes_a_sample - 1e-6)
             if not 0 <= size - expected < filled_up_to:
                 raise ReadError(
-                    f"The data file {first.file_name} holds {size} bytes, but the header describes "
-                    f"{expected}: it is incomplete or belongs to another header.",
-                    hint="Copy the record again.",
+                    say(
+                        "The data file {file} holds {size} bytes, but the header describes "
+                        "{expected}: it is incomplete or belongs to another header.",
+                        file=first.file_name,
+                        size=size,
+                        expected=expected,
+                    ),
+                    hint=say("Copy the record again."),
                     code="size_mismatch",
                 )
         paths.append(path)
@@ -61,9 +69,13 @@ def _check_flac(path: Path, n_samples: int) -> None:
     stated = int.from_bytes(head[18:26], "big") & (2**36 - 1)
     if head[:4] != b"fLaC" or len(head) < 26 or stated not in (0, n_samples):
         raise ReadError(
-            f"The data file {path.name} is no FLAC file with {n_samples} samples a signal: it is "
-            "damaged or belongs to another header.",
-            hint="Copy the record again.",
+            say(
+                "The data file {file} is no FLAC file with {n_samples} samples a signal: it is "
+                "damaged or belongs to another header.",
+                file=path.name,
+                n_samples=n_samples,
+            ),
+            hint=say("Copy the record again."),
             code="size_mismatch",
         )
 
@@ -77,8 +89,8 @@ def call_wfdb(header: Path, function: str, **options: object) -> Any:  # noqa: A
         return getattr(cast("Any", wfdb), function)(str(header.with_suffix("")), **options)
     except Exception as error:  # wfdb leaks at least seven kinds on damaged files
         raise ReadError(
-            f"The record {header.name} is damaged or not a WFDB record.",
-            hint="Export or copy it again.",
+            say("The record {header} is damaged or not a WFDB record.", header=header.name),
+            hint=say("Export or copy it again."),
             code="damaged",
         ) from error
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from model_core.errors import ReadError
 from model_core.io._complete import mv_per_unit, plain
+from model_core.wording import say
 
 MAX_HEADER_BYTES = 1_000_000
 MAX_SIGNALS = 64
@@ -41,7 +42,7 @@ FORMATS: dict[str, tuple[float, int, int | None]] = {
 _UNIT = re.compile(r"[A-Za-zµμ°%Ω/*^.-]+\d?")
 # Format, samples a frame, skew and byte offset, for instance 16x1+24
 _FORMAT = re.compile(r"(\d+)(?:x(\d+))?(?::(\d+))?(?:\+(\d+))?")
-_GAIN_HINT = "Have the source of the file state gain and unit, for instance 1000/mV."
+_GAIN_HINT = say("Have the source of the file state gain and unit, for instance 1000/mV.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +66,13 @@ def bad_header(
     header: Path,
     why: str,
     code: str = "bad_header",
-    hint: str = "Export or copy the record again.",
+    hint: str = say("Export or copy the record again."),
 ) -> ReadError:
-    return ReadError(f"The header {header.name} cannot be used: {why}.", hint=hint, code=code)
+    return ReadError(
+        say("The header {header} cannot be used: {why}.", header=header.name, why=why),
+        hint=hint,
+        code=code,
+    )
 
 
 def header_lines(header: Path) -> tuple[list[str], tuple[str, ...]]:
@@ -75,7 +80,7 @@ def header_lines(header: Path) -> tuple[list[str], tuple[str, ...]]:
     with header.open("rb") as file:
         content = file.read(MAX_HEADER_BYTES + 1)
     if len(content) > MAX_HEADER_BYTES:
-        raise bad_header(header, "it is larger than 1 MB", code="too_large")
+        raise bad_header(header, say("it is larger than 1 MB"), code="too_large")
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError:
@@ -84,9 +89,9 @@ def header_lines(header: Path) -> tuple[list[str], tuple[str, ...]]:
     comments = tuple(line.lstrip("# \t") for line in lines if line.startswith("#"))
     lines = [line for line in lines if not line.startswith("#")]
     if not lines:
-        raise bad_header(header, "it holds no record line")
+        raise bad_header(header, say("it holds no record line"))
     if len(lines) > 1 + MAX_SEGMENTS:
-        raise bad_header(header, "it has too many lines", code="too_large")
+        raise bad_header(header, say("it has too many lines"), code="too_large")
     return lines, comments
 
 
@@ -95,12 +100,14 @@ def record_line(header: Path, line: str) -> tuple[int, float, int]:
     match = re.fullmatch(r"[-\w]+(?:/\d+)?\s+(\d+)\s+(\d+\.?\d*)(?:/\S*)?\s+(\d+)(?:\s.*)?", line)
     if not match or int(match[3]) == 0:
         raise bad_header(
-            header, "its first line must state the number of signals, the rate and the length"
+            header, say("its first line must state the number of signals, the rate and the length")
         )
     n_signals = int(match[1])
     if not 1 <= n_signals <= MAX_SIGNALS:
         raise bad_header(
-            header, f"it states {n_signals} signals; 1 to {MAX_SIGNALS} can be read", "too_large"
+            header,
+            say("it states {n} signals; 1 to {most} can be read", n=n_signals, most=MAX_SIGNALS),
+            "too_large",
         )
     return n_signals, float(match[2]), int(match[3])
 
@@ -110,17 +117,21 @@ def signal_line(header: Path, line: str) -> Signal:
     fields = [*line.split(), "", ""]
     name, layout, gain = fields[0], _FORMAT.fullmatch(fields[1]), _GAIN.fullmatch(fields[2])
     if not _DATA_FILE_NAME.fullmatch(name):
-        raise bad_header(header, "a data file is not named as a plain file name", "bad_file_name")
+        raise bad_header(
+            header, say("a data file is not named as a plain file name"), "bad_file_name"
+        )
     if not layout or layout[1] not in FORMATS:
-        raise bad_header(header, "the sample format is not supported", code="unknown_format")
+        raise bad_header(header, say("the sample format is not supported"), code="unknown_format")
     if int(layout[3] or 0):
-        raise bad_header(header, "its signals are shifted in time (skew)", code="skewed")
+        raise bad_header(header, say("its signals are shifted in time (skew)"), code="skewed")
     if not gain or not 0 < float(gain[1]) < math.inf:
         raise bad_header(
-            header, "it does not state the gain of every signal", "gain_missing", _GAIN_HINT
+            header, say("it does not state the gain of every signal"), "gain_missing", _GAIN_HINT
         )
     if gain[2] and not _UNIT.fullmatch(gain[2]):
-        raise bad_header(header, f"'{plain(gain[2], 10)}' is not a unit", "unknown_unit")
+        raise bad_header(
+            header, say("'{unit}' is not a unit", unit=plain(gain[2], 10)), "unknown_unit"
+        )
     # header(5): a signal without a unit is in millivolts. The import notes say so.
     factor = mv_per_unit(gain[2] or "mV")
     written = line.split(maxsplit=8)

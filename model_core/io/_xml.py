@@ -12,6 +12,7 @@ from xml.parsers import expat
 
 from model_core.errors import ReadError
 from model_core.io._complete import checked_size
+from model_core.wording import say
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -56,8 +57,8 @@ def check_xml(path: Path) -> str:
 
     def refuse(why: str) -> NoReturn:
         raise ReadError(
-            f"{path.name} cannot be read: {why}.",
-            hint="Export it again from the device or archive.",
+            say("{file} cannot be read: {why}.", file=path.name, why=why),
+            hint=say("Export it again from the device or archive."),
             code="bad_xml",
         )
 
@@ -66,14 +67,14 @@ def check_xml(path: Path) -> str:
         depth += 1
         count += 1
         if depth > MAX_DEPTH or count > MAX_ELEMENTS:
-            refuse("its XML is nested too deeply or too long")
+            refuse(say("its XML is nested too deeply or too long"))
 
     def end(_name: str) -> None:
         nonlocal depth
         depth -= 1
 
     def entity(*_: object) -> None:
-        refuse("its XML declares entities, which no ECG needs")
+        refuse(say("its XML declares entities, which no ECG needs"))
 
     parser = expat.ParserCreate("utf-8")
     parser.StartElementHandler = begin
@@ -82,7 +83,7 @@ def check_xml(path: Path) -> str:
     try:
         parser.Parse(text.encode("utf-8", errors="replace"), True)
     except expat.ExpatError as error:
-        refuse(f"its XML is damaged in line {error.lineno}")
+        refuse(say("its XML is damaged in line {line}", line=error.lineno))
     return text
 
 

@@ -12,6 +12,7 @@ from model_core.io._complete import complete, plain
 from model_core.io._kit import age_between, age_of, decode, stored_of
 from model_core.io._xml import MAX_BYTES, in_plain_encoding, number_of, parse_xml, root_name
 from model_core.types import Annotation, Recording
+from model_core.wording import say
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -45,7 +46,7 @@ def read(path: Path) -> Recording:
         [text for text in warned if "rounded to" not in text],  # the true rate is taken
         format_name=FORMAT_NAME,
         fs=float(record.raw_metadata["rhythm_time"]["sampling_rate_exact"]),
-        rate_source="from the time between samples in the file",
+        rate_source=say("from the time between samples in the file"),
         age=age_of(value, unit) or age_between(record.patient.birth_date, record.recording.date),
         annotations=_marks(root),
     )

@@ -9,7 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_core.errors import ReadError
-from model_core.io._complete import NO_CHECKSUM, Stored, complete, labelled, mv_per_unit, plain
+from model_core.io._complete import (
+    NO_CHECKSUM,
+    Stored,
+    complete,
+    high_pass,
+    labelled,
+    low_pass,
+    mv_per_unit,
+    notch,
+    plain,
+)
 from model_core.io._kit import age_of
 from model_core.io._xml import integers_of, number_of, parse_xml, root_name, text_of
 from model_core.types import (
@@ -19,6 +29,7 @@ from model_core.types import (
     RecordingMetadata,
     Statement,
 )
+from model_core.wording import say
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -53,17 +64,17 @@ def read(path: Path) -> Recording:
         block = strip
         names, counts = _strip(path, strip)
         if len(root.findall(".//StripData")) > 1:
-            repairs.append("The file holds several strips: the first one is shown.")
+            repairs.append(say("The file holds several strips: the first one is shown."))
     elif whole is not None:
         block = whole
         names, counts = _full_disclosure(path, whole)
     else:
-        _refuse(path, "it holds no strip of ECG", "no_signal")
+        _refuse(path, say("it holds no strip of ECG"), "no_signal")
     uv_per_count = number_of(text_of(block, "Resolution"))
     unit = _attribute(block, "Resolution", "units").lower().removesuffix("perlsb") or "uv"
     mv_per_count = (uv_per_count or 0.0) * (mv_per_unit(unit) or 0.0)
     if not mv_per_count > 0:
-        _refuse(path, "it does not state its resolution in volts", "gain_missing")
+        _refuse(path, say("it does not state its resolution in volts"), "gain_missing")
     return complete(
         Stored(
             signal_mv=(counts * mv_per_count).astype(np.float32),
@@ -71,9 +82,9 @@ def read(path: Path) -> Recording:
             lead_names=names,
             report=ImportReport(
                 format_name=FORMAT_NAME,
-                rate_source="as stated for the strip",
-                gain=f"{uv_per_count:g} {unit} a count",
-                gain_source="as stated in the file",
+                rate_source=say("as stated for the strip"),
+                gain=say("{gain:g} {unit} a count", gain=uv_per_count, unit=unit),
+                gain_source=say("as stated in the file"),
                 unit=unit,
                 device_filters=_filters(root),
                 integrity=NO_CHECKSUM,
@@ -87,7 +98,11 @@ def read(path: Path) -> Recording:
 
 
 def _refuse(path: Path, why: str, code: str) -> NoReturn:
-    raise ReadError(f"{path.name} cannot be read: {why}.", hint="Export it again.", code=code)
+    raise ReadError(
+        say("{file} cannot be read: {why}.", file=path.name, why=why),
+        hint=say("Export it again."),
+        code=code,
+    )
 
 
 def _attribute(block: Element, tag: str, name: str) -> str:
@@ -103,13 +118,15 @@ def _strip(path: Path, strip: Element) -> tuple[list[str], NDArray[np.float64]]:
         row = integers_of(lead.text or "")
         if row is None:
             _refuse(
-                path, f"lead {plain(lead.get('lead', ''), 20)} holds other than numbers", "damaged"
+                path,
+                say("lead {lead} holds other than numbers", lead=plain(lead.get("lead", ""), 20)),
+                "damaged",
             )
         names.append(lead.get("lead", ""))
         rows.append(row)
     stated = text_of(strip, "ChannelSampleCountTotal")
     if len({len(row) for row in rows}) != 1 or stated not in ("", str(len(rows[0]))):
-        _refuse(path, "its leads differ in length, or from what it states", "size_mismatch")
+        _refuse(path, say("its leads differ in length, or from what it states"), "size_mismatch")
     return names, np.array(rows, dtype=np.float64)
 
 
@@ -118,25 +135,25 @@ def _full_disclosure(path: Path, block: Element) -> tuple[list[str], NDArray[np.
     names = [name.strip() for name in text_of(block, "LeadOrder").split(",") if name.strip()]
     values = integers_of(text_of(block, "FullDisclosureData"))
     if values is None:
-        _refuse(path, "its samples hold other than numbers", "damaged")
+        _refuse(path, say("its samples hold other than numbers"), "damaged")
     if not names or number_of(text_of(block, "NumberOfChannels")) != len(names):
-        _refuse(path, "it does not name each of its channels", "ambiguous_leads")
+        _refuse(path, say("it does not name each of its channels"), "ambiguous_leads")
     if len(values) % len(names):
-        _refuse(path, "its samples do not divide among its channels", "size_mismatch")
+        _refuse(path, say("its samples do not divide among its channels"), "size_mismatch")
     return names, np.array(values, dtype=np.float64).reshape(-1, len(names)).T
 
 
 def _filters(root: Element) -> tuple[str, ...]:
     setting = root.find(".//FilterSetting")
     found = [
-        f"{name} {value:g} Hz"
-        for name, value in (
-            ("high-pass", number_of(text_of(setting, "HighPass"))),
-            ("low-pass", number_of(text_of(setting, "LowPass"))),
+        text(value)
+        for text, value in (
+            (high_pass, number_of(text_of(setting, "HighPass"))),
+            (low_pass, number_of(text_of(setting, "LowPass"))),
         )
         if value
     ]
-    found += [f"notch {hz} Hz" for hz in (50, 60) if text_of(setting, f"Filter{hz}Hz") == "Yes"]
+    found += [notch(hz) for hz in (50, 60) if text_of(setting, f"Filter{hz}Hz") == "Yes"]
     return tuple(found)
 
 
@@ -154,13 +171,13 @@ def _metadata(root: Element) -> RecordingMetadata:
                     "Name",
                     f"{text_of(person, 'Name/FamilyName')} {text_of(person, 'Name/GivenName')}",
                 ),
-                ("Identifier", text_of(person, "PID")),
+                (say("Identifier"), text_of(person, "PID")),
             )
         ),
         acquisition=labelled(
             (
-                ("Device", text_of(root, ".//DeviceInfo/Desc")),
-                ("Software", text_of(root, ".//DeviceInfo/SoftwareVer")),
+                (say("Device"), text_of(root, ".//DeviceInfo/Desc")),
+                (say("Software"), text_of(root, ".//DeviceInfo/SoftwareVer")),
             )
         ),
         measurements=tuple(

@@ -23,8 +23,11 @@ from model_core.io._complete import (
     NO_CHECKSUM,
     check_kind,
     checked_size,
+    high_pass,
     labelled,
+    low_pass,
     mv_per_unit,
+    notch,
     plain,
 )
 from model_core.io._dicom_file import InPlace, parse, value_of
@@ -38,6 +41,7 @@ from model_core.types import (
     Recording,
     RecordingMetadata,
 )
+from model_core.wording import say
 
 FORMAT_NAME: str = "DICOM"
 SUFFIXES: tuple[str, ...] = (".dcm", ".dicom")
@@ -106,11 +110,11 @@ def _open(path: Path) -> InFile:
     repairs: list[str] = []
     with path.open("rb") as file:
         if file.read(132)[128:] != b"DICM":
-            repairs.append("The file lacks the DICOM preamble: read as a plain data set.")
+            repairs.append(say("The file lacks the DICOM preamble: read as a plain data set."))
     if not sequence:
         raise ReadError(
-            f"{path.name} is a DICOM file without a waveform.",
-            hint="Export the ECG as a DICOM waveform, not as a picture or a report.",
+            say("{file} is a DICOM file without a waveform.", file=path.name),
+            hint=say("Export the ECG as a DICOM waveform, not as a picture or a report."),
             code="no_signal",
         )
     rhythm = _rhythm_groups(path, sequence, repairs)
@@ -119,8 +123,8 @@ def _open(path: Path) -> InFile:
     groups = _of_one_rate([group for group in groups if group.lead_names], repairs)
     if not groups:
         raise ReadError(
-            f"{path.name} holds waveforms, but none is a voltage.",
-            hint="Check that it is an ECG.",
+            say("{file} holds waveforms, but none is a voltage.", file=path.name),
+            hint=say("Check that it is an ECG."),
             code="no_signal",
         )
     placed, names = _merge(path, groups, repairs)
@@ -130,7 +134,12 @@ def _open(path: Path) -> InFile:
     channels = [c for number in rhythm for c in sequence[number].ChannelDefinitionSequence]
     notes = value_of(dataset, _NOTES)
     if isinstance(notes, InPlace):
-        repairs.append(f"Marks and measurements of {notes.size / 1e6:.1f} MB are not looked at.")
+        repairs.append(
+            say(
+                "Marks and measurements of {size_mb:.1f} MB are not looked at.",
+                size_mb=notes.size / 1e6,
+            )
+        )
     metadata = _metadata(dataset, groups)
 
     def read_samples(first: int, last: int, rows: Sequence[int]) -> Samples:
@@ -156,9 +165,9 @@ def _open(path: Path) -> InFile:
         lead_names=names,
         report=ImportReport(
             format_name=FORMAT_NAME,
-            rate_source="as stated for the waveform",
+            rate_source=say("as stated for the waveform"),
             gain=_gain(channels),
-            gain_source="as stated for each channel",
+            gain_source=say("as stated for each channel"),
             unit=", ".join(sorted({_unit(c) for c in channels} - {""})),
             device_filters=_filters(channels),
             repairs=tuple(dict.fromkeys(repairs)),
@@ -191,15 +200,15 @@ def _rhythm_groups(path: Path, sequence: list[Any], repairs: list[str]) -> list[
     original = [n for n in plausible if n not in derived]
     if not original:
         original = [n for n in plausible if duration_s(sequence[n]) >= 5.0]
-        repairs.append("The waveform is marked as derived by the device from another one.")
+        repairs.append(say("The waveform is marked as derived by the device from another one."))
     if not original:
         raise ReadError(
-            f"{path.name} holds median beats only, and no rhythm.",
-            hint="Export the recording with its rhythm waveforms.",
+            say("{file} holds median beats only, and no rhythm.", file=path.name),
+            hint=say("Export the recording with its rhythm waveforms."),
             code="no_rhythm",
         )
     if len(original) < len(sequence):
-        repairs.append("Derived waveforms (median beats) are not shown as rhythm.")
+        repairs.append(say("Derived waveforms (median beats) are not shown as rhythm."))
     return original
 
 
@@ -211,9 +220,12 @@ def _group(path: Path, number: int, item: Any, order: str, repairs: list[str]) -
     kind = _TYPES.get(str(item.WaveformSampleInterpretation))
     if kind is None:
         raise ReadError(
-            f"{path.name} stores its samples in a way that is not supported "
-            f"({plain(item.WaveformSampleInterpretation, 10)}).",
-            hint="Export it as 16-bit samples.",
+            say(
+                "{file} stores its samples in a way that is not supported ({kind}).",
+                file=path.name,
+                kind=plain(item.WaveformSampleInterpretation, 10),
+            ),
+            hint=say("Export it as 16-bit samples."),
             code="unsupported_samples",
         )
     dtype = np.dtype(f"{order}{kind}")
@@ -222,16 +234,26 @@ def _group(path: Path, number: int, item: Any, order: str, repairs: list[str]) -
     size = n_channels * n_samples * dtype.itemsize
     if int(item.WaveformBitsAllocated) != 8 * dtype.itemsize or not 0 <= held - size <= 1:
         raise ReadError(
-            f"{path.name} holds {held} bytes of samples, but describes {size}: it is damaged "
-            "or incomplete.",
-            hint="Export it again.",
+            say(
+                "{file} holds {held} bytes of samples, but describes {size}: it is damaged or "
+                "incomplete.",
+                file=path.name,
+                held=held,
+                size=size,
+            ),
+            hint=say("Export it again."),
             code="size_mismatch",
         )
     channels: list[Any] = list(item.ChannelDefinitionSequence)
     if len(channels) != n_channels:
         raise ReadError(
-            f"{path.name} describes {len(channels)} of its {n_channels} channels.",
-            hint="Export it again.",
+            say(
+                "{file} describes {n} of its {n_channels} channels.",
+                file=path.name,
+                n=len(channels),
+                n_channels=n_channels,
+            ),
+            hint=say("Export it again."),
             code="bad_header",
         )
     padding = _padding(item, dtype, repairs)
@@ -245,7 +267,9 @@ def _group(path: Path, number: int, item: Any, order: str, repairs: list[str]) -
         baseline = float(channel.get("ChannelBaseline") or 0) * (mv_per_unit(_unit(channel)) or 0)
         skew_s = float(channel.get("ChannelTimeSkew") or 0)
         if skew_s or float(channel.get("ChannelSampleSkew") or 0):
-            repairs.append("Channels are stated to be sampled one after another: not corrected.")
+            repairs.append(
+                say("Channels are stated to be sampled one after another: not corrected.")
+            )
         names.append(name)
         scales.append((column, factor, baseline))
 
@@ -276,7 +300,7 @@ def _padding(item: Any, dtype: np.dtype[Any], repairs: list[str]) -> int | None:
         return None
     if value == 0:
         # Written by some converters as a default; most zeros of an ECG are samples.
-        repairs.append("The file declares 0 as padding: zeros are taken for samples.")
+        repairs.append(say("The file declares 0 as padding: zeros are taken for samples."))
         return None
     return value
 
@@ -290,14 +314,16 @@ def _mv_per_count(path: Path, channel: Any, name: str, repairs: list[str]) -> fl
     """MV of one count; None for a channel that is no voltage."""
     sensitivity, unit = channel.get("ChannelSensitivity"), _unit(channel)
     if unit and mv_per_unit(unit) is None:
-        repairs.append(f"Channel {name} is in {unit} and no ECG: left out.")
+        repairs.append(
+            say("Channel {name} is in {unit} and no ECG: left out.", name=name, unit=unit)
+        )
         return None
     correction = channel.get("ChannelSensitivityCorrectionFactor")
     factor = float(sensitivity or 0) * float(1 if correction is None else correction)
     if not unit or not np.isfinite(factor) or factor == 0:
         raise ReadError(
-            f"{path.name} does not state the gain of lead {name}.",
-            hint="Have the source of the file state sensitivity and unit of every channel.",
+            say("{file} does not state the gain of lead {name}.", file=path.name, name=name),
+            hint=say("Have the source of the file state sensitivity and unit of every channel."),
             code="gain_missing",
         )
     return factor * (mv_per_unit(unit) or 0)
@@ -319,8 +345,13 @@ def _lead_name(path: Path, channel: Any) -> str:  # noqa: ANN401 - see parse
         by_code = _LEAD_NUMBERS.get(int(number[1]), "") if number else by_code
     if by_code and by_name and by_code != by_name:
         raise ReadError(
-            f"{path.name} calls one channel both {by_code} and {by_name}.",
-            hint="Export it again, or have the source corrected.",
+            say(
+                "{file} calls one channel both {by_code} and {by_name}.",
+                file=path.name,
+                by_code=by_code,
+                by_name=by_name,
+            ),
+            hint=say("Export it again, or have the source corrected."),
             code="ambiguous_leads",
         )
     return by_code or by_name or meaning or label
@@ -333,7 +364,7 @@ def _of_one_rate(groups: list[Group], repairs: list[str]) -> list[Group]:
     fs = max(groups, key=lambda group: group.n_samples * len(group.lead_names) / group.fs).fs
     kept = [group for group in groups if group.fs == fs]
     if len(kept) < len(groups):
-        repairs.append(f"Waveforms at other rates than {fs:g} Hz are left out.")
+        repairs.append(say("Waveforms at other rates than {fs:g} Hz are left out.", fs=fs))
     return kept
 
 
@@ -347,9 +378,13 @@ def _merge(
     names = tuple(dict.fromkeys(name for group in groups for name in group.lead_names))
     if any(len(set(group.lead_names)) < len(group.lead_names) for group in groups):
         raise ReadError(
-            f"{path.name} names a lead twice.", hint="Export it again.", code="ambiguous_leads"
+            say("{file} names a lead twice.", file=path.name),
+            hint=say("Export it again."),
+            code="ambiguous_leads",
         )
-    repairs.append(f"{len(groups)} groups of leads were put together by their time offsets.")
+    repairs.append(
+        say("{n} groups of leads were put together by their time offsets.", n=len(groups))
+    )
     return [
         _Placed(
             group,
@@ -366,17 +401,17 @@ def _gain(channels: Iterable[Any]) -> str:
         value = float(channel.get("ChannelSensitivity") or 0)
         return f"{value * float(1 if correction is None else correction):g} {_unit(channel)}"
 
-    return f"{', '.join(sorted({one(channel) for channel in channels}))} a count"
+    return say("{gain} a count", gain=", ".join(sorted({one(channel) for channel in channels})))
 
 
 def _filters(channels: Iterable[Any]) -> tuple[str, ...]:
     names = (
-        ("FilterLowFrequency", "high-pass {:g} Hz"),
-        ("FilterHighFrequency", "low-pass {:g} Hz"),
-        ("NotchFilterFrequency", "notch {:g} Hz"),
+        ("FilterLowFrequency", high_pass),
+        ("FilterHighFrequency", low_pass),
+        ("NotchFilterFrequency", notch),
     )
     found = (
-        text.format(float(channel.get(key)))
+        text(float(channel.get(key)))
         for channel in channels
         for key, text in names
         if float(channel.get(key) or 0)
@@ -395,18 +430,18 @@ def _metadata(dataset: Any, groups: list[Group]) -> RecordingMetadata:  # noqa: 
         sex={"F": "female", "M": "male"}.get(str(dataset.get("PatientSex") or ""), ""),
         patient=labelled(
             (
-                ("Name", str(dataset.get("PatientName") or "").replace("^", " ")),
-                ("Identifier", dataset.get("PatientID")),
-                ("Date of birth", dataset.get("PatientBirthDate")),
+                (say("Name"), str(dataset.get("PatientName") or "").replace("^", " ")),
+                (say("Identifier"), dataset.get("PatientID")),
+                (say("Date of birth"), dataset.get("PatientBirthDate")),
             )
         ),
         acquisition=labelled(
             (
-                ("Manufacturer", dataset.get("Manufacturer")),
-                ("Model", dataset.get("ManufacturerModelName")),
-                ("Serial number", dataset.get("DeviceSerialNumber")),
-                ("Software", software if isinstance(software, str) else ", ".join(software)),
-                ("Institution", dataset.get("InstitutionName")),
+                (say("Manufacturer"), dataset.get("Manufacturer")),
+                (say("Model"), dataset.get("ManufacturerModelName")),
+                (say("Serial number"), dataset.get("DeviceSerialNumber")),
+                (say("Software"), software if isinstance(software, str) else ", ".join(software)),
+                (say("Institution"), dataset.get("InstitutionName")),
             )
         ),
         measurements=measurements,

@@ -31,6 +31,7 @@ from model_core.io._complete import (
 from model_core.io._in_file import InFile, Samples, whole
 from model_core.io._kit import age_between
 from model_core.types import Annotation, ImportReport, Recording, RecordingMetadata
+from model_core.wording import listed, say
 
 FORMAT_NAME: str = "EDF"
 SUFFIXES: tuple[str, ...] = (".edf", ".bdf", ".rec")
@@ -120,7 +121,7 @@ def open_file(path: Path) -> InFile:
     fs = n_per_record / header.record_s
     check_kind(path, len(chosen), header.n_records * n_per_record, fs)
     if header.kind.endswith("D"):
-        repairs.append("The recording was interrupted: the breaks are shown as gaps.")
+        repairs.append(say("The recording was interrupted: the breaks are shown as gaps."))
     starts = _record_starts(path, header, fs)
     n_samples = int(starts[-1]) + n_per_record
     origin_s = _onset(path, header, 0) or 0.0
@@ -154,9 +155,9 @@ def open_file(path: Path) -> InFile:
         lead_names=tuple(signal.label for signal in chosen),
         report=ImportReport(
             format_name=header.kind[:4] or ("BDF" if header.sample_bytes == 3 else "EDF"),
-            rate_source="from samples and duration of a data record",
+            rate_source=say("from samples and duration of a data record"),
             gain=_gain(chosen),
-            gain_source="from the physical and digital limits in the file",
+            gain_source=say("from the physical and digital limits in the file"),
             unit=", ".join(sorted({signal.unit for signal in chosen})),
             device_filters=tuple(sorted({plain(s.prefilter, 80) for s in chosen if s.prefilter})),
             repairs=tuple(repairs),
@@ -169,14 +170,16 @@ def open_file(path: Path) -> InFile:
 
 def _refuse(path: Path, why: str, code: str = "bad_header") -> NoReturn:
     raise ReadError(
-        f"{path.name} cannot be read: {why}.", hint="Export or copy it again.", code=code
+        say("{file} cannot be read: {why}.", file=path.name, why=why),
+        hint=say("Export or copy it again."),
+        code=code,
     )
 
 
 def _number(path: Path, text: str, what: str) -> float:
     match = _NUMBER.fullmatch(text.replace(",", "."))
     if not match or not math.isfinite(float(match[0])):
-        _refuse(path, f"its header does not state {what}")
+        _refuse(path, say("its header does not state {what}", what=what))
     return float(match[0])
 
 
@@ -185,25 +188,25 @@ def _read_header(path: Path, size: int, repairs: list[str]) -> _Header:
         fixed = file.read(256)
         n_signals_text = fixed[252:256].decode("latin-1").strip(" \0")
         if fixed[:8] not in (_EDF, _BDF) or not re.fullmatch(r"\d{1,4}", n_signals_text):
-            _refuse(path, "it is no EDF file, or its header is damaged")
+            _refuse(path, say("it is no EDF file, or its header is damaged"))
         n_signals = int(n_signals_text)
         if not 1 <= n_signals <= MAX_LEADS * 4:
-            _refuse(path, f"it states {n_signals} signals", "too_large")
+            _refuse(path, say("it states {n} signals", n=n_signals), "too_large")
         block = file.read(256 * n_signals)
     if len(block) < 256 * n_signals:
-        _refuse(path, "it ends within its header", "size_mismatch")
+        _refuse(path, say("it ends within its header"), "size_mismatch")
 
     def text(first: int, last: int) -> str:
         return fixed[first:last].decode("latin-1").strip(" \0")
 
     if text(184, 192) != str(256 * (n_signals + 1)):
-        _refuse(path, "the length of its header is wrong")
-    record_s = _number(path, text(244, 252), "how long a data record lasts")
-    declared = _number(path, text(236, 244), "how many data records it holds")
+        _refuse(path, say("the length of its header is wrong"))
+    record_s = _number(path, text(244, 252), say("how long a data record lasts"))
+    declared = _number(path, text(236, 244), say("how many data records it holds"))
     sample_bytes = 3 if fixed[:8] == _BDF else 2
     signals = _signals(path, block, n_signals, sample_bytes)
     if not 0 < record_s < 1e6 and not all(signal.is_annotation for signal in signals):
-        _refuse(path, "its data records have no duration")
+        _refuse(path, say("its data records have no duration"))
     kind = text(192, 236)[:5]
     header = _Header(
         sample_bytes=sample_bytes,
@@ -218,17 +221,22 @@ def _read_header(path: Path, size: int, repairs: list[str]) -> _Header:
     data_bytes = size - header.n_bytes
     present = data_bytes // header.record_bytes
     if declared == -1 and present:
-        repairs.append("The recorder did not close the file: the number of records was counted.")
+        repairs.append(
+            say("The recorder did not close the file: the number of records was counted.")
+        )
         header = replace(header, n_records=present)
     elif declared != present or data_bytes != present * header.record_bytes or not present:
         _refuse(
             path,
-            f"it holds {data_bytes} bytes of samples, but its header describes "
-            f"{int(declared) * header.record_bytes}",
+            say(
+                "it holds {held} bytes of samples, but its header describes {described}",
+                held=data_bytes,
+                described=int(declared) * header.record_bytes,
+            ),
             "size_mismatch",
         )
     if header.n_records > MAX_RECORDS:
-        _refuse(path, f"it holds {header.n_records} data records", "too_large")
+        _refuse(path, say("it holds {n} data records", n=header.n_records), "too_large")
     return header
 
 
@@ -244,14 +252,28 @@ def _signals(path: Path, block: bytes, n: int, sample_bytes: int) -> tuple[_Sign
     start = 0
     for label, _, unit, p_min, p_max, d_min, d_max, prefilter, count in zip(*columns, strict=True):
         if not re.fullmatch(r"\d{1,7}", count) or int(count) == 0:
-            _refuse(path, f"signal {plain(label, 16)} has no samples in a record")
-        low, high = _number(path, p_min, "physical limits"), _number(path, p_max, "physical limits")
-        digital = _number(path, d_min, "digital limits"), _number(path, d_max, "digital limits")
+            _refuse(
+                path, say("signal {signal} has no samples in a record", signal=plain(label, 16))
+            )
+        low, high = (
+            _number(path, p_min, say("physical limits")),
+            _number(path, p_max, say("physical limits")),
+        )
+        digital = (
+            _number(path, d_min, say("digital limits")),
+            _number(path, d_max, say("digital limits")),
+        )
         if digital[0] >= digital[1]:
-            _refuse(path, f"the digital limits of signal {plain(label, 16)} are not in order")
+            _refuse(
+                path,
+                say(
+                    "the digital limits of signal {signal} are not in order",
+                    signal=plain(label, 16),
+                ),
+            )
         signal = _Signal(plain(label, 16), unit, (low, high), digital, prefilter, int(count), start)
         if low == high and not signal.is_annotation:
-            _refuse(path, f"signal {signal.label} has no gain", "gain_missing")
+            _refuse(path, say("signal {signal} has no gain", signal=signal.label), "gain_missing")
         signals.append(signal)
         start += int(count) * sample_bytes
     return tuple(signals)
@@ -263,16 +285,18 @@ def _ecg_signals(path: Path, header: _Header, repairs: list[str]) -> list[_Signa
     no_others = [s for s in signals if not (_OTHER_KINDS.match(s.label) or _EEG.match(s.label))]
     candidates = [signal for signal in no_others if mv_per_unit(signal.unit) is not None]
     if not candidates and any(not signal.unit for signal in no_others):
-        _refuse(path, "it does not state the unit of its signals", "gain_missing")
+        _refuse(path, say("it does not state the unit of its signals"), "gain_missing")
     if not candidates:
-        _refuse(path, "it holds no signal that is an ECG in volts", "no_signal")
+        _refuse(path, say("it holds no signal that is an ECG in volts"), "no_signal")
     # What is named a lead says which rate is the ECG's; an EEG may well have more signals.
     named = ["I" if _ECG.match(signal.label) else signal.label for signal in candidates]
     rate = ecg_rate(named, [signal.n_samples for signal in candidates])
     chosen = [signal for signal in candidates if signal.n_samples == rate]
     left_out = [signal.label for signal in signals if signal not in chosen]
     if left_out:
-        repairs.append(f"Left out as other signals or rates: {', '.join(left_out)}.")
+        repairs.append(
+            say("Left out as other signals or rates: {names}.", names=", ".join(left_out))
+        )
     return chosen
 
 
@@ -281,8 +305,10 @@ def _gain(signals: list[_Signal]) -> str:
     steps = sorted(signal.units_per_count for signal in signals)
     low, high = f"{steps[0]:.4g}", f"{steps[-1]:.4g}"
     if len(units) > 1:
-        return f"of each lead, in {' and '.join(units)}"
-    return f"{low if low == high else f'{low} to {high}'} {units[0]} a count"
+        return say("of each lead, in {units}", units=listed(units))
+    if low == high:
+        return say("{gain} {unit} a count", gain=low, unit=units[0])
+    return say("{low} to {high} {unit} a count", low=low, high=high, unit=units[0])
 
 
 def _counts(records: NDArray[np.uint8], signal: _Signal, sample_bytes: int) -> NDArray[np.float64]:
@@ -348,7 +374,7 @@ def _record_starts(path: Path, header: _Header, fs: float) -> NDArray[np.int64]:
         if number not in onsets:
             onset = _onset(path, header, number)
             if onset is None:
-                _refuse(path, "it does not say when each of its records begins")
+                _refuse(path, say("it does not say when each of its records begins"))
             onsets[number] = onset
         return round((onsets[number] - onsets[0]) * fs)
 
@@ -360,7 +386,7 @@ def _record_starts(path: Path, header: _Header, fs: float) -> NDArray[np.int64]:
         low, high = open_stretches.pop()
         missing = begins(high) - begins(low) - (high - low) * length
         if missing < 0:
-            _refuse(path, "its records overlap in time")
+            _refuse(path, say("its records overlap in time"))
         if missing == 0 or high - low <= 1:
             starts[low : high + 1] = begins(low) + np.arange(high - low + 1) * length
             starts[high] = begins(high)
@@ -387,10 +413,14 @@ def _started(date: str, time: str) -> datetime | None:
 def _metadata(header: _Header) -> RecordingMetadata:
     person = _PATIENT.fullmatch(header.patient) if header.kind else None
     born: datetime | None = None
-    facts: list[tuple[str, Any]] = [("Patient field", "" if person else header.patient)]
+    facts: list[tuple[str, Any]] = [(say("Patient field"), "" if person else header.patient)]
     if person:
         code, _, birth, name = (part if part != "X" else "" for part in person.groups(default=""))
-        facts += [("Identifier", code), ("Name", name.replace("_", " ")), ("Date of birth", birth)]
+        facts += [
+            (say("Identifier"), code),
+            (say("Name"), name.replace("_", " ")),
+            (say("Date of birth"), birth),
+        ]
         try:
             born = datetime.strptime(birth.title(), "%d-%b-%Y") if birth else None  # noqa: DTZ007
         except ValueError:
@@ -400,5 +430,5 @@ def _metadata(header: _Header) -> RecordingMetadata:
         age=age_between(born, header.started),
         sex={"F": "female", "M": "male"}.get(person[2].upper(), "") if person else "",
         patient=labelled(facts),
-        acquisition=labelled([("Recording field", header.recording)]),
+        acquisition=labelled([(say("Recording field"), header.recording)]),
     )

@@ -16,6 +16,7 @@ from model_core.io._in_file import InFile, Samples, whole
 from model_core.io._kit import age_between
 from model_core.io._marks_beside import ishne_marks
 from model_core.types import ImportReport, Recording, RecordingMetadata
+from model_core.wording import joined, say
 
 FORMAT_NAME: str = "ISHNE Holter"
 SUFFIXES: tuple[str, ...] = (".ecg",)
@@ -52,7 +53,7 @@ def open_file(path: Path) -> InFile:
     with path.open("rb") as file:
         header = file.read(_HEADER_BYTES)
         if len(header) < _HEADER_BYTES:
-            raise _damaged(path, "it ends within its header")
+            raise _damaged(path, say("it ends within its header"))
 
         def number(position: int) -> int:
             return int.from_bytes(header[position : position + 2], "little", signed=True)
@@ -60,17 +61,17 @@ def open_file(path: Path) -> InFile:
         comment_bytes = int.from_bytes(header[10:14], "little", signed=True)
         data_start = _HEADER_BYTES + comment_bytes
         if not 0 <= comment_bytes <= 1_000_000 or data_start >= size:
-            raise _damaged(path, "its header gives a wrong place for the samples")
+            raise _damaged(path, say("its header gives a wrong place for the samples"))
         comment = file.read(comment_bytes)
     n_leads, fs = number(156), float(number(272))
     n_values, odd = divmod(size - data_start, 2)
     if not 1 <= n_leads <= 12 or odd or n_values % n_leads:
-        raise _damaged(path, "its samples do not divide among its leads", "size_mismatch")
+        raise _damaged(path, say("its samples do not divide among its leads"), "size_mismatch")
     n_samples = n_values // n_leads
     check_kind(path, n_leads, n_samples, fs)
     resolutions = np.array([number(206 + 2 * row) for row in range(n_leads)], dtype=np.float64)
     if (resolutions <= 0).any():
-        raise _damaged(path, "it does not state the gain of every lead", "gain_missing")
+        raise _damaged(path, say("it does not state the gain of every lead"), "gain_missing")
     integrity = _integrity(path, header[_CHECKED_FROM:] + comment, header[8:10])
 
     beside = functools.cache(lambda: ishne_marks(path, fs))
@@ -84,7 +85,7 @@ def open_file(path: Path) -> InFile:
         faults = chosen == _FAULT
         signal_mv[faults] = np.nan
         n_faults = int(np.count_nonzero(faults))
-        told = f"{n_faults} samples are marked as faults of a lead: shown as gaps."
+        told = say("{n} samples are marked as faults of a lead: shown as gaps.", n=n_faults)
         marks, of_marks = beside() if len(rows) == n_leads else ((), ())
         return Samples(
             signal_mv,
@@ -98,8 +99,12 @@ def open_file(path: Path) -> InFile:
     # Writers count samples of a lead or of all leads, and some leave a round number.
     if declared not in (n_samples, n_values):
         repairs.append(
-            f"The header states {declared} samples and the file holds {n_samples} of each lead: it "
-            "may be incomplete."
+            say(
+                "The header states {declared} samples and the file holds {n_samples} of each "
+                "lead: it may be incomplete.",
+                declared=declared,
+                n_samples=n_samples,
+            )
         )
     born, started = _date(header, 132), _date(header, 138, 150)
     return InFile(
@@ -110,9 +115,11 @@ def open_file(path: Path) -> InFile:
         report=ImportReport(
             format_name=FORMAT_NAME,
             format_version=str(number(26)),
-            rate_source="as stated in the header",
-            gain=", ".join(f"{value:g} nV a count" for value in sorted(set(resolutions))),
-            gain_source="as stated in the header",
+            rate_source=say("as stated in the header"),
+            gain=joined(
+                [say("{gain:g} nV a count", gain=gain) for gain in sorted(set(resolutions))], ", "
+            ),
+            gain_source=say("as stated in the header"),
             unit="nV",
             repairs=tuple(repairs),
         ),
@@ -123,12 +130,12 @@ def open_file(path: Path) -> InFile:
             comments=tuple(line for text in [_text(comment)] for line in [plain(text)] if line),
             patient=labelled(
                 (
-                    ("Name", f"{_text(header[68:108])} {_text(header[28:68])}"),
-                    ("Identifier", _text(header[108:128])),
-                    ("Date of birth", born.date().isoformat() if born else ""),
+                    (say("Name"), f"{_text(header[68:108])} {_text(header[28:68])}"),
+                    (say("Identifier"), _text(header[108:128])),
+                    (say("Date of birth"), born.date().isoformat() if born else ""),
                 )
             ),
-            acquisition=labelled([("Recorder", _text(header[232:272]))]),
+            acquisition=labelled([(say("Recorder"), _text(header[232:272]))]),
         ),
         paths=(path,),
         source=path,
@@ -137,18 +144,20 @@ def open_file(path: Path) -> InFile:
 
 def _damaged(path: Path, why: str, code: str = "bad_header") -> ReadError:
     return ReadError(
-        f"{path.name} cannot be read: {why}.", hint="Copy it again from the recorder.", code=code
+        say("{file} cannot be read: {why}.", file=path.name, why=why),
+        hint=say("Copy it again from the recorder."),
+        code=code,
     )
 
 
 def _integrity(path: Path, checked: bytes, stored: bytes) -> str:
     """Compare the header's CRC-CCITT; the standard leaves the order of its bytes open."""
     if stored == b"\0\0":
-        return "The file holds no checksum: damage would not be noticed."
+        return say("The file holds no checksum: damage would not be noticed.")
     computed = binascii.crc_hqx(checked, 0xFFFF).to_bytes(2, "little")
     if stored not in (computed, computed[::-1]):
-        raise _damaged(path, "its header does not match its checksum", "checksum_mismatch")
-    return "The header matches its checksum; the samples have none."
+        raise _damaged(path, say("its header does not match its checksum"), "checksum_mismatch")
+    return say("The header matches its checksum; the samples have none.")
 
 
 def _names(header: bytes, n_leads: int) -> list[str]:

@@ -17,6 +17,7 @@ from model_core.io._in_file import InFile, Samples
 from model_core.io._kit import age_between, age_of, decode, stored_of
 from model_core.io._mfer_frames import frames_of
 from model_core.types import Recording
+from model_core.wording import say
 
 FORMAT_NAME: str = "MFER"
 SUFFIXES: tuple[str, ...] = (".mwf", ".mfr", ".mfer")
@@ -83,8 +84,8 @@ def _stored(path: Path, part: BinaryIO | None = None) -> Stored:
     fs = float(rates[0]) if rates else float(record.leads[0].sampling_rate) if record.leads else 0.0
     if any(rate != fs for rate in rates):
         raise ReadError(
-            f"{path.name} holds leads at several sampling rates.",
-            hint="Export it with one rate.",
+            say("{file} holds leads at several sampling rates.", file=path.name),
+            hint=say("Export it with one rate."),
             code="several_rates",
         )
     stated = record.raw_metadata.get("sampling_rate_stated") is not False
@@ -95,6 +96,8 @@ def _stored(path: Path, part: BinaryIO | None = None) -> Stored:
         warned,
         format_name=FORMAT_NAME,
         fs=fs,
-        rate_source="as stated in the file" if stated else "by the format's rule, 1000 Hz",
+        rate_source=say("as stated in the file")
+        if stated
+        else say("by the format's rule, 1000 Hz"),
         age=age or (age_of(record.patient.age, "years") if record.patient.age else None),
     )

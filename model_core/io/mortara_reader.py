@@ -9,6 +9,7 @@ from model_core.io._complete import complete
 from model_core.io._kit import age_between, age_of, decode, stored_of
 from model_core.io._xml import MAX_BYTES, in_plain_encoding, number_of, parse_xml, root_name
 from model_core.types import Recording
+from model_core.wording import say
 
 FORMAT_NAME: str = "Mortara ELI XML"
 SUFFIXES: tuple[str, ...] = (".xml",)
@@ -29,8 +30,8 @@ def read(path: Path) -> Recording:
     rates = {number_of(channel.get("SAMPLE_FREQ", "")) for channel in root.findall("CHANNEL")}
     if len(rates) != 1:
         raise ReadError(
-            f"{path.name} holds leads at several sampling rates.",
-            hint="Export it with one rate.",
+            say("{file} holds leads at several sampling rates.", file=path.name),
+            hint=say("Export it with one rate."),
             code="several_rates",
         )
     stated = root.get("AGE", "").strip()
@@ -43,8 +44,8 @@ def read(path: Path) -> Recording:
         warned,
         format_name=FORMAT_NAME,
         fs=rates.pop() or 0.0,
-        rate_source="as stated for each lead",
+        rate_source=say("as stated for each lead"),
         age=age or (age_of(years, "years") if years else None),
-        repairs=("The reader of this format was never checked on a file from a device.",),
+        repairs=(say("The reader of this format was never checked on a file from a device."),),
     )
     return complete(stored, [path], path)

@@ -19,6 +19,7 @@ from model_core.io._xml import (
     text_of,
 )
 from model_core.types import Annotation, Recording
+from model_core.wording import say
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -54,7 +55,7 @@ def read(path: Path) -> Recording:
         [text for text in warned if "CRC32" not in text],
         format_name=FORMAT_NAME,
         fs=fs,
-        rate_source="as stated for the rhythm",
+        rate_source=say("as stated for the rhythm"),
         age=age_of(text_of(root, ".//PatientAge"), text_of(root, ".//AgeUnits"))
         if text_of(root, ".//PatientAge")
         else age_between(record.patient.birth_date, record.recording.date),
@@ -73,12 +74,15 @@ def _integrity(path: Path, waveform: Element | None, warned: tuple[str, ...]) ->
     leads = [] if waveform is None else waveform.findall("LeadData")
     checksums = {text_of(lead, "LeadDataCRC32") for lead in leads}
     if checksums & {"0", ""} or not checksums:  # 0: the writer did not compute it
-        return "The file holds no checksum for some leads: damage would not be noticed."
+        return say("The file holds no checksum for some leads: damage would not be noticed.")
     if any("CRC32" in text and "(rhythm)" in text for text in warned):
         raise ReadError(
-            f"The samples of {path.name} do not match the checksums in it: the file was altered "
-            "or damaged.",
-            hint="Export it again.",
+            say(
+                "The samples of {file} do not match the checksums in it: the file was altered or "
+                "damaged.",
+                file=path.name,
+            ),
+            hint=say("Export it again."),
             code="checksum_mismatch",
         )
     return CHECKSUM_AGREES
@@ -98,9 +102,15 @@ def _rr_ms(root: Element, heart_rate: int | None, repairs: list[str]) -> float |
         return None
     as_ms = _ms_if_plausible(stated, heart_rate, _measurement_fs(root))
     if as_ms is None:
-        repairs.append("The RR interval in the file fits the heart rate in no unit: left out.")
+        repairs.append(say("The RR interval in the file fits the heart rate in no unit: left out."))
     elif as_ms != stated:
-        repairs.append(f"The RR interval is stored as {stated:g} samples: {as_ms:g} ms.")
+        repairs.append(
+            say(
+                "The RR interval is stored as {stated:g} samples: {as_ms:g} ms.",
+                stated=stated,
+                as_ms=as_ms,
+            )
+        )
     return as_ms
 
 
@@ -123,7 +133,7 @@ def _beats(
     as_ms = _ms_if_plausible(step, heart_rate, _measurement_fs(root) or fs)
     if as_ms is None:
         repairs.append(
-            "The times of the beats in the file fit the heart rate in no unit: left out."
+            say("The times of the beats in the file fit the heart rate in no unit: left out.")
         )
         return []
     return [Annotation(time / 1000.0 * as_ms / step, "QRS") for time in known]

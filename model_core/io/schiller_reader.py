@@ -12,6 +12,7 @@ from model_core.errors import ReadError
 from model_core.io._complete import NO_CHECKSUM, Stored, complete, labelled, mv_per_unit, plain
 from model_core.io._xml import integers_of, number_of, parse_xml, root_name, text_of
 from model_core.types import ImportReport, MachineMeasurement, Recording, RecordingMetadata
+from model_core.wording import say
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -47,7 +48,7 @@ def read(path: Path) -> Recording:
         if text_of(block, "type").upper() in _RHYTHM and block.find("channel") is not None
     ]
     if not rhythms:
-        _refuse(path, "it holds no rhythm", "no_rhythm")
+        _refuse(path, say("it holds no rhythm"), "no_rhythm")
     block = rhythms[0]
     names, rows = _channels(path, block)
     resolution = block.find("resolution")
@@ -56,7 +57,7 @@ def read(path: Path) -> Recording:
     step = number_of(_value(resolution, "yres", "unitperbit")) or 0.0
     mv_per_count = step * (mv_per_unit(unit) or 0.0)
     if not mv_per_count > 0:
-        _refuse(path, "it does not state its resolution in volts", "gain_missing")
+        _refuse(path, say("it does not state its resolution in volts"), "gain_missing")
     return complete(
         Stored(
             signal_mv=(np.array(rows, dtype=np.float64) * mv_per_count).astype(np.float32),
@@ -64,14 +65,14 @@ def read(path: Path) -> Recording:
             lead_names=names,
             report=ImportReport(
                 format_name=FORMAT_NAME,
-                rate_source="as stated for the rhythm",
-                gain=f"{step:g} {unit} a count",
-                gain_source="as stated in the file"
+                rate_source=say("as stated for the rhythm"),
+                gain=say("{gain:g} {unit} a count", gain=step, unit=unit),
+                gain_source=say("as stated in the file")
                 if stated_unit
-                else "as stated in the file, its unit by the format's rule",
+                else say("as stated in the file, its unit by the format's rule"),
                 unit=unit,
                 integrity=NO_CHECKSUM,
-                repairs=("The file holds several rhythms: the first one is shown.",)
+                repairs=(say("The file holds several rhythms: the first one is shown."),)
                 if len(rhythms) > 1
                 else (),
             ),
@@ -83,7 +84,11 @@ def read(path: Path) -> Recording:
 
 
 def _refuse(path: Path, why: str, code: str) -> NoReturn:
-    raise ReadError(f"{path.name} cannot be read: {why}.", hint="Export it again.", code=code)
+    raise ReadError(
+        say("{file} cannot be read: {why}.", file=path.name, why=why),
+        hint=say("Export it again."),
+        code=code,
+    )
 
 
 def _value(resolution: Element | None, tag: str, part: str) -> str:
@@ -94,7 +99,7 @@ def _value(resolution: Element | None, tag: str, part: str) -> str:
 def _rate(path: Path, resolution: Element | None) -> float:
     """Rate in Hz; an exponent other than 1 was never seen, and could mean two things."""
     if text_of(resolution, "samplerate/exponent") not in ("", "0", "1"):
-        _refuse(path, "its sampling rate has an exponent", "bad_rate")
+        _refuse(path, say("its sampling rate has an exponent"), "bad_rate")
     return number_of(_value(resolution, "samplerate", "value")) or 0.0
 
 
@@ -111,15 +116,19 @@ def _channels(path: Path, block: Element) -> tuple[list[str], list[list[int]]]:
     for channel in block.findall("channel"):
         name = plain(text_of(channel, "name"), 20)
         if text_of(channel, "datastype").upper() != "COMMASEPARATE":
-            _refuse(path, f"lead {name} is stored in a way that is not supported", "unsupported")
+            _refuse(
+                path,
+                say("lead {name} is stored in a way that is not supported", name=name),
+                "unsupported",
+            )
         row = integers_of(text_of(channel, "data"))
         if row is None:
-            _refuse(path, f"lead {name} holds other than numbers", "damaged")
+            _refuse(path, say("lead {name} holds other than numbers", name=name), "damaged")
         if row:
             names.append(name)
             rows.append(row)
     if len({len(row) for row in rows}) != 1:
-        _refuse(path, "its leads differ in length", "size_mismatch")
+        _refuse(path, say("its leads differ in length"), "size_mismatch")
     return names, rows
 
 
@@ -140,16 +149,16 @@ def _metadata(root: Element) -> RecordingMetadata:
         sex={"f": "female", "m": "male"}.get(sex, ""),
         patient=labelled(
             (
-                ("Name", f"{text_of(person, 'lastname')} {text_of(person, 'firstname')}"),
-                ("Identifier", text_of(person, "id")),
-                ("Date of birth", text_of(person, "birthdate")[:8]),
+                (say("Name"), f"{text_of(person, 'lastname')} {text_of(person, 'firstname')}"),
+                (say("Identifier"), text_of(person, "id")),
+                (say("Date of birth"), text_of(person, "birthdate")[:8]),
             )
         ),
         acquisition=labelled(
             (
-                ("Manufacturer", text_of(device, "hardware/vendor")),
-                ("Model", text_of(device, "hardware/model")),
-                ("Software", text_of(device, "software/version")),
+                (say("Manufacturer"), text_of(device, "hardware/vendor")),
+                (say("Model"), text_of(device, "hardware/model")),
+                (say("Software"), text_of(device, "software/version")),
             )
         ),
         measurements=tuple(

@@ -10,6 +10,7 @@ from model_core.errors import ReadError
 from model_core.io._complete import checked_size, complete
 from model_core.io._kit import CHECKSUM_AGREES, age_between, decode, stored_of
 from model_core.types import Age, Recording
+from model_core.wording import say
 
 FORMAT_NAME: str = "SCP-ECG"
 SUFFIXES: tuple[str, ...] = (".scp",)
@@ -38,9 +39,12 @@ def read(path: Path) -> Recording:
         data[:2], "little"
     ):
         raise ReadError(
-            f"The checksum of {path.name} does not match its content: the file was altered or "
-            "damaged.",
-            hint="Copy or export it again.",
+            say(
+                "The checksum of {file} does not match its content: the file was altered or "
+                "damaged.",
+                file=path.name,
+            ),
+            hint=say("Copy or export it again."),
             code="checksum_mismatch",
         )
     record, warned = decode(path, FORMAT_NAME, MAX_BYTES, SCPECGParser().parse)
@@ -51,7 +55,7 @@ def read(path: Path) -> Recording:
         warned,
         format_name=FORMAT_NAME,
         fs=1e6 / float(record.raw_metadata["rhythm_sample_interval_us"]),
-        rate_source="from the sample interval in the file",
+        rate_source=say("from the sample interval in the file"),
         age=age or age_between(record.patient.birth_date, record.recording.date),
         integrity=CHECKSUM_AGREES,
         measurements=_intervals(record.annotations),

@@ -8,6 +8,7 @@ from model_core.io._complete import complete
 from model_core.io._kit import age_between, age_of, decode, stored_of
 from model_core.io._xml import MAX_BYTES, in_plain_encoding, parse_xml, root_name
 from model_core.types import Recording
+from model_core.wording import say
 
 FORMAT_NAME: str = "Philips Sierra XML"
 SUFFIXES: tuple[str, ...] = (".xml",)
@@ -42,10 +43,12 @@ def read(path: Path) -> Recording:
         warned,
         format_name=FORMAT_NAME,
         fs=fs,
-        rate_source="as stated in the file",
+        rate_source=say("as stated in the file"),
         age=age or age_between(record.patient.birth_date, record.recording.date),
         cut_s=ECG_S if calibrated else None,
-        repairs=(f"After {ECG_S:g} s follows the device's calibration pulse: cut off.",)
+        repairs=(
+            say("After {end_s:g} s follows the device's calibration pulse: cut off.", end_s=ECG_S),
+        )
         if calibrated
         else (),
     )

@@ -29,6 +29,7 @@ from model_core.io._table_proposal import TableProposal, propose_layout
 from model_core.io._table_values import refuse
 from model_core.leads import canonical_lead_names
 from model_core.types import ImportReport, Recording
+from model_core.wording import say
 
 __all__ = [
     "FORMAT_NAME",
@@ -53,9 +54,14 @@ def recognises(path: Path, head: bytes) -> bool:
 def read(path: Path) -> Recording:
     """Refuse: a table needs a `TableLayout`; see `read_table`."""
     raise ReadError(
-        f"{path.name} is a table of numbers; it does not say for certain which rate, unit and "
-        "leads they have.",
-        hint="State rate, unit, orientation and lead names, or export the ECG in another format.",
+        say(
+            "{file} is a table of numbers; it does not say for certain which rate, unit and "
+            "leads they have.",
+            file=path.name,
+        ),
+        hint=say(
+            "State rate, unit, orientation and lead names, or export the ECG in another format."
+        ),
         code="layout_needed",
     )
 
@@ -80,12 +86,16 @@ def read_table(path: Path, layout: TableLayout, first_s: float | None = None) ->
     path = Path(path)
     factor = mv_per_unit(layout.unit)
     if factor is None:
-        refuse(path, f"'{plain(layout.unit, 10)}' is not a unit of voltage", "unknown_unit")
+        refuse(
+            path,
+            say("'{unit}' is not a unit of voltage", unit=plain(layout.unit, 10)),
+            "unknown_unit",
+        )
     kept = [number for number, name in enumerate(layout.lead_names) if name.strip()]
     names = canonical_lead_names([layout.lead_names[number] for number in kept])
     for name in names:
         if names.count(name) > 1:
-            refuse(path, f"two leads are named {plain(name, 20)}", "ambiguous_leads")
+            refuse(path, say("two leads are named {lead}", lead=plain(name, 20)), "ambiguous_leads")
     at_most = round(first_s * layout.fs) if first_s and np.isfinite(layout.fs) else None
     try:
         values = _values(path, layout, kept, at_most)
@@ -101,9 +111,9 @@ def read_table(path: Path, layout: TableLayout, first_s: float | None = None) ->
             lead_names=names,
             report=ImportReport(
                 format_name=table_values.kind(path),
-                rate_source="as stated by the user",
-                gain=f"numbers are {layout.unit}",
-                gain_source="as stated by the user",
+                rate_source=say("as stated by the user"),
+                gain=say("numbers are {unit}", unit=layout.unit),
+                gain_source=say("as stated by the user"),
                 unit=layout.unit,
                 integrity=NO_CHECKSUM,
             ),
@@ -124,10 +134,13 @@ def _values(
     else:
         table = _text_table(path, layout, kept, at_most)
     by_lead = table.T if layout.leads_in == "columns" else table
-    if len(by_lead) != len(layout.lead_names):
+    n_named = len(layout.lead_names)
+    if len(by_lead) != n_named:
         refuse(
             path,
-            f"it has {len(by_lead)} {layout.leads_in}, and {len(layout.lead_names)} are named",
+            say("it has {n} columns, and {named} are named", n=len(by_lead), named=n_named)
+            if layout.leads_in == "columns"
+            else say("it has {n} rows, and {named} are named", n=len(by_lead), named=n_named),
             "size_mismatch",
         )
     return by_lead[list(kept), :at_most]
@@ -141,14 +154,14 @@ def _text_table(
         lines = lines[:at_most]
     if layout.decimal_comma:
         if layout.delimiter == ",":
-            refuse(path, "a comma cannot both divide cells and mark decimals", "bad_layout")
+            refuse(path, say("a comma cannot both divide cells and mark decimals"), "bad_layout")
         lines = [line.replace(",", ".") for line in lines]
     delimiter = None if layout.delimiter == " " else layout.delimiter
     widths = {len(line.split(delimiter)) for line in lines}
     if not widths:
-        refuse(path, "no line of numbers is left", "no_signal")
+        refuse(path, say("no line of numbers is left"), "no_signal")
     if len(widths) != 1:
-        refuse(path, "its lines differ in the number of cells", "size_mismatch")
+        refuse(path, say("its lines differ in the number of cells"), "size_mismatch")
     width = widths.pop()
     columns = range(width)
     if layout.leads_in == "rows":

@@ -40,6 +40,7 @@ from model_core.types import (
     Recording,
     RecordingMetadata,
 )
+from model_core.wording import joined, say
 
 __all__ = [
     "FORMAT_NAME",
@@ -136,16 +137,18 @@ def open_file(path: Path) -> InFile:
     header = path.with_suffix(".hea")
     if not header.is_file():
         raise ReadError(
-            f"The header {header.name} is not there.",
-            hint="A WFDB record is a header and its data files in one folder: copy all of them.",
+            say("The header {header} is not there.", header=header.name),
+            hint=say(
+                "A WFDB record is a header and its data files in one folder: copy all of them."
+            ),
             code="header_missing",
         )
     header = header.resolve()
     if "::" in str(header):
         # fsspec, with which wfdb opens files, takes such a name for a chain of addresses.
         raise ReadError(
-            "A WFDB record cannot be read from a path that contains '::'.",
-            hint="Rename the folder, or copy the record elsewhere.",
+            say("A WFDB record cannot be read from a path that contains '::'."),
+            hint=say("Rename the folder, or copy the record elsewhere."),
             code="bad_path",
         )
     lines, comments = header_lines(header)
@@ -154,16 +157,22 @@ def open_file(path: Path) -> InFile:
     )
     if path.suffix and path.resolve() not in part.paths:
         raise ReadError(
-            f"The header {header.name} does not name {path.name} as its data file.",
-            hint="Open the header of the record that you want to see.",
+            say(
+                "The header {header} does not name {file} as its data file.",
+                header=header.name,
+                file=path.name,
+            ),
+            hint=say("Open the header of the record that you want to see."),
             code="not_in_record",
         )
     beside = functools.cache(lambda: wfdb_marks(header, part.frame_rate))
-    left_out = f"Left out as other signals or rates: {', '.join(part.left_out)}."
+    left_out = say("Left out as other signals or rates: {names}.", names=", ".join(part.left_out))
 
     def read_samples(first: int, last: int, rows: Sequence[int]) -> Samples:
         found = part.read(first, last, rows)
-        invalid = f"{found.n_invalid} samples are marked as invalid in the file: shown as gaps."
+        invalid = say(
+            "{n} samples are marked as invalid in the file: shown as gaps.", n=found.n_invalid
+        )
         marks, told = beside() if len(rows) == len(part.lead_names) else ((), ())
         return Samples(
             found.signal_mv,
@@ -180,9 +189,9 @@ def open_file(path: Path) -> InFile:
         lead_names=part.lead_names,
         report=ImportReport(
             format_name=FORMAT_NAME,
-            rate_source="as stated in the header",
-            gain=", ".join(sorted(part.gains)),
-            gain_source="as stated in the file",
+            rate_source=say("as stated in the header"),
+            gain=joined(sorted(part.gains), ", "),
+            gain_source=say("as stated in the file"),
             unit=", ".join(sorted(part.units)),
             repairs=(left_out,) if part.left_out else (),
         ),
@@ -202,29 +211,39 @@ def _open_part(header: Path, lines: list[str]) -> _Part:
     """Open a record without segments."""
     n_signals, frame_rate, n_frames = record_line(header, lines[0])
     if len(lines) - 1 != n_signals:
-        raise bad_header(header, f"it states {n_signals} signals and lists {len(lines) - 1}")
+        raise bad_header(
+            header,
+            say("it states {n} signals and lists {listed}", n=n_signals, listed=len(lines) - 1),
+        )
     signals = [signal_line(header, line) for line in lines[1:]]
     voltages = [signal for signal in signals if signal.mv_per_count is not None]
     # A lead among them in another unit is a doubt; pressures and the like are left out.
     strange = [s for s in signals if s not in voltages and (not voltages or is_known_lead(s.name))]
     if strange:
         unit = plain(strange[0].unit, 10)
-        raise bad_header(header, f"the unit '{unit}' is not a voltage", "unknown_unit")
+        raise bad_header(
+            header, say("the unit '{unit}' is not a voltage", unit=unit), "unknown_unit"
+        )
     per_frame = ecg_rate([s.name for s in voltages], [s.samples_per_frame for s in voltages])
     if any(s.samples_per_frame != per_frame and is_known_lead(s.name) for s in voltages):
-        raise bad_header(header, "its leads have different sampling rates", code="mixed_rates")
+        raise bad_header(header, say("its leads have different sampling rates"), code="mixed_rates")
     chosen = [signal in voltages and signal.samples_per_frame == per_frame for signal in signals]
     fs = frame_rate * per_frame
     if not FS_RANGE_HZ[0] <= fs <= FS_RANGE_HZ[1]:
         raise bad_header(
             header,
-            f"a sampling rate of {fs:g} Hz is outside {FS_RANGE_HZ[0]:g} to {FS_RANGE_HZ[1]:g} Hz",
+            say(
+                "a sampling rate of {fs:g} Hz is outside {low:g} to {high:g} Hz",
+                fs=fs,
+                low=FS_RANGE_HZ[0],
+                high=FS_RANGE_HZ[1],
+            ),
             code="bad_rate",
         )
     data_paths = data_files(header, signals, n_frames)
     record = call_wfdb(header, "rdheader")
     if record.fs != frame_rate or list(record.adc_gain) != [signal.gain for signal in signals]:
-        raise bad_header(header, "its numbers can be understood in two ways")
+        raise bad_header(header, say("its numbers can be understood in two ways"))
     names = [
         canonical_lead_name(name or f"Signal {n + 1}") for n, name in enumerate(record.sig_name)
     ]
@@ -249,9 +268,13 @@ def _open_part(header: Path, lines: list[str]) -> _Part:
                 or (initial is not None and values[0] != initial)
             ):
                 raise ReadError(
-                    f"The samples of lead {names[number]} do not match the check numbers in "
-                    f"the header {header.name}: the record was altered or damaged.",
-                    hint="Copy the record again from its source.",
+                    say(
+                        "The samples of lead {lead} do not match the check numbers in the header "
+                        "{header}: the record was altered or damaged.",
+                        lead=names[number],
+                        header=header.name,
+                    ),
+                    hint=say("Copy the record again from its source."),
                     code="checksum_mismatch",
                 )
             signal_mv[row] = (values - float(record.baseline[number])) * (
@@ -273,9 +296,12 @@ def _open_part(header: Path, lines: list[str]) -> _Part:
         left_out=tuple(plain(name, 20) for name, use in zip(names, chosen, strict=True) if not use),
         paths=(header, *data_paths),
         gains=frozenset(
-            f"{signals[number].gain:g} per {signals[number].unit}"
+            say("{gain:g} per {unit}", gain=signals[number].gain, unit=signals[number].unit)
             if signals[number].unit
-            else f"{signals[number].gain:g} per mV (no unit stated: by the format's rule, mV)"
+            else say(
+                "{gain:g} per mV (no unit stated: by the format's rule, mV)",
+                gain=signals[number].gain,
+            )
             for number in kept
         ),
         units=frozenset(signals[number].unit or "mV" for number in kept),
@@ -290,11 +316,11 @@ def _open_segments(header: Path, lines: list[str]) -> _Part:
     for line in lines[1:]:
         match = re.fullmatch(r"(~|[-\w]+)\s+(\d+)", line)
         if not match:
-            raise bad_header(header, "a segment is not named as a plain record name")
+            raise bad_header(header, say("a segment is not named as a plain record name"))
         if int(match[2]):  # a first segment of length 0 only describes the layout
             segments.append((match[1], int(match[2])))
     if sum(length for _, length in segments) != n_frames:
-        raise bad_header(header, "the lengths of its segments do not add up")
+        raise bad_header(header, say("the lengths of its segments do not add up"))
     check_kind(header, n_signals, n_frames, frame_rate)
 
     parts: list[tuple[int, _Part]] = []
@@ -305,10 +331,12 @@ def _open_segments(header: Path, lines: list[str]) -> _Part:
         start += length
     names = tuple(dict.fromkeys(name for _, part in parts for name in part.lead_names))
     if not 1 <= len(names) <= n_signals:
-        raise bad_header(header, "its segments hold other signals than it states")
+        raise bad_header(header, say("its segments hold other signals than it states"))
     per_frame = parts[0][1].per_frame
     if any(part.per_frame != per_frame for _, part in parts):
-        raise bad_header(header, "its segments have different sampling rates", code="mixed_rates")
+        raise bad_header(
+            header, say("its segments have different sampling rates"), code="mixed_rates"
+        )
 
     def read(first: int, last: int, rows: Sequence[int]) -> _Read:
         wanted = [names[row] for row in rows]
@@ -345,28 +373,32 @@ def _open_segments(header: Path, lines: list[str]) -> _Part:
 def _open_segment(header: Path, name: str, length: int, frame_rate: float) -> _Part:
     path = (header.parent / f"{name}.hea").resolve()
     if path.parent != header.parent:
-        raise bad_header(header, "a segment lies outside the folder", code="outside_folder")
+        raise bad_header(header, say("a segment lies outside the folder"), code="outside_folder")
     if not path.is_file():
         raise ReadError(
-            f"The segment {name}.hea of {header.name} is not there.",
-            hint="Copy the whole record, with all of its segments.",
+            say("The segment {name}.hea of {header} is not there.", name=name, header=header.name),
+            hint=say("Copy the whole record, with all of its segments."),
             code="header_missing",
         )
     lines, _ = header_lines(path)
     if "/" in lines[0].split()[0]:
-        raise bad_header(header, "a segment is itself made of segments", code="nested_segments")
+        raise bad_header(
+            header, say("a segment is itself made of segments"), code="nested_segments"
+        )
     part = _open_part(path, lines)
     if part.frame_rate != frame_rate or part.n_frames != length:
-        raise bad_header(header, f"its segment {name} has another rate or length than stated")
+        raise bad_header(
+            header, say("its segment {name} has another rate or length than stated", name=name)
+        )
     if len(set(part.lead_names)) != len(part.lead_names):
-        raise bad_header(header, f"its segment {name} names a lead twice")
+        raise bad_header(header, say("its segment {name} names a lead twice", name=name))
     return part
 
 
 def _integrity(found: _Read) -> str:
     if found.verified:
-        return "The samples match the checksums in the file."
-    return "The file holds no checksum for some leads: damage would not be noticed."
+        return say("The samples match the checksums in the file.")
+    return say("The file holds no checksum for some leads: damage would not be noticed.")
 
 
 def _age(comments: tuple[str, ...]) -> Age | None:

@@ -24,6 +24,7 @@ from model_core.quality.reasons import refuse, refuse_leads
 from model_core.quality.samples import check_samples, lead_faults
 from model_core.quality.timing import check_timing, step_caution
 from model_core.types import QualityReport, Reason, Recording, Severity
+from model_core.wording import say
 
 __all__ = ["CONFIRMABLE", "MICROVOLTS", "PLACEMENT", "assess", "assess_samples", "from_microvolts"]
 
@@ -33,15 +34,15 @@ PLACEMENT, MICROVOLTS = "electrode_placement", "microvolts"
 CONFIRMABLE = (PLACEMENT, MICROVOLTS)
 FEWEST_BEATS = 2
 RESTING_AT_MOST_S = 60.0
-_ONE_AFTER_ANOTHER = (
+_ONE_AFTER_ANOTHER = say(
     "The leads were recorded one after another, each for only a part of the time; all of them are "
     "needed at the same time. Export the ECG with leads recorded together, if the device can."
 )
-_LONG = (
+_LONG = say(
     "This is a part of a long recording. The model was studied on resting ECGs, and not on Holter, "
     "exercise or monitoring recordings."
 )
-_DIVIDED = "The user stated that the values are microvolts: they were divided by 1,000."
+_DIVIDED = say("The user stated that the values are microvolts: they were divided by 1,000.")
 
 
 def assess(
@@ -88,7 +89,9 @@ def assess(
         stated = recording.metadata.measurements
         reasons = check_timing(features, part, recording.fs, recording.duration_s, stated)
     if not reasons and names == STANDARD_LEADS:
-        reasons = _poor_quality(features) or check_placement(features)
+        reasons = _poor_quality(features) or check_placement(
+            features, confirmed=PLACEMENT in confirmed
+        )
     reasons = [*reasons, *map(step_caution, features.delineation.steps)]
     report = recording.metadata.report
     if report is not None and report.checksum_failed:
@@ -98,7 +101,7 @@ def assess(
     if _DIVIDED in recording.metadata.notes:
         reasons = [*reasons, Reason(MICROVOLTS, Severity.CAUTION, _DIVIDED)]
     return QualityReport(
-        tuple(_set_aside(reason, confirmed) for reason in reasons),
+        tuple(reasons),
         grade_leads(features, part, recording.fs, names, faults),
         paced=bool((features.delineation.beat_class == BeatClass.PACED).any()),
     )
@@ -127,12 +130,28 @@ def _part(
     last = first + int(np.ceil(duration_s * recording.fs - 1e-6))
     if first < 0 or last > recording.n_samples:
         end_s, from_s = recording.start_s + recording.duration_s, recording.start_s + start_s
-        message = f"The recording lasts {end_s:.1f} s; {duration_s:g} s are needed"
-        message += f" from second {from_s:g} on." if from_s else "."
+        message = say(
+            "The recording lasts {end_s:.1f} s; {duration_s:g} s are needed.",
+            end_s=end_s,
+            duration_s=duration_s,
+        )
+        if from_s:
+            message = say(
+                "The recording lasts {end_s:.1f} s; {duration_s:g} s are needed from second "
+                "{from_s:g} on.",
+                end_s=end_s,
+                duration_s=duration_s,
+                from_s=from_s,
+            )
         return refuse("too_short", message)
     low, high = FS_RANGE_HZ
     if not low <= recording.fs <= high:
-        message = f"The sampling rate of {recording.fs:g} Hz is outside {low:g} to {high:g} Hz."
+        message = say(
+            "The sampling rate of {fs:g} Hz is outside {low:g} to {high:g} Hz.",
+            fs=recording.fs,
+            low=low,
+            high=high,
+        )
         return refuse("rate_out_of_range", message)
 
     signal_mv = recording.signal_mv[rows, first:last].astype(np.float64)
@@ -140,8 +159,12 @@ def _part(
     if missing.any():
         if _one_after_another(np.isfinite(signal_mv)):
             return refuse("missing_samples", _ONE_AFTER_ANOTHER)
-        sentence = "Samples are missing in {}.".format
-        return refuse_leads("missing_samples", missing, names, sentence)
+        return refuse_leads(
+            "missing_samples",
+            missing,
+            names,
+            lambda where: say("Samples are missing {where}.", where=where),
+        )
     return signal_mv
 
 
@@ -162,7 +185,7 @@ def from_microvolts(recording: Recording) -> Recording:
     metadata = dataclasses.replace(recording.metadata, notes=(*recording.metadata.notes, _DIVIDED))
     if metadata.report is not None:
         repairs = (*metadata.report.repairs, _DIVIDED)
-        report = dataclasses.replace(metadata.report, unit="uV by the user", repairs=repairs)
+        report = dataclasses.replace(metadata.report, unit=say("uV by the user"), repairs=repairs)
         metadata = dataclasses.replace(metadata, report=report)
     return dataclasses.replace(recording, signal_mv=recording.signal_mv / 1000, metadata=metadata)
 
@@ -170,23 +193,33 @@ def from_microvolts(recording: Recording) -> Recording:
 def _wrong_leads(present: Sequence[str], needed: tuple[str, ...]) -> Reason | None:
     absent = [name for name in needed if name not in present]
     if absent:
-        wanted = "All twelve standard leads are" if needed == STANDARD_LEADS else "More leads are"
+        names = ", ".join(absent)
         return refuse(
             "missing_lead",
-            f"{wanted} needed; not in the file: {', '.join(absent)}.",
+            say("All twelve standard leads are needed; not in the file: {leads}.", leads=names)
+            if needed == STANDARD_LEADS
+            else say("More leads are needed; not in the file: {leads}.", leads=names),
             lead=absent[0] if len(absent) == 1 else None,
         )
     twice = next((name for name in needed if list(present).count(name) > 1), None)
     if twice is None:
         return None
-    return refuse("duplicate_lead", f"Lead {twice} is in the file more than once.", lead=twice)
+    return refuse(
+        "duplicate_lead",
+        say("Lead {lead} is in the file more than once.", lead=twice),
+        lead=twice,
+    )
 
 
 def _not_an_ecg(features: Features, names: tuple[str, ...]) -> list[Reason]:
     if features.delineation.n_beats < FEWEST_BEATS:
-        return [refuse("not_an_ecg", "No heartbeats were found: this is not an ECG of a heart.")]
+        return [
+            refuse("not_an_ecg", say("No heartbeats were found: this is not an ECG of a heart."))
+        ]
     if names == STANDARD_LEADS and learned_scores()["not_an_ecg"].exceeded(shape_vector(features)):
-        message = "The signal does not look like a 12-lead ECG: it lacks the shape of heartbeats."
+        message = say(
+            "The signal does not look like a 12-lead ECG: it lacks the shape of heartbeats."
+        )
         return [refuse("not_an_ecg", message)]
     return []
 
@@ -194,14 +227,5 @@ def _not_an_ecg(features: Features, names: tuple[str, ...]) -> list[Reason]:
 def _poor_quality(features: Features) -> list[Reason]:
     if not learned_scores()["poor_quality"].exceeded(recording_vector(features)):
         return []
-    message = "The ECG is too disturbed to be read. Check the electrodes and record it again."
+    message = say("The ECG is too disturbed to be read. Check the electrodes and record it again.")
     return [refuse("poor_quality", message)]
-
-
-def _set_aside(reason: Reason, confirmed: Collection[str]) -> Reason:
-    """Turn a reason that the user has confirmed into a caution."""
-    if reason.code != PLACEMENT or PLACEMENT not in confirmed:
-        return reason
-    finding, _, asked = reason.message.partition(" The result is withheld until you confirm that ")
-    message = f"{finding} You confirmed that {asked}"
-    return dataclasses.replace(reason, severity=Severity.CAUTION, message=message)

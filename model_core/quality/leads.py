@@ -9,6 +9,7 @@ from model_core.delineation.signals import moving_mean
 from model_core.quality.features import Features
 from model_core.quality.samples import LEAD_FAULTS
 from model_core.types import LeadGrade, LeadQuality
+from model_core.wording import joined, say
 
 # A lead is called noisy beyond what 99 % of the leads of PTB-XL and LUDB (tuning halves) keep to.
 # Difference of the beats from their median beat, mV (root mean square over a beat): of the middle
@@ -46,28 +47,46 @@ def grade_leads(
     found: list[LeadQuality] = []
     for row, name in enumerate(lead_names):
         unusable = [
-            LEAD_FAULTS[code].format(f"lead {name}") for code in faults if faults[code][row]
+            LEAD_FAULTS[code](say("in lead {lead}", lead=name))
+            for code in faults
+            if faults[code][row]
         ]
         if not unusable and features.lead["alike"][row] < ALIKE_AT_LEAST:
-            unusable = [f"No beats repeat one another in lead {name}."]
+            unusable = [say("No beats repeat one another in lead {lead}.", lead=name)]
         noisy = [
             sentence
             for is_so, sentence in (
                 (
                     residual_mv[row] > RESIDUAL_MV,
-                    f"The beats in lead {name} differ by {residual_mv[row]:.2f} mV.",
+                    say(
+                        "The beats in lead {lead} differ by {size_mv:.2f} mV.",
+                        lead=name,
+                        size_mv=residual_mv[row],
+                    ),
                 ),
                 (
                     residual_mv[row] <= RESIDUAL_MV and worst_mv[row] > WORST_RESIDUAL_MV,
-                    f"A beat in lead {name} differs from the others by {worst_mv[row]:.2f} mV.",
+                    say(
+                        "A beat in lead {lead} differs from the others by {size_mv:.2f} mV.",
+                        lead=name,
+                        size_mv=worst_mv[row],
+                    ),
                 ),
                 (
                     fast_mv[row] > FAST_MV,
-                    f"Lead {name} has muscle or mains noise of {fast_mv[row]:.2f} mV.",
+                    say(
+                        "Lead {lead} has muscle or mains noise of {size_mv:.2f} mV.",
+                        lead=name,
+                        size_mv=fast_mv[row],
+                    ),
                 ),
                 (
                     wander_mv[row] > WANDER_MV,
-                    f"The baseline of lead {name} wanders by {wander_mv[row]:.1f} mV.",
+                    say(
+                        "The baseline of lead {lead} wanders by {size_mv:.1f} mV.",
+                        lead=name,
+                        size_mv=wander_mv[row],
+                    ),
                 ),
             )
             if is_so
@@ -75,7 +94,7 @@ def grade_leads(
         if unusable:
             found.append(LeadQuality(name, LeadGrade.UNUSABLE, unusable[0]))
         elif noisy:
-            found.append(LeadQuality(name, LeadGrade.NOISY, " ".join(noisy)))
+            found.append(LeadQuality(name, LeadGrade.NOISY, joined(noisy)))
         else:
             found.append(LeadQuality(name, LeadGrade.GOOD))
     return tuple(found)

@@ -9,6 +9,7 @@ from model_core.leads import CHEST_LEADS, LIMB_FROM_I_AND_II, STANDARD_LEADS
 from model_core.quality.features import BEAT_BEFORE_S, Features
 from model_core.quality.learned import learned_scores
 from model_core.types import Reason, Severity
+from model_core.wording import joined, say
 
 _FloatArray = NDArray[np.float64]
 
@@ -30,9 +31,9 @@ CHEST_EXCHANGES = ("V1-V2", "V2-V3", "V3-V4", "V4-V5", "V5-V6", "V1-V3")
 EXCHANGES = (*LIMB_EXCHANGES, *CHEST_EXCHANGES, *(f"-{name}" for name in CHEST_LEADS))
 
 _ELECTRODES = {
-    "RA-LA": "the electrodes of the right and left arm",
-    "RA-LL": "the electrodes of the right arm and the left leg",
-    "LA-LL": "the electrodes of the left arm and the left leg",
+    "RA-LA": say("the electrodes of the right and left arm"),
+    "RA-LL": say("the electrodes of the right arm and the left leg"),
+    "LA-LL": say("the electrodes of the left arm and the left leg"),
 }
 
 
@@ -91,8 +92,8 @@ def placement_vector(beat_mv: _FloatArray, beat_rate: float) -> _FloatArray:
     return np.concatenate([*areas, *ends, *alike, *like_three])
 
 
-def check_placement(features: Features) -> list[Reason]:
-    """Find the most likely exchange, if any is likely."""
+def check_placement(features: Features, *, confirmed: bool = False) -> list[Reason]:
+    """Find the most likely exchange, if any is likely; only a caution once it is confirmed."""
     scores = learned_scores()
     vector = placement_vector(features.beat_mv, features.beat_rate)
     margin = {
@@ -104,13 +105,31 @@ def check_placement(features: Features) -> list[Reason]:
     lead = None
     if likely.startswith("-"):
         lead = likely[1:]
-        what, wrong = f"Lead {lead} looks upside down", "lead is the right way round"
+        what = say("Lead {lead} looks upside down.", lead=lead)
     elif likely in _ELECTRODES:
-        what = f"The limb leads look as if {_ELECTRODES[likely]} were exchanged"
-        wrong = "electrodes were placed correctly"
+        electrodes = _ELECTRODES[likely]
+        what = say("The limb leads look as if {electrodes} were exchanged.", electrodes=electrodes)
     else:
         first, second = likely.split("-")
-        what = f"The chest leads look as if {first} and {second} were exchanged"
-        wrong = "electrodes were placed correctly"
-    message = f"{what}. The result is withheld until you confirm that the {wrong}."
-    return [Reason("electrode_placement", Severity.CONFIRM, message, lead)]
+        what = say(
+            "The chest leads look as if {first} and {second} were exchanged.",
+            first=first,
+            second=second,
+        )
+    if confirmed:
+        then = (
+            say("You confirmed that the lead is the right way round.")
+            if lead
+            else say("You confirmed that the electrodes were placed correctly.")
+        )
+    else:
+        then = (
+            say("The result is withheld until you confirm that the lead is the right way round.")
+            if lead
+            else say(
+                "The result is withheld until you confirm that the electrodes were placed "
+                "correctly."
+            )
+        )
+    severity = Severity.CAUTION if confirmed else Severity.CONFIRM
+    return [Reason("electrode_placement", severity, joined([what, then]), lead)]

@@ -8,6 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from model_core.types import Reason, Severity
+from model_core.wording import listed, say
 
 
 def refuse(code: str, message: str, lead: str | None = None) -> Reason:
@@ -15,26 +16,16 @@ def refuse(code: str, message: str, lead: str | None = None) -> Reason:
     return Reason(code=code, severity=Severity.REFUSE, message=message, lead=lead)
 
 
-def listed(names: Sequence[str]) -> str:
-    """Join names as a sentence does.
-
-    Examples
-    --------
-    >>> listed(["V1"]), listed(["V1", "V2", "V3"])
-    ('V1', 'V1, V2 and V3')
-    """
-    if len(names) == 1:
-        return names[0]
-    return f"{', '.join(names[:-1])} and {names[-1]}"
-
-
 def refuse_leads(
     code: str, bad: NDArray[Any], lead_names: Sequence[str], sentence: Callable[[str], str]
 ) -> Reason:
-    """One reason for all leads that a check failed in; `bad` has one truth value a lead."""
+    """One reason for all leads that a check failed in; `bad` has one truth value a lead.
+
+    `sentence` is given where: "in lead V1", "in all leads".
+    """
     names = [name for name, is_bad in zip(lead_names, bad, strict=True) if is_bad]
     if len(names) == 1:
-        return refuse(code, sentence(f"lead {names[0]}"), lead=names[0])
+        return refuse(code, sentence(say("in lead {lead}", lead=names[0])), lead=names[0])
     if len(names) == len(lead_names):
-        return refuse(code, sentence("all leads"))
-    return refuse(code, sentence(f"leads {listed(names)}"))
+        return refuse(code, sentence(say("in all leads")))
+    return refuse(code, sentence(say("in leads {leads}", leads=listed(names))))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from model_core.leads import LIMB_FROM_I_AND_II, LIMB_LEADS
 from model_core.quality.reasons import refuse, refuse_leads
 from model_core.types import Reason, Severity
+from model_core.wording import say
 
 # Amplitude: 99.9th percentile of the distance from the median. Seen: 0.25 to 12.6 mV in the
 # largest lead of a recording, 0.11 to 5.4 mV in its middle lead.
@@ -30,11 +33,18 @@ _Signal = NDArray[np.float64]
 _Flags = NDArray[np.bool_]
 
 
-LEAD_FAULTS = {
-    "flat_lead": "The line is flat in {}.",
-    "signal_dropout": "The signal stands still for more than a second in {}.",
-    "implausible_amplitude": "The signal is too large for an ECG in {}.",
-    "saturated_lead": "The signal is cut off at the recorder's limit in {}.",
+# Each takes where: "in lead V1".
+LEAD_FAULTS: dict[str, Callable[[str], str]] = {
+    "flat_lead": lambda where: say("The line is flat {where}.", where=where),
+    "signal_dropout": lambda where: say(
+        "The signal stands still for more than a second {where}.", where=where
+    ),
+    "implausible_amplitude": lambda where: say(
+        "The signal is too large for an ECG {where}.", where=where
+    ),
+    "saturated_lead": lambda where: say(
+        "The signal is cut off at the recorder's limit {where}.", where=where
+    ),
 }
 
 
@@ -53,7 +63,7 @@ def check_samples(
     if reason := _wrong_size(signal_mv):
         faults = faults | {"implausible_amplitude": np.zeros(len(lead_names), dtype=np.bool_)}
     reasons = [
-        refuse_leads(code, bad, lead_names, LEAD_FAULTS[code].format)
+        refuse_leads(code, bad, lead_names, LEAD_FAULTS[code])
         for code, bad in faults.items()
         if bad.any()
     ]
@@ -99,19 +109,25 @@ def _wrong_size(signal_mv: _Signal) -> Reason | None:
     size_mv = np.quantile(distance, 0.999, axis=1)
     largest, middle = float(size_mv.max()), float(np.median(size_mv))
     if middle > MIDDLE_LEAD_AT_MOST_MV:
-        message = f"The signal is too large for an ECG ({middle:.0f} mV)"
+        message = say("The signal is too large for an ECG ({size_mv:.0f} mV).", size_mv=middle)
         if LARGEST_LEAD_AT_LEAST_MV <= middle / 1000 <= MIDDLE_LEAD_AT_MOST_MV:
-            message += (
-                ": its values look like microvolts labelled as millivolts. "
-                "The result is withheld until you confirm that they are microvolts."
+            message = say(
+                "The signal is too large for an ECG ({size_mv:.0f} mV): its values look like "
+                "microvolts labelled as millivolts. The result is withheld until you confirm that "
+                "they are microvolts.",
+                size_mv=middle,
             )
             return Reason("microvolts", Severity.CONFIRM, message)
-        return refuse("implausible_amplitude", f"{message}.")
+        return refuse("implausible_amplitude", message)
     if 0 < largest < LARGEST_LEAD_AT_LEAST_MV:
-        message = f"The signal is too small for an ECG ({largest:.2g} mV)"
+        message = say("The signal is too small for an ECG ({size_mv:.2g} mV).", size_mv=largest)
         if LARGEST_LEAD_AT_LEAST_MV <= largest * 1000 <= MIDDLE_LEAD_AT_MOST_MV:
-            message += ": its values look like volts labelled as millivolts"
-        return refuse("implausible_amplitude", f"{message}.")
+            message = say(
+                "The signal is too small for an ECG ({size_mv:.2g} mV): its values look like volts "
+                "labelled as millivolts.",
+                size_mv=largest,
+            )
+        return refuse("implausible_amplitude", message)
     return None
 
 
@@ -133,8 +149,9 @@ def _limb_relations(signal_mv: _Signal, lead_names: tuple[str, ...]) -> list[Rea
     worst = max(derived, key=lambda name: residual[name])
     if residual[worst] <= LIMB_RESIDUAL_AT_MOST:
         return []
-    message = (
-        f"The limb leads contradict one another ({worst} does not follow from "
-        "I and II): a lead is mislabelled, altered or scaled differently."
+    message = say(
+        "The limb leads contradict one another ({lead} does not follow from I and II): a lead is "
+        "mislabelled, altered or scaled differently.",
+        lead=worst,
     )
     return [refuse("inconsistent_limb_leads", message)]

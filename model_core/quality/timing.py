@@ -9,6 +9,7 @@ from model_core.delineation import LeadStep
 from model_core.quality.features import Features
 from model_core.quality.reasons import refuse
 from model_core.types import MachineMeasurement, Reason, Severity
+from model_core.wording import say
 
 HEART_RATE_BPM = (20.0, 300.0)
 QRS_MS = (40.0, 250.0)
@@ -60,16 +61,34 @@ def check_timing(
     low, high = HEART_RATE_BPM
     if not low <= bpm <= high:
         return [
-            _mistaken(f"the heart would beat {bpm:.0f} times a minute at {fs:g} samples a second")
+            _mistaken(
+                say(
+                    "the heart would beat {bpm:.0f} times a minute at {fs:g} samples a second",
+                    bpm=bpm,
+                    fs=fs,
+                )
+            )
         ]
     if not QRS_MS[0] <= qrs_ms <= QRS_MS[1]:
-        return [_mistaken(f"the QRS complex would last {qrs_ms:.0f} ms at {fs:g} samples a second")]
+        return [
+            _mistaken(
+                say(
+                    "the QRS complex would last {qrs_ms:.0f} ms at {fs:g} samples a second",
+                    qrs_ms=qrs_ms,
+                    fs=fs,
+                )
+            )
+        ]
     slope_hz = slope_frequency_hz(signal_mv, fs)
     if slope_hz > SLOPE_HZ_AT_MOST and not USUAL_BPM[0] <= bpm <= USUAL_BPM[1]:
         return [
             _mistaken(
-                f"its waves would be faster ({slope_hz:.0f} Hz) than a heart makes them at "
-                f"{fs:g} samples a second"
+                say(
+                    "its waves would be faster ({slope_hz:.0f} Hz) than a heart makes them at "
+                    "{fs:g} samples a second",
+                    slope_hz=slope_hz,
+                    fs=fs,
+                )
             )
         ]
     stated = _machine_bpm(measurements)
@@ -79,8 +98,12 @@ def check_timing(
         if off > MACHINE_RATE_WITHIN:
             return [
                 _mistaken(
-                    f"the device counted {stated:.0f} beats a minute, and the signal shows "
-                    f"{bpm:.0f}"
+                    say(
+                        "the device counted {stated:.0f} beats a minute, and the signal shows "
+                        "{bpm:.0f}",
+                        stated=stated,
+                        bpm=bpm,
+                    )
                 )
             ]
     peak_hz = mains_peak_hz(signal_mv, fs)
@@ -88,15 +111,20 @@ def check_timing(
         if any(abs(peak_hz * factor - mains) <= _NEAR_HZ for mains in MAINS_HZ):
             return [
                 _mistaken(
-                    f"mains hum stands at {peak_hz:.0f} Hz, which would be "
-                    f"{peak_hz * factor:.0f} Hz at {fs * factor:g} samples a second"
+                    say(
+                        "mains hum stands at {peak_hz:.0f} Hz, which would be {true_hz:.0f} Hz at "
+                        "{true_fs:g} samples a second",
+                        peak_hz=peak_hz,
+                        true_hz=peak_hz * factor,
+                        true_fs=fs * factor,
+                    )
                 )
             ]
     return []
 
 
 def _mistaken(what: str) -> Reason:
-    message = f"The sampling rate that the file states cannot be true: {what}."
+    message = say("The sampling rate that the file states cannot be true: {what}.", what=what)
     return refuse("rate_contradicted", message)
 
 
@@ -171,10 +199,22 @@ def step_caution(step: LeadStep) -> Reason:
     step
         With seconds of the window.
     """
+    values = {"at_s": step.at_s, "lead": step.lead, "by_ms": abs(step.by_ms)}
     message = (
-        f"From {step.at_s:.1f} s on, lead {step.lead} is {abs(step.by_ms):.0f} ms "
-        f"{'later' if step.by_ms > 0 else 'earlier'} against the other leads than before: the "
-        "device or a conversion lost their common time. Intervals across leads are wrong there; "
-        "the computed ones leave this lead out. Export or record the ECG again if you can."
+        say(
+            "From {at_s:.1f} s on, lead {lead} is {by_ms:.0f} ms later against the other leads than "
+            "before: the device or a conversion lost their common time. Intervals across leads are "
+            "wrong there; the computed ones leave this lead out. Export or record the ECG again if "
+            "you can.",
+            **values,
+        )
+        if step.by_ms > 0
+        else say(
+            "From {at_s:.1f} s on, lead {lead} is {by_ms:.0f} ms earlier against the other leads "
+            "than before: the device or a conversion lost their common time. Intervals across "
+            "leads are wrong there; the computed ones leave this lead out. Export or record the "
+            "ECG again if you can.",
+            **values,
+        )
     )
     return Reason("lead_time_step", Severity.CAUTION, message, lead=step.lead)

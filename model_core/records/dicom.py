@@ -11,6 +11,7 @@ import numpy as np
 from model_core.errors import ExportError
 from model_core.leads import STANDARD_LEADS
 from model_core.types import Recording
+from model_core.wording import say
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -31,7 +32,7 @@ _MOST_CHANNELS = 24
 _PADDING = -32768
 _MICROVOLTS_PER_STEP = 1.0
 _SEXES = {"female": "F", "male": "M"}
-_OTHERWISE = "Save it in another form."
+_OTHERWISE = say("Save it in another form.")
 # What the standard demands and the file does not state, or may not.
 _NO_MOMENT = "19000101000000"
 
@@ -63,17 +64,22 @@ def dicom_ecg(recording: Recording, *, is_deidentified: bool, study_id: str) -> 
     low, high = _RATES_HZ
     if not low <= recording.fs <= high:
         raise ExportError(
-            f"DICOM holds resting ECGs of 200 to 1,000 samples a second; this one has "
-            f"{recording.fs:g}, and nothing is resampled behind your back.",
+            say(
+                "DICOM holds resting ECGs of 200 to 1,000 samples a second; this one has {fs:g}, "
+                "and nothing is resampled behind your back.",
+                fs=recording.fs,
+            ),
             hint=_OTHERWISE,
             code="dicom_rate",
         )
     unknown = [name for name in recording.lead_names if name not in _LEAD_CODES]
     if unknown or recording.n_leads > _MOST_CHANNELS:
         raise ExportError(
-            f"DICOM has no code for these leads: {', '.join(unknown)}."
+            say("DICOM has no code for these leads: {leads}.", leads=", ".join(unknown))
             if unknown
-            else f"DICOM holds at most {_MOST_CHANNELS} leads; this recording has more.",
+            else say(
+                "DICOM holds at most {most} leads; this recording has more.", most=_MOST_CHANNELS
+            ),
             hint=_OTHERWISE,
             code="dicom_leads",
         )
@@ -81,7 +87,7 @@ def dicom_ecg(recording: Recording, *, is_deidentified: bool, study_id: str) -> 
     finite = np.isfinite(signal_uv)
     if finite.any() and np.abs(signal_uv[finite]).max() > -_PADDING - 1:
         raise ExportError(
-            "Some samples exceed 32 mV, which the file's 16-bit microvolts cannot hold.",
+            say("Some samples exceed 32 mV, which the file's 16-bit microvolts cannot hold."),
             hint=_OTHERWISE,
             code="dicom_range",
         )

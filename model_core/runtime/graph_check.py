@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from model_core.wording import say
+
 STANDARD_DOMAINS = ("", "ai.onnx")
 MAX_DEPTH = 16
 
@@ -43,7 +45,7 @@ def graph_fault(model: bytes) -> str:
     try:
         return next(_faults("model", memoryview(model), 0), "")
     except (ValueError, IndexError):
-        return "it is not an ONNX model"
+        return say("it is not an ONNX model")
 
 
 def tensors(model: memoryview) -> Iterator[list[tuple[int, int | memoryview]]]:
@@ -66,29 +68,31 @@ def _tensors(message: str, data: memoryview) -> Iterator[list[tuple[int, int | m
 
 def _faults(message: str, data: memoryview, depth: int) -> Iterator[str]:
     if depth > MAX_DEPTH:
-        yield "it is nested too deeply"
+        yield say("it is nested too deeply")
         return
     if message in ("function", "training"):
-        yield f"it holds a {message} section"
+        yield say("it holds a {section} section", section=message)
         return
     has_graph = False
     for number, value in _fields(data):
         if message == "tensor" and (
             number == _TENSOR_EXTERNAL_DATA or (number == _TENSOR_DATA_LOCATION and value)
         ):
-            yield "it keeps weights in another file"
+            yield say("it keeps weights in another file")
         if isinstance(value, int):
             continue
         if number == _DOMAIN_FIELD.get(message):
             domain = bytes(value).decode("utf-8")
             if domain not in STANDARD_DOMAINS:
-                yield f"it uses operators outside the ONNX standard ({domain[:40]})"
+                yield say(
+                    "it uses operators outside the ONNX standard ({domain})", domain=domain[:40]
+                )
         child = _CHILDREN.get(message, {}).get(number)
         if child:
             has_graph |= child == "graph"
             yield from _faults(child, value, depth + 1)
     if message == "model" and not has_graph:
-        yield "it is not an ONNX model"
+        yield say("it is not an ONNX model")
 
 
 def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:

@@ -15,6 +15,7 @@ from model_core.leads import STANDARD_LEADS
 from model_core.measures import FINDINGS, MEASURES
 from model_core.preprocess import PreprocessSpec
 from model_core.validation import Validation as Validation
+from model_core.wording import say
 
 SCHEMA_VERSION = 1
 
@@ -240,21 +241,29 @@ class Manifest:
         try:
             values: Any = json.loads(text)
         except (json.JSONDecodeError, RecursionError):
-            raise PackageError("The manifest is not valid JSON.", code="bad_manifest") from None
+            raise PackageError(
+                say("The manifest is not valid JSON."), code="bad_manifest"
+            ) from None
         if not isinstance(values, dict):
-            raise PackageError("The manifest is not a JSON object.", code="bad_manifest")
+            raise PackageError(say("The manifest is not a JSON object."), code="bad_manifest")
         found: Any = typing.cast("dict[str, Any]", values).get("schema_version")
         if found != SCHEMA_VERSION:
             raise PackageError(
-                f"The model package has manifest version {found!r}; "
-                f"this program reads version {SCHEMA_VERSION}.",
-                hint="Install a model package made for this version of the program.",
+                say(
+                    "The model package has manifest version {found!r}; this program reads version "
+                    "{version}.",
+                    found=found,
+                    version=SCHEMA_VERSION,
+                ),
+                hint=say("Install a model package made for this version of the program."),
                 code="unknown_manifest_version",
             )
         try:
             return _build(Manifest, values, "manifest")
         except ValueError as error:
-            raise PackageError(f"The manifest is wrong: {error}.", code="bad_manifest") from None
+            raise PackageError(
+                say("The manifest is wrong: {why}.", why=str(error)), code="bad_manifest"
+            ) from None
 
 
 def _build(kind: Any, value: Any, where: str) -> Any:  # noqa: ANN401 - JSON and annotations

@@ -20,6 +20,7 @@ from model_core.errors import PackageError
 from model_core.runtime.graph_check import graph_fault
 from model_core.runtime.manifest import Manifest
 from model_core.types import PackageIdentity
+from model_core.wording import say
 
 MANIFEST_NAME = "manifest.json"
 GRAPH_NAME = "student.onnx"
@@ -100,35 +101,46 @@ def package_contents(path: Path) -> dict[str, bytes]:
         return _folder_contents(path) if path.is_dir() else _zip_contents(path.open("rb"))
     except OSError as error:
         raise PackageError(
-            f"The model package {path.name} cannot be opened: {error.strerror or error}.",
-            hint="Install the model package again.",
+            say(
+                "The model package {file} cannot be opened: {why}.",
+                file=path.name,
+                why=error.strerror or str(error),
+            ),
+            hint=say("Install the model package again."),
             code="package_not_found",
         ) from error
 
 
 def _fault(what: str, code: str) -> PackageError:
-    return PackageError(what, hint="Install the model package again.", code=code)
+    return PackageError(what, hint=say("Install the model package again."), code=code)
 
 
 def _checked(contents: dict[str, bytes]) -> ModelPackage:
     if MANIFEST_NAME not in contents:
-        raise _fault("The model package has no manifest.json.", "file_missing")
+        raise _fault(say("The model package has no manifest.json."), "file_missing")
     manifest_bytes = contents[MANIFEST_NAME]
     try:
         manifest = Manifest.from_json(manifest_bytes.decode("utf-8"))
     except UnicodeDecodeError:
-        raise _fault("The manifest is not UTF-8 text.", "bad_manifest") from None
+        raise _fault(say("The manifest is not UTF-8 text."), "bad_manifest") from None
     wanted = {GRAPH_NAME, GOLDEN_NAME, CARD_NAME} | set(manifest.files)
     for name in sorted(wanted):
         if name not in contents or name not in manifest.files:
-            raise _fault(f"{name} is missing from the model package.", "file_missing")
+            raise _fault(
+                say("{name} is missing from the model package.", name=name), "file_missing"
+            )
         digest = hashlib.sha256(contents[name]).hexdigest()
         if digest != manifest.files[name]:
-            raise _fault(f"{name} of the model package was changed or damaged.", "hash_mismatch")
+            raise _fault(
+                say("{name} of the model package was changed or damaged.", name=name),
+                "hash_mismatch",
+            )
     for name in sorted(set(contents) - wanted - {MANIFEST_NAME}):
-        raise _fault(f"{name} does not belong to the model package.", "file_unknown")
+        raise _fault(say("{name} does not belong to the model package.", name=name), "file_unknown")
     if fault := graph_fault(contents[GRAPH_NAME]):
-        raise _fault(f"The network of the model package is refused: {fault}.", "bad_graph")
+        raise _fault(
+            say("The network of the model package is refused: {fault}.", fault=fault), "bad_graph"
+        )
     return ModelPackage(
         manifest=manifest,
         identity=PackageIdentity(
@@ -154,10 +166,13 @@ def _folder_contents(folder: Path) -> dict[str, bytes]:
     total = 0
     for path in paths:
         if path.is_symlink() or not path.is_file():
-            raise _fault(f"{path.name} in the model package is not a plain file.", "file_unknown")
+            raise _fault(
+                say("{file} in the model package is not a plain file.", file=path.name),
+                "file_unknown",
+            )
         total += path.stat().st_size
     if total > MAX_BYTES:
-        raise _fault("The model package is larger than 512 MB.", "too_large")
+        raise _fault(say("The model package is larger than 512 MB."), "too_large")
     return {path.name: path.read_bytes() for path in paths}
 
 
@@ -169,23 +184,32 @@ def _zip_contents(file: io.BufferedIOBase) -> dict[str, bytes]:
             _check_names([entry.filename for entry in entries])
             for entry in entries:
                 if stat.S_ISLNK(entry.external_attr >> 16):
-                    raise _fault(f"{entry.filename} is a link, not a file.", "file_unknown")
+                    raise _fault(
+                        say("{file} is a link, not a file.", file=entry.filename), "file_unknown"
+                    )
                 if entry.file_size > MAX_COMPRESSION * max(entry.compress_size, 1):
-                    raise _fault(f"{entry.filename} is compressed too much.", "too_large")
+                    raise _fault(
+                        say("{file} is compressed too much.", file=entry.filename), "too_large"
+                    )
             if sum(entry.file_size for entry in entries) > MAX_BYTES:
-                raise _fault("The model package is larger than 512 MB.", "too_large")
+                raise _fault(say("The model package is larger than 512 MB."), "too_large")
             return {entry.filename: archive.read(entry) for entry in entries}
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         # RuntimeError: encrypted; NotImplementedError: a compression of another program.
-        raise _fault("The model package is not an intact zip file.", "bad_zip") from error
+        raise _fault(say("The model package is not an intact zip file."), "bad_zip") from error
 
 
 def _check_names(names: list[str]) -> None:
     if len(names) > MAX_FILES:
-        raise _fault(f"The model package holds more than {MAX_FILES} files.", "too_large")
+        raise _fault(
+            say("The model package holds more than {most} files.", most=MAX_FILES), "too_large"
+        )
     for name in names:
         if not _FILE_NAME.fullmatch(name) or [n.lower() for n in names].count(name.lower()) > 1:
-            raise _fault(f"{name!r} is not a name that a model package may hold.", "file_unknown")
+            raise _fault(
+                say("{name!r} is not a name that a model package may hold.", name=name),
+                "file_unknown",
+            )
 
 
 def _golden(data: bytes) -> dict[str, NDArray[Any]]:
@@ -193,7 +217,9 @@ def _golden(data: bytes) -> dict[str, NDArray[Any]]:
     needed = {"recording_signal_mv", "recording_fs", *OUTPUT_NAMES}
     if not needed <= set(arrays):
         absent = ", ".join(sorted(needed - set(arrays)))
-        raise _fault(f"golden.npz of the model package lacks {absent}.", "bad_golden")
+        raise _fault(
+            say("golden.npz of the model package lacks {names}.", names=absent), "bad_golden"
+        )
     return arrays
 
 
@@ -203,7 +229,9 @@ def _domain(data: bytes, n_leads: int) -> TrainingDomain:
         if domain.mean.shape[1] != n_features(n_leads):
             raise ValueError("other features")  # noqa: TRY301 - told below like the others
     except (KeyError, TypeError, ValueError) as error:
-        raise _fault("domain.npz of the model package cannot be used.", "bad_domain") from error
+        raise _fault(
+            say("domain.npz of the model package cannot be used."), "bad_domain"
+        ) from error
     return domain
 
 
@@ -216,5 +244,5 @@ def _arrays(data: bytes, name: str) -> dict[str, NDArray[Any]]:
             arrays[entry.removesuffix(".npy")] = array
     except (ValueError, EOFError, MemoryError, PackageError) as error:
         code = f"bad_{Path(name).stem}"
-        raise _fault(f"{name} of the model package cannot be read.", code) from error
+        raise _fault(say("{name} of the model package cannot be read.", name=name), code) from error
     return arrays

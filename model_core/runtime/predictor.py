@@ -38,6 +38,7 @@ from model_core.types import (
     Severity,
 )
 from model_core.what_if import Answer, BoolArray
+from model_core.wording import joined, listed, say
 
 OUTPUT_TOLERANCE = 1e-3
 # In the unit of the measure: nothing shown may differ.
@@ -93,16 +94,16 @@ class Predictor:
             )
         except Exception as error:  # ONNX Runtime raises bare kinds of its own
             raise PackageError(
-                "The network of the model package cannot be loaded.",
-                hint="Install the model package again.",
+                say("The network of the model package cannot be loaded."),
+                hint=say("Install the model package again."),
                 code="bad_graph",
             ) from error
         inputs = [node.name for node in self._session.get_inputs()]
         outputs = {node.name for node in self._session.get_outputs()}
         if inputs != ["ecg"] or not outputs.issuperset(OUTPUT_NAMES):
             raise PackageError(
-                "The network of the model package has other inputs or outputs than agreed.",
-                hint="Install a model package made for this version of the program.",
+                say("The network of the model package has other inputs or outputs than agreed."),
+                hint=say("Install a model package made for this version of the program."),
                 code="bad_graph",
             )
 
@@ -139,14 +140,19 @@ class Predictor:
             )
         except (ValueError, TypeError, EchoingError) as error:
             raise PackageError(
-                f"The self-test of the model package could not be run: {error}",
-                hint="Install the model package again.",
+                say(
+                    "The self-test of the model package could not be run: {why}",
+                    why=error.message if isinstance(error, EchoingError) else str(error),
+                ),
+                hint=say("Install the model package again."),
                 code="self_test_failed",
             ) from error
         if difference > OUTPUT_TOLERANCE or shown_difference > MEASURE_TOLERANCE:
             raise PackageError(
-                "The model package gives other numbers on this computer than where it was made.",
-                hint="Its results cannot be trusted here; please report it.",
+                say(
+                    "The model package gives other numbers on this computer than where it was made."
+                ),
+                hint=say("Its results cannot be trusted here; please report it."),
                 code="self_test_failed",
             )
         return difference
@@ -214,7 +220,7 @@ class Predictor:
         try:
             ecg = prepare(recording, manifest.input, start_s)
         except PreprocessError as error:
-            message = f"{error} {error.hint}".strip()
+            message = joined([error.message, error.hint])
             return refused(Reason(error.code, Severity.REFUSE, message))
         unlike = self._unlike_training(ecg[0])
         if any(reason.severity is Severity.REFUSE for reason in unlike):
@@ -295,12 +301,12 @@ class Predictor:
         if found <= domain.threshold:
             return ()
         if found <= FAR_FROM_TRAINING * domain.threshold:
-            message = (
+            message = say(
                 "This ECG is unlike most of those that the model was trained on: "
                 "the estimate is less certain than its interval says."
             )
             return (Reason("unlike_training_data", Severity.CAUTION, message),)
-        message = (
+        message = say(
             "This ECG is unlike all that the model was trained on, so an estimate would be a guess."
         )
         return (Reason("unlike_training_data", Severity.REFUSE, message),)
@@ -315,8 +321,8 @@ class Predictor:
             if cancel.cancelled:
                 raise Cancelled from error
             raise InferenceError(
-                "The model failed while it was running.",
-                hint="Try again; if it happens again, install the model package again.",
+                say("The model failed while it was running."),
+                hint=say("Try again; if it happens again, install the model package again."),
                 code="run_failed",
             ) from error
         outputs: _Outputs = dict(zip(OUTPUT_NAMES, arrays, strict=True))
@@ -340,8 +346,8 @@ def _check_shapes(outputs: _Outputs, manifest: Manifest) -> None:
     }
     if any(outputs[name].shape != shape for name, shape in wanted.items()):
         raise InferenceError(
-            "The network gives another number of results than its manifest names.",
-            hint="Install the model package again.",
+            say("The network gives another number of results than its manifest names."),
+            hint=say("Install the model package again."),
             code="bad_outputs",
         )
 
@@ -364,7 +370,7 @@ def _implausible(outputs: _Outputs, manifest: Manifest) -> str:
     if not all(np.isfinite(values).all() for values in outputs.values()) or any(
         (np.abs(outputs[name]) > LARGEST_LOG_VAR).any() for name in ("log_var", "segment_log_var")
     ):
-        return "The model gave no number."
+        return say("The model gave no number.")
     quantities = _quantities(outputs, manifest)
     values: dict[str, float] = {}
     for measure, (low, value, high, *_) in zip(manifest.measures, quantities, strict=True):
@@ -372,16 +378,18 @@ def _implausible(outputs: _Outputs, manifest: Manifest) -> str:
             continue
         known = MEASURES[measure.key]
         if not (known.plausible[0] <= value <= known.plausible[1] and low <= value <= high):
-            return f"The estimate of {known.label} is outside what a heart can have."
+            return say(
+                "The estimate of {measure} is outside what a heart can have.", measure=known.label
+            )
         values[measure.key] = value
     lvef, lvedv, lvesv = (values.get(key) for key in ("lvef", "lvedv", "lvesv"))
     if lvedv is not None and lvesv is not None:
         if lvesv >= lvedv:
-            return "The estimated volumes contradict each other."
+            return say("The estimated volumes contradict each other.")
         if lvef is not None:
             from_volumes_pct = 100 * (lvedv - lvesv) / lvedv
             if abs(lvef - from_volumes_pct) > VOLUME_TOLERANCE_PCT:
-                return "The estimated LVEF contradicts the estimated volumes."
+                return say("The estimated LVEF contradicts the estimated volumes.")
     return ""
 
 
@@ -422,11 +430,16 @@ def _withheld(manifest: Manifest) -> tuple[Reason, ...]:
     """Say which results lack a calibration; a refusal if all of them do."""
     measures = [MEASURES[each.key].label for each in manifest.measures if not each.n_calibration]
     findings = [FINDINGS[each.key].label for each in manifest.findings if not each.n_calibration]
-    labels = [*measures, *(f"the probability of {label}" for label in findings)]
+    labels = [
+        *measures,
+        *(say("the probability of {finding}", finding=label) for label in findings),
+    ]
     if not labels:
         return ()
     nothing_left = len(labels) == len(manifest.measures) + len(manifest.findings)
     severity = Severity.REFUSE if nothing_left else Severity.CAUTION
-    listed = " and ".join(filter(None, (", ".join(labels[:-1]), labels[-1])))
-    message = f"Withheld, because this model package is not calibrated for it: {listed}."
+    message = say(
+        "Withheld, because this model package is not calibrated for it: {names}.",
+        names=listed(labels),
+    )
     return (Reason("not_calibrated", severity, message),)

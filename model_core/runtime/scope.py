@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from model_core.runtime.manifest import Scope
-from model_core.types import Reason, Recording, Severity
+from model_core.types import SEXES, Reason, Recording, Severity
+from model_core.wording import listed, say
 
 # In statements of devices and readers, in English, German, French, Spanish and Italian.
 _PACED = re.compile(
@@ -64,16 +65,16 @@ def _pacing(recording: Recording, scope: Scope, *, spikes: bool) -> tuple[Reason
         return ()
     metadata = recording.metadata
     if spikes:
-        source = "Beats follow the spikes of a pacemaker"
+        message = say(
+            "Beats follow the spikes of a pacemaker: the model was not studied on paced rhythm."
+        )
     elif ("Pacemaker", "yes") in metadata.patient or any(
         states_pacing(text) for text in (*metadata.comments, *_statements(recording))
     ):
-        source = "The file states a pacemaker"
+        message = say("The file states a pacemaker: the model was not studied on paced rhythm.")
     else:
         return ()
-    return (
-        Reason("paced", Severity.REFUSE, f"{source}: the model was not studied on paced rhythm."),
-    )
+    return (Reason("paced", Severity.REFUSE, message),)
 
 
 def _statements(recording: Recording) -> tuple[str, ...]:
@@ -84,16 +85,20 @@ def _age(recording: Recording, scope: Scope) -> tuple[Reason, ...]:
     metadata = recording.metadata
     age_y = metadata.age.years if metadata.age is not None else metadata.age_y
     low, high = scope.age_y
-    studied = f"the model was studied on patients of {low:g} to {high:g} years"
-    if high >= 120:
-        studied = f"the model was studied on patients of {low:g} years and older"
+    studied = (
+        say("the model was studied on patients of {low:g} years and older", low=low)
+        if high >= 120
+        else say(
+            "the model was studied on patients of {low:g} to {high:g} years", low=low, high=high
+        )
+    )
     if age_y is None:
-        message = f"The file states no age; {studied}."
+        message = say("The file states no age; {studied}.", studied=studied)
         return (Reason("age_unknown", Severity.CAUTION, message),)
     if low <= age_y <= high:
         return ()
-    stated = str(metadata.age) if metadata.age is not None else f"{age_y:g} years"
-    message = f"The patient's age is {stated}; {studied}."
+    stated = metadata.age.text if metadata.age else say("{n:g} years", n=age_y)
+    message = say("The patient's age is {age}; {studied}.", age=stated, studied=studied)
     # A child's heart and ECG are others; an adult beyond the ages studied is told.
     severity = Severity.REFUSE if age_y < min(low, _ADULT_Y) else Severity.CAUTION
     return (Reason("age_not_studied", severity, message),)
@@ -103,7 +108,9 @@ def _sex(recording: Recording, scope: Scope) -> tuple[Reason, ...]:
     sex = recording.metadata.sex
     if not sex or sex in scope.sexes:
         return ()
-    message = (
-        f"The patient is {sex}; the model was studied on {' and '.join(scope.sexes)} patients."
+    message = say(
+        "The patient is {sex}; the model was studied on {sexes} patients.",
+        sex=SEXES.get(sex, sex),
+        sexes=listed([SEXES.get(each, each) for each in scope.sexes]),
     )
     return (Reason("sex_not_studied", Severity.REFUSE, message),)
