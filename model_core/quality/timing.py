@@ -202,10 +202,10 @@ def step_caution(step: LeadStep) -> Reason:
     values = {"at_s": step.at_s, "lead": step.lead, "by_ms": abs(step.by_ms)}
     message = (
         say(
-            "From {at_s:.1f} s on, lead {lead} is {by_ms:.0f} ms later against the other leads than "
-            "before: the device or a conversion lost their common time. Intervals across leads are "
-            "wrong there; the computed ones leave this lead out. Export or record the ECG again if "
-            "you can.",
+            "From {at_s:.1f} s on, lead {lead} is {by_ms:.0f} ms later against the other leads "
+            "than before: the device or a conversion lost their common time. Intervals across "
+            "leads are wrong there; the computed ones leave this lead out. Export or record the "
+            "ECG again if you can.",
             **values,
         )
         if step.by_ms > 0
