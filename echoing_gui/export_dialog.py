@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from echoing_gui.exports import Kind
+from echoing_gui.file_dialogs import file_dialog
 from echoing_gui.i18n import tr
 from echoing_gui.identity import Identity
 from echoing_gui.view_models.report import PAPERS
@@ -158,10 +159,7 @@ def ask_where(parent: QWidget, kind: Kind, name: str, then: Callable[[Path], obj
     then
         Given the file that was chosen.
     """
-    dialog = QFileDialog(parent, tr("Export"))
-    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-    # The system's own would remember the file among the recent ones.
-    dialog.setOption(QFileDialog.Option.DontUseNativeDialog)
+    dialog = file_dialog(parent, tr("Export"))
     dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
     dialog.setDefaultSuffix(kind.suffix)
     dialog.setNameFilter(f"{tr(kind.label)} (*{kind.suffix})")

@@ -28,6 +28,7 @@ from PySide6.QtWidgets import (
 )
 
 from echoing_gui import theme
+from echoing_gui.file_dialogs import cover_names
 from echoing_gui.i18n import tr
 from echoing_gui.panels.traces import EcgView
 from echoing_gui.state import AppState
@@ -103,6 +104,7 @@ class ImportDialog(QDialog):
         self._buttons.accepted.connect(self.accept)
         self._buttons.rejected.connect(self.reject)
         self._arrange(file_name)
+        cover_names(self)  # first rows may hold names too
         for field in (self._rate, self._skip):
             field.valueChanged.connect(self._on_change)
         for box in (self._unit, self._orientation, self._delimiter, self._variable):

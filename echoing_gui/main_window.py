@@ -40,6 +40,7 @@ from echoing_gui.actions import ACTIONS, MENUS, OTHER_KEYS, PAGE_STEPS_S, Action
 from echoing_gui.calibration_dialog import CalibrationDialog
 from echoing_gui.dialogs import AboutDialog, KeysDialog
 from echoing_gui.errors import ErrorDialog
+from echoing_gui.file_dialogs import file_dialog
 from echoing_gui.i18n import tr
 from echoing_gui.panels import (
     ImportReportPanel,
@@ -194,6 +195,7 @@ class MainWindow(QMainWindow):
                 menu.addSeparator()
             qaction = QAction(tr(action.text), self._action_group)
             qaction.setData(action.key)
+            qaction.setObjectName(action.key)
             qaction.setShortcuts([QKeySequence(keys) for keys in action.shortcuts])
             qaction.setCheckable(action.checked is not None)
             qaction.setToolTip(f"{tr(action.tip)} ({_shown(action)})")
@@ -402,9 +404,7 @@ class MainWindow(QMainWindow):
             return
         known = dict.fromkeys(suffix for reader in READERS for suffix in reader.SUFFIXES)
         suffixes = " ".join(f"*{suffix}" for suffix in known)
-        dialog = QFileDialog(self, tr("Open ECG"))
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.setOption(QFileDialog.Option.DontUseNativeDialog)
+        dialog = file_dialog(self, tr("Open ECG"))
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
         dialog.setNameFilters([f"{tr('ECG files')} ({suffixes})", f"{tr('All files')} (*)"])
         if self._folder:

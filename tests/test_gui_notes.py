@@ -130,7 +130,7 @@ def test_a_session_is_saved_privately_without_names_or_waveform_and_removed_at_t
     assert not list((tmp_path / "sessions").iterdir())
 
 
-def test_unsaved_notes_are_not_lost_unasked(qtbot, program, view, tmp_path, monkeypatch):
+def test_unsaved_notes_are_not_lost_unasked(qtbot, program, view, tmp_path):
     ask(program, "note_editing")
     ask(program, "note_new")
     program.controller.change(
@@ -140,8 +140,10 @@ def test_unsaved_notes_are_not_lost_unasked(qtbot, program, view, tmp_path, monk
     assert program.window.isVisible()
     program.window.findChild(QMessageBox).close()
     path = tmp_path / "mine.csv"
-    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_given: (str(path), ""))
     ask(program, "notes_save")
+    chooser = program.window.findChild(QFileDialog)
+    chooser.fileSelected.emit(str(path))
+    chooser.close()
     with path.open(encoding="utf-8", newline="") as file:
         caliper, first, second = csv.DictReader(file)
     assert caliper["interval_ms"] == "800.0"

@@ -6,17 +6,29 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+import pydicom
 import pytest
-from PySide6.QtCore import Qt
+from pypdfium2 import PdfDocument
+from PySide6.QtCore import QSettings, Qt
 from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent
-from PySide6.QtWidgets import QWidget
+from PySide6.QtPrintSupport import QPrinter
+from PySide6.QtWidgets import QAbstractItemView, QFileDialog, QPushButton, QWidget
 
 from echoing_gui import main_window
 from echoing_gui.errors import Unexpected, details
+from echoing_gui.exports import KINDS
+from echoing_gui.features.exporting import Exporter
+from echoing_gui.features.exporting.pictures import PICTURES
+from echoing_gui.features.exporting.records import RECORDS
+from echoing_gui.features.start import StartPage
+from echoing_gui.identity import Identity, pseudonyms
 from echoing_gui.log import log, start_log
 from echoing_gui.state import AppState, DisplayOptions, Filtered, Stage
 from echoing_gui.state_work_list import ListRow, WorkList
 from echoing_gui.view_models.privacy import PrivacyScreen
+from echoing_gui.view_models.report import PAPERS
 from model_core.display_filters import DisplayFilter
 from model_core.types import Annotation, ImportReport, Statement
 from tests.gui_factory import recording
@@ -159,6 +171,142 @@ def test_nothing_that_is_written_or_announced_names_the_patient(
     assert "uncaught error" in (log_folder / "state" / "echoing.log").read_text()
     found = {path: hits(path.read_text(errors="replace") + path.name) for path in written}
     assert not any(found.values()), found
+
+
+def seen_in(dialog) -> str:
+    """What somebody who looks at a dialog may read in it: texts, and cells of lists."""
+    said = [dialog.windowTitle()]
+    for widget in dialog.findChildren(QWidget):
+        if not widget.isVisible():
+            continue
+        for name in ("text", "currentText", "toPlainText"):
+            read = getattr(widget, name, None)
+            if callable(read):
+                said.append(str(read()))
+        if isinstance(widget, QAbstractItemView):
+            model, root = widget.model(), widget.rootIndex()
+            said += [str(model.index(row, 0, root).data()) for row in range(model.rowCount(root))]
+    return "\n".join(said)
+
+
+def test_f9_covers_dialogs_that_choose_files(qtbot, program, tmp_path):
+    (tmp_path / FILE).write_text("")
+    program.window._folder = str(tmp_path)
+    program.window.trigger("open")
+    dialog = program.window.findChild(QFileDialog)
+    qtbot.waitUntil(lambda: NAME in hits(seen_in(dialog)))
+    qtbot.keyClick(dialog, Qt.Key.Key_F9)
+    assert program.controller.state.options.private
+    assert hits(seen_in(dialog)) == []
+    assert "privacy screen is on" in seen_in(dialog)
+    # Names are shown in this dialog alone, and the same key hides them again.
+    button = next(b for b in dialog.findChildren(QPushButton) if "names" in b.text())
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    assert NAME in hits(seen_in(dialog))
+    assert program.controller.state.options.private
+    qtbot.keyClick(dialog, Qt.Key.Key_F9)
+    assert hits(seen_in(dialog)) == []
+    qtbot.keyClick(dialog, Qt.Key.Key_F9)
+    assert not program.controller.state.options.private
+    assert NAME in hits(seen_in(dialog))
+    dialog.close()
+
+
+def test_a_dialog_opens_covered_behind_the_privacy_screen(qtbot, program, tmp_path):
+    (tmp_path / FILE).write_text("")
+    program.window._folder = str(tmp_path)
+    qtbot.keyClick(program.window, Qt.Key.Key_F9)
+    program.window.trigger("open")
+    dialog = program.window.findChild(QFileDialog)
+    qtbot.wait(200)  # the folder is listed meanwhile
+    assert hits(seen_in(dialog)) == []
+    dialog.close()
+
+
+def test_qt_does_not_remember_which_folders_were_seen(qtbot, program, tmp_path, monkeypatch):
+    kept = tmp_path / "config"
+    QSettings.setPath(QSettings.Format.NativeFormat, QSettings.Scope.UserScope, str(kept))
+    (tmp_path / NAME).mkdir()
+    program.window._folder = str(tmp_path / NAME)
+    program.window.trigger("open")
+    dialog = program.window.findChild(QFileDialog)
+    gone: list[bool] = []
+    dialog.destroyed.connect(lambda: gone.append(True))
+    qtbot.wait(100)
+    dialog.close()
+    qtbot.waitUntil(lambda: bool(gone))
+    QSettings(QSettings.Scope.UserScope, "QtProject").sync()
+    written = [path for path in kept.rglob("*") if path.is_file()]
+    assert written  # else this would look in the wrong place
+    assert hits("".join(path.read_text() for path in written)) == []
+
+
+def test_recent_files_are_hidden_however_they_come_to_the_list(qtbot, program, fake):
+    page = program.window.findChild(StartPage)
+    page._remember.click()
+    open_canary(qtbot, program, fake)
+    program.window.trigger("start_page")
+    assert NAME in hits(seen_in(page))
+    qtbot.keyClick(program.window, Qt.Key.Key_F9)
+    assert hits(seen_in(page)) == []
+    again = f"again_{FILE}"
+    fake.files[again] = canary(again)
+    program.controller.open_file(Path("/data") / PLACE / again)
+    qtbot.waitUntil(lambda: program.controller.state.recording.source_name == again)
+    program.window.trigger("start_page")
+    assert hits(seen_in(page)) == []
+
+
+@pytest.mark.parametrize("identity", [Identity.HIDDEN, Identity.LINKABLE])
+def test_no_export_and_no_print_names_the_patient(qtbot, program, fake, log_folder, identity):
+    open_canary(qtbot, program, fake)
+    controller, exporter = program.controller, program.window.findChild(Exporter)
+    hash_of_file = controller.state.recording.recording_id
+    out = log_folder / "out"
+    out.mkdir()
+
+    def wait() -> None:
+        qtbot.waitUntil(lambda: controller.state.message is not None, timeout=20000)
+        said = controller.state.message.text
+        assert "exported" in said or "sent to the printer" in said
+        assert hits(said) == []
+        controller.close_message()
+
+    for number, kind in enumerate((*RECORDS, *PICTURES, *KINDS)):
+        name = pseudonyms(identity, log_folder)(hash_of_file)
+        path = out / f"{number}{kind.suffix}"
+        exporter.write(controller.state, kind, PAPERS[0], identity, name, path)
+        wait()
+    printer = QPrinter()
+    printer.setOutputFormat(QPrinter.OutputFormat.PdfFormat)
+    printer.setOutputFileName(str(out / "print.pdf"))
+    exporter.print_on(printer, controller.state, identity, "ECG-1")
+    wait()
+    lists = [path for path in out.iterdir() if hits(told_by(path)) or hash_of_file in told_by(path)]
+    assert not lists
+    log_text = (log_folder / "audit.jsonl").read_text()
+    assert log_text.count('"event": "exported"') == len(list(out.iterdir()))
+    assert hits(log_text) == []
+
+
+def told_by(path: Path) -> str:
+    """Everything that an export says, taken out of what it is packed in."""
+    content = path.read_bytes()
+    told = content.decode("latin-1")
+    if path.suffix == ".pdf":
+        told += "".join(page.get_textpage().get_text_range() for page in PdfDocument(content))
+    elif path.suffix == ".parquet":
+        told += str(pd.read_parquet(path).to_dict())
+    elif path.suffix == ".npz":
+        with np.load(path, allow_pickle=False) as arrays:
+            told += str({name: arrays[name].tolist() for name in arrays.files})
+    elif path.suffix == ".dcm":
+        dataset = pydicom.dcmread(path)
+        told += str(dataset)
+        report = dataset.get("EncapsulatedDocument")
+        if report:
+            told += "".join(page.get_textpage().get_text_range() for page in PdfDocument(report))
+    return told
 
 
 def test_the_story_of_an_error_tells_where_and_which_kind_but_no_file(tmp_path):

@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 from echoing_gui.actions import Action
 from echoing_gui.desk import Desk
 from echoing_gui.errors import to_message
+from echoing_gui.file_dialogs import file_dialog
 from echoing_gui.i18n import tr
 from echoing_gui.jobs import JobReport, JobRunner
 from echoing_gui.packages import FOREIGN, Entry
@@ -133,9 +134,7 @@ class PackagesDialog(QDialog):
         self._remove.setEnabled(entry is not None and not entry.is_default)
 
     def _ask(self, mode: QFileDialog.FileMode) -> None:
-        dialog = QFileDialog(self, tr("Install a model package"))
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.setOption(QFileDialog.Option.DontUseNativeDialog)
+        dialog = file_dialog(self, tr("Install a model package"))
         dialog.setFileMode(mode)
         if mode is QFileDialog.FileMode.ExistingFile:
             dialog.setNameFilters([tr("Model packages (*.zip)"), tr("All files (*)")])

@@ -29,6 +29,7 @@ from echoing_gui import theme
 from echoing_gui.actions import Action
 from echoing_gui.desk import Desk
 from echoing_gui.errors import to_message
+from echoing_gui.file_dialogs import file_dialog
 from echoing_gui.graphics.paper import Camera, paint_sheet, paint_traces
 from echoing_gui.i18n import tr
 from echoing_gui.jobs import JobReport, JobRunner
@@ -379,9 +380,7 @@ class Serial(QObject):
         """Ask for the other file."""
         if not _is_open(self._desk.controller.state):
             return
-        dialog = QFileDialog(self._desk.window, tr("Compare with another ECG"))
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.setOption(QFileDialog.Option.DontUseNativeDialog)
+        dialog = file_dialog(self._desk.window, tr("Compare with another ECG"))
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
         dialog.fileSelected.connect(lambda name: self.compare_with(Path(name)))
         dialog.open()

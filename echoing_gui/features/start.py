@@ -79,6 +79,7 @@ class StartPage(QWidget):
         buttons.addWidget(guide)
         buttons.addStretch()
         self._demos = self._make_demos()
+        self._private = False
         self._recent = QVBoxLayout()
         self._recent.setSpacing(0)
         self._remember = QCheckBox(tr("&Remember recent files on this computer"))
@@ -130,11 +131,15 @@ class StartPage(QWidget):
         self._title.setText(title)
         self._open.setEnabled(not reading)
         self._demos.setEnabled(not reading)
+        self._private = new.options.private
+        self._hide_names()
+
+    def _hide_names(self) -> None:
         for index in range(self._recent.count()):
             item = self._recent.itemAt(index)
             widget = item.widget() if item is not None else None
             if widget is not None:
-                widget.setVisible(not new.options.private)
+                widget.setVisible(not self._private)
 
     def show_recent(self, recent: Recent) -> None:
         """List recent files, or say that none are remembered."""
@@ -152,6 +157,7 @@ class StartPage(QWidget):
             )
             none.setObjectName("muted")
             self._recent.addWidget(none)
+        self._hide_names()
         blocked = self._remember.blockSignals(True)
         self._remember.setChecked(recent.remember)
         self._remember.blockSignals(blocked)

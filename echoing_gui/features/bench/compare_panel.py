@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QFileDialog, QPushButton, QVBoxLayout, QWidget
 from echoing_gui.features.bench.ask_panel import TextGrid, label, show_text
 from echoing_gui.features.bench.map_widget import MapWidget
 from echoing_gui.features.bench.view import bench_of, map_of, other_lines
+from echoing_gui.file_dialogs import file_dialog
 from echoing_gui.i18n import tr
 from echoing_gui.state import AppState
 from model_core.types import Prediction, ResultState, SegmentVariance
@@ -57,12 +58,10 @@ class ComparePanel(QWidget):
 
     def ask_for_folder(self) -> None:
         """Let the user choose the folder of a package."""
-        dialog = QFileDialog(self, tr("Model package to compare with"))
-        dialog.setOption(QFileDialog.Option.DontUseNativeDialog)
+        dialog = file_dialog(self, tr("Model package to compare with"))
         dialog.setFileMode(QFileDialog.FileMode.Directory)
         dialog.setOption(QFileDialog.Option.ShowDirsOnly)
         dialog.fileSelected.connect(self.compareRequested)
-        dialog.finished.connect(dialog.deleteLater)
         dialog.open()
 
     def show_state(self, _old: AppState, new: AppState) -> None:

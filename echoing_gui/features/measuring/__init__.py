@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QGuiApplication
 
@@ -18,7 +19,7 @@ from echoing_gui.features.measuring.measured import work_out
 from echoing_gui.features.measuring.notes import NotesPanel
 from echoing_gui.features.measuring.panel import MeasurementsPanel
 from echoing_gui.features.measuring.recovery import offer_recovery
-from echoing_gui.features.measuring.saving import CloseGuard, ask_and_save
+from echoing_gui.features.measuring.saving import CloseGuard, ask_where, save
 from echoing_gui.features.measuring.session import SessionKeeper
 from echoing_gui.features.measuring.tool import MeasuringTool
 from echoing_gui.i18n import tr
@@ -98,9 +99,12 @@ def install(desk: Desk) -> None:
         window.show_page("notes")
         notes.edit(index)
 
-    def save() -> None:
+    def ask() -> None:
+        ask_where(window, save_to)
+
+    def save_to(path: Path) -> None:
         try:
-            said = ask_and_save(keeper, window)
+            said = save(keeper, path)
         except EchoingError as error:
             desk.controller.change(message=to_message(error))
         else:
@@ -123,7 +127,7 @@ def install(desk: Desk) -> None:
         "notes": lambda: window.show_page("notes"),
         "note_editing": lambda: marker.change(editing=not marker.now.editing),
         "note_new": note_new,
-        "notes_save": save,
+        "notes_save": ask,
         "undo": marker.undo,
         "redo": marker.redo,
     }
@@ -140,7 +144,7 @@ def install(desk: Desk) -> None:
     notes.deleteRequested.connect(marker.delete_note)
     notes.chosen.connect(lambda note: view.show_time(note.start_s, note.lead or None))
     marker.noted.connect(show_note)
-    window.add_close_guard(CloseGuard(keeper, window, save).may_close)
+    window.add_close_guard(CloseGuard(keeper, window, ask).may_close)
     window.painted.connect(lambda: offer_recovery(keeper, window))
     window.closing.connect(close)
     desk.controller.state_changed.connect(on_state)

@@ -8,6 +8,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QMessageBox, QWidget
 
 from echoing_gui.features.measuring.session import SessionKeeper
+from echoing_gui.file_dialogs import cover_names
 from echoing_gui.i18n import tr
 
 
@@ -44,4 +45,5 @@ def offer_recovery(keeper: SessionKeeper, window: QWidget) -> None:
     box.setDefaultButton(reopen)
     reopen.clicked.connect(lambda: keeper.reopen(session))
     discard.clicked.connect(lambda: keeper.discard(session))
+    cover_names(box)  # the question names the file
     box.open()

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 
 from echoing_gui.features.measuring.calipers import read
 from echoing_gui.features.measuring.session import SessionKeeper
+from echoing_gui.file_dialogs import file_dialog
 from echoing_gui.i18n import tr
 from echoing_gui.state_marks import Marks
 
@@ -38,8 +39,19 @@ def rows(marks: Marks, recording_id: str) -> list[dict[str, str | int | float | 
     return found
 
 
-def ask_and_save(keeper: SessionKeeper, window: QWidget) -> str:
-    """Ask for a file and save what is on screen there; returns a sentence, empty if not asked.
+def ask_where(window: QWidget, then: Callable[[Path], object]) -> None:
+    """Ask for a file to save calipers and notes to."""
+    dialog = file_dialog(window, tr("Save calipers and notes"))
+    dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+    dialog.setDefaultSuffix(".csv")
+    dialog.setNameFilter(tr("Tables (*.csv)"))
+    dialog.selectFile("notes.csv")
+    dialog.fileSelected.connect(lambda name: then(Path(name)))
+    dialog.open()
+
+
+def save(keeper: SessionKeeper, path: Path) -> str:
+    """Save the calipers and notes on screen; returns a sentence.
 
     Raises
     ------
@@ -48,12 +60,7 @@ def ask_and_save(keeper: SessionKeeper, window: QWidget) -> str:
     """
     from echoing_gui.exports import write_csv
 
-    name, _ = QFileDialog.getSaveFileName(
-        window, tr("Save calipers and notes"), "notes.csv", tr("Tables (*.csv)")
-    )
-    if not name:
-        return ""
-    path = Path(name).with_suffix(".csv")
+    path = path.with_suffix(".csv")
     now = keeper.now
     write_csv(path, rows(now.marks, now.recording_id))
     keeper.notes_saved()

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-from PySide6.QtCore import QObject, Qt
+from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QFileDialog
 
 from echoing_gui.desk import Desk
 from echoing_gui.errors import to_message
 from echoing_gui.features.work_list.view import WorkListView
+from echoing_gui.file_dialogs import file_dialog
 from echoing_gui.files import atomic_write
 from echoing_gui.i18n import tr
 from echoing_gui.identity import Identity, pseudonyms
@@ -214,9 +215,7 @@ class Lists(QObject):
         return self._folder / "last.json"
 
     def _file_dialog(self, title: str) -> QFileDialog:
-        dialog = QFileDialog(self._desk.window, title)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.setOption(QFileDialog.Option.DontUseNativeDialog)
+        dialog = file_dialog(self._desk.window, title)
         dialog.fileSelected.connect(lambda name: self.open_source(Path(name)))
         return dialog
 
