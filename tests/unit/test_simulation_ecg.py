@@ -37,7 +37,7 @@ def with_conduction(patients: Patients, name: str) -> Patients:
     return replace(
         patients,
         conduction=code,
-        right_delay=np.full(n, float(name == "rbbb"), np.float32),
+        right_delay=np.full(n, float(name in ("rbbb", "bifascicular")), np.float32),
         left_delay=np.full(n, float(name == "lbbb"), np.float32),
     )
 
@@ -125,7 +125,7 @@ def test_normal_amplitudes_lie_in_the_normal_range(cohort: Patients) -> None:
     assert 70 < np.median(widths) < 110
 
 
-@pytest.mark.parametrize("block", ["lbbb", "rbbb", "paced"])
+@pytest.mark.parametrize("block", ["lbbb", "rbbb", "paced", "bifascicular"])
 def test_blocks_widen_the_qrs(cohort: Patients, block: str) -> None:
     patients = pick(cohort, findings_of_patients(cohort).normal, 48)
     narrow = np.array([qrs_ms(ecg) for ecg in clean(patients)])
@@ -141,11 +141,21 @@ def test_blocks_have_their_shape(cohort: Patients) -> None:
     right = clean(with_conduction(patients, "rbbb"))
     normal = clean(patients)
     assert np.median(right[:, V1].max(axis=1)) > 2.5 * np.median(normal[:, V1].max(axis=1))
-    fascicular = clean(with_conduction(patients, "lafb"))
-    axis = [(net_qrs(ecg, 0), net_qrs(ecg, 5)) for ecg in fascicular]
-    before = [(net_qrs(ecg, 0), net_qrs(ecg, 5)) for ecg in normal]
-    degrees = [np.rad2deg(np.median([np.arctan2(f, i) for i, f in a])) for a in (before, axis)]
-    assert degrees[1] < degrees[0] - 30  # left axis deviation
+    for without, name in ((normal, "lafb"), (right, "bifascicular")):
+        with_block = clean(with_conduction(patients, name))
+        axes = [
+            [np.rad2deg(np.arctan2(net_qrs(ecg, 5), net_qrs(ecg, 0))) for ecg in ecgs]
+            for ecgs in (without, with_block)
+        ]
+        assert np.median(axes[1]) < np.median(axes[0]) - 30  # left axis deviation
+    assert np.median(with_block[:, V1].max(axis=1)) > 2.5 * np.median(normal[:, V1].max(axis=1))
+
+
+def test_a_bifascicular_block_is_stated_as_both(cohort: Patients) -> None:
+    stated = findings_of_patients(with_conduction(cohort.take(np.arange(5)), "bifascicular"))
+    assert stated.rbbb.all()
+    assert stated.lafb.all()
+    assert not stated.normal.any()
 
 
 @pytest.mark.parametrize(("territory", "lead"), [("anterior", V3), ("inferior", 5)])

@@ -18,7 +18,10 @@ FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 
 PHENOTYPE = ("normal", "hypertensive", "ischaemic", "dilated", "preserved_hf")
-CONDUCTION = ("normal", "lbbb", "rbbb", "ivcd", "lafb", "paced")
+CONDUCTION = ("normal", "lbbb", "rbbb", "ivcd", "lafb", "paced", "bifascicular")
+# Of right bundle branch blocks, how many have a left anterior fascicular block too: five of nine in
+# PTB-XL, folds 1 to 8; fewer here, since nine are few.
+BIFASCICULAR_SHARE = 0.4
 TERRITORY = ("none", "anterior", "inferior", "lateral")
 PVC_ORIGIN = ("outflow tract", "right apex", "left lateral", "left inferior")
 N_SEGMENTS = 22
@@ -53,7 +56,7 @@ class ElectricalHeart:
     strain : float32
         How strongly mass shows as ST depression and T inversion, 0-2.
     conduction : int64
-        Index into CONDUCTION.
+        Index into CONDUCTION; bifascicular is right bundle branch and left anterior fascicle.
     conduction_time_gain : float32
         Duration of ventricular activation over normal.
     right_delay, left_delay : float32
@@ -198,6 +201,9 @@ def sample_electrical(
     lbbb, rbbb, ivcd, paced = (
         conduction == CONDUCTION.index(c) for c in ("lbbb", "rbbb", "ivcd", "paced")
     )
+    # From a stream of its own: the other draws stay what they were.
+    bifascicular = rbbb & (rng.spawn(1)[0].random(n) < BIFASCICULAR_SHARE)
+    conduction = np.where(bifascicular, CONDUCTION.index("bifascicular"), conduction)
     # Incomplete blocks: the right one is common and harmless, the left one counts as a delay.
     right_delay = np.where(happens(0.10), rng.uniform(0.2, 0.55, n), rng.beta(1, 8, n) * 0.3)
     right_delay = np.where(rbbb, rng.uniform(0.9, 1.6, n), right_delay)

@@ -159,6 +159,8 @@ def findings_of_patients(patients: Patients) -> EcgFindings:
     """Return what a perfect reader would state about the ECGs of simulated patients."""
     p = patients
     conduction = {name: p.conduction == i for i, name in enumerate(CONDUCTION)}
+    rbbb = conduction["rbbb"] | conduction["bifascicular"]
+    lafb = conduction["lafb"] | conduction["bifascicular"]
     wide = conduction["lbbb"] | conduction["paced"]
     # A scar without depth leaves no readable Q wave, and wide beats hide it; an acute infarct is
     # read by its ST segment.
@@ -174,9 +176,9 @@ def findings_of_patients(patients: Patients) -> EcgFindings:
     pvc = p.pvc_fraction > 0.04
     av_block = (p.pr_ms > 200) & ~p.af & ~conduction["paced"]
     low_voltage = p.voltage_gain < 0.55
-    abnormal = (
-        wide | conduction["rbbb"] | conduction["ivcd"] | conduction["lafb"] | p.af | infarct
-    ) | (lvh | st_t | ischaemic | av_block | low_voltage | pvc | tachycardia)
+    abnormal = (wide | rbbb | conduction["ivcd"] | lafb | p.af | infarct) | (
+        lvh | st_t | ischaemic | av_block | low_voltage | pvc | tachycardia
+    )
     return EcgFindings(
         age_y=p.age_y,
         heart_rate_bpm=p.heart_rate_bpm,
@@ -185,9 +187,9 @@ def findings_of_patients(patients: Patients) -> EcgFindings:
         male=p.male,
         normal=~abnormal,
         lbbb=conduction["lbbb"],
-        rbbb=conduction["rbbb"],
+        rbbb=rbbb,
         ivcd=conduction["ivcd"],
-        lafb=conduction["lafb"],
+        lafb=lafb,
         paced=conduction["paced"],
         af=p.af,
         mi_anterior=infarct & (p.scar_territory == TERRITORY.index("anterior")),

@@ -232,7 +232,7 @@ def conducted_activation(hearts: ElectricalHeart) -> Activation:
     _, from_septum = _myocardial_spread(POSITIONS_CM[_NAMES.index("apical septal")])
     late = from_septum * (RIGHT_BLOCK_AREA / SLOW_AREA) - dipole
     dipole = dipole + late * np.where(_RIGHT, np.minimum(degree, 1), 0)[..., None]
-    fascicular = having("lafb")
+    fascicular = having("lafb") | having("bifascicular")
     time[np.ix_(fascicular, _FASCICLE)] += FASCICLE_DELAY_MS
     dipole[fascicular] *= np.where(
         _FASCICLE, FASCICLE_AREA, np.where(_RIGHT, 1.0, OTHER_FASCICLE_AREA)
