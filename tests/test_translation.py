@@ -28,8 +28,8 @@ AREAS = {
     "echoing_gui": "window",
 }
 # Names, units and abbreviations that are the same in German.
-SAME = {"", "&12x1", "&4x3", "&6x2", "Name", "Var.", "Version"}
-FINISHED = ()
+SAME = {"", "&12x1", "&4x3", "&6x2", "Name", "Software", "Var.", "Version"}
+FINISHED = ("core",)
 
 
 def literals(node: ast.expr, where: str) -> Iterator[str]:
