@@ -20,6 +20,7 @@ from echoing_gui.reports import (
 from model_core.errors import PackageError, ReadError
 from model_core.runtime.predictor import Predictor
 from model_core.types import FloatArray
+from model_core.wording import say
 
 # Longer than for reading alone: the network is loaded with the first file, and anew with a new
 # process.
@@ -107,9 +108,12 @@ def estimate_file(path: Path, package: Path, package_id: str, known: str) -> Est
     recording = open_recording(path)
     if isinstance(recording, LongRecording):
         raise ReadError(
-            f"This is a recording of {recording.duration_s / 60:.0f} minutes; which ten seconds to "
-            "estimate from is yours to choose.",
-            hint="Open it and choose ten seconds.",
+            say(
+                "This is a recording of {minutes:.0f} minutes; which ten seconds to estimate from "
+                "is yours to choose.",
+                minutes=recording.duration_s / 60,
+            ),
+            hint=say("Open it and choose ten seconds."),
             code="long_recording",
         )
     if recording.recording_id == known:
@@ -132,8 +136,8 @@ def _predictor(package: Path, package_id: str) -> Predictor:
     loaded = load_marked(package, default_package_path())
     if loaded.identity.package_id != package_id:
         raise PackageError(
-            "The model package has changed since it was loaded.",
-            hint="Close the program and open it again.",
+            say("The model package has changed since it was loaded."),
+            hint=say("Close the program and open it again."),
             code="changed",
         )
     return Predictor(loaded, n_threads=1)

@@ -24,7 +24,7 @@ from echoing_gui.files import replacing
 from echoing_gui.reports import Report
 from model_core.errors import EchoingError
 from model_core.measures import FINDINGS, MEASURES
-from model_core.wording import say
+from model_core.wording import joined, say
 
 Cell = str | int | float | None
 Row = dict[str, Cell]
@@ -333,8 +333,8 @@ def write_npz(path: Path, items: Iterable[Item]) -> None:
     first = next((each for each in cells if each is not None), None)
     if first is None or len({report["package"]["id"] for report in reports}) != 1:
         raise EchoingError(
-            "There are no maps to export, or they are of several model packages.",
-            hint="Estimate at least one recording with the model package in use, then export.",
+            say("There are no maps to export, or they are of several model packages."),
+            hint=say("Estimate at least one recording with the model package in use, then export."),
             code="no_maps",
         )
     vectors = [item.embedding_mean for item in listed]
@@ -375,10 +375,16 @@ def _new_file(path: Path) -> Iterator[Path]:
         with replacing(path) as unfinished:
             yield unfinished
     except OSError as error:
-        kept = " The file of that name is as it was before." if path.exists() else ""
+        said = [
+            say("Nothing was exported: {why}.", why=error.strerror)
+            if error.strerror
+            else say("Nothing was exported: the file cannot be written.")
+        ]
+        if path.exists():
+            said.append(say("The file of that name is as it was before."))
         raise EchoingError(
-            f"Nothing was exported: {error.strerror or 'the file cannot be written'}.{kept}",
-            hint="Free some disk space or choose another folder, then export again.",
+            joined(said),
+            hint=say("Free some disk space or choose another folder, then export again."),
             code="not_written",
         ) from error
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from model_core.errors import ReadError
 from model_core.measures import MEASURES
+from model_core.wording import say
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
 MOST_FILES = 200_000
@@ -91,15 +92,21 @@ def list_files(source: Path) -> Iterator[Listed]:
         found += len(listed.files)
         if found > MOST_FILES:
             raise ReadError(
-                f"There are more than {MOST_FILES:,} ECG files in {source.name}.",
-                hint="Open its folders one at a time.",
+                say(
+                    "There are more than {n:,} ECG files in {name}.",
+                    n=MOST_FILES,
+                    name=source.name,
+                ),
+                hint=say("Open its folders one at a time."),
                 code="too_many_files",
             )
         yield listed
     if not found:
         raise ReadError(
-            f"There is no ECG file in {source.name}.",
-            hint="Choose a folder that holds ECG files, or a table with a column of their paths.",
+            say("There is no ECG file in {name}.", name=source.name),
+            hint=say(
+                "Choose a folder that holds ECG files, or a table with a column of their paths."
+            ),
             code="no_files",
         )
 
@@ -199,9 +206,11 @@ def _path_column(folder: Path, rows: Sequence[dict[str, Any]], known: dict[str, 
     }
     if not scores:
         raise ReadError(
-            "The table has no column that says where the ECG files are.",
-            hint="Name the column with their paths path, file or filename; paths may be relative "
-            "to the table's folder.",
+            say("The table has no column that says where the ECG files are."),
+            hint=say(
+                "Name the column with their paths path, file or filename; paths may be relative "
+                "to the table's folder."
+            ),
             code="no_path_column",
         )
     return max(scores, key=lambda name: scores[name])
@@ -232,8 +241,12 @@ def _read_csv(table: Path) -> list[dict[str, Any]]:
         text = table.read_text(encoding="latin-1")
     except OSError as error:
         raise ReadError(
-            f"The table {table.name} cannot be opened: {error.strerror or 'unknown fault'}.",
-            hint="Check that the drive is connected and that you may read the file.",
+            say(
+                "The table {name} cannot be opened: {why}.",
+                name=table.name,
+                why=error.strerror or say("unknown fault"),
+            ),
+            hint=say("Check that the drive is connected and that you may read the file."),
             code="not_readable",
         ) from error
     first = text.partition("\n")[0]
@@ -245,8 +258,8 @@ def _read_csv(table: Path) -> list[dict[str, Any]]:
         ]
     except csv.Error as error:
         raise ReadError(
-            f"The table {table.name} is damaged: {error}.",
-            hint="Save it again as CSV.",
+            say("The table {name} is damaged: {why}.", name=table.name, why=str(error)),
+            hint=say("Save it again as CSV."),
             code="damaged",
         ) from error
 
@@ -262,8 +275,8 @@ def _read_parquet(table: Path) -> list[dict[str, Any]]:
         return file.to_pandas(columns=columns).to_dict("records") if columns else [{}]
     except Exception as error:  # decoders leak every kind of exception on damaged files
         raise ReadError(
-            f"The table {table.name} is damaged, or not a Parquet file.",
-            hint="Save it again.",
+            say("The table {name} is damaged, or not a Parquet file.", name=table.name),
+            hint=say("Save it again."),
             code="damaged",
         ) from error
 

@@ -9,9 +9,9 @@ from enum import StrEnum
 from pathlib import Path
 
 from echoing_gui.files import atomic_write
-from echoing_gui.i18n import tr
 from model_core.errors import EchoingError
 from model_core.records import new_study_id
+from model_core.wording import say
 
 KEY_NAME = "pseudonym.key"
 _KEY_BYTES = 32
@@ -70,14 +70,14 @@ def _key(path: Path) -> bytes:
         key = path.read_bytes()
     except OSError as error:
         raise EchoingError(
-            tr("Nothing was exported: the key of your pseudonyms cannot be kept."),
-            hint=tr("Free some disk space, or export without a linkable pseudonym."),
+            say("Nothing was exported: the key of your pseudonyms cannot be kept."),
+            hint=say("Free some disk space, or export without a linkable pseudonym."),
             code="no_key",
         ) from error
     if len(key) != _KEY_BYTES:
         raise EchoingError(
-            tr("Nothing was exported: the key of your pseudonyms is damaged."),
-            hint=tr(
+            say("Nothing was exported: the key of your pseudonyms is damaged."),
+            hint=say(
                 "Restore {name} in the folder of your settings from a backup, or remove it: "
                 "later exports then carry other pseudonyms.",
                 name=KEY_NAME,

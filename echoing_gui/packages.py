@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 from echoing_gui.files import atomic_write
 from echoing_gui.i18n import tr
 from echoing_gui.state_package import Figure, PackageFacts
+from echoing_gui.view_models.package_words import known
 from echoing_gui.view_models.results import FOREIGN
 from model_core.errors import PackageError
+from model_core.wording import say
 
 if TYPE_CHECKING:
     from model_core.runtime.package import ModelPackage
@@ -140,8 +142,8 @@ class PackageLibrary:
                 # What lies there now is what was checked, not what the source has become.
                 if load_package(fresh).identity.package_id != key:
                     raise PackageError(
-                        tr("The model package changed while it was installed."),
-                        hint=tr("Install it again."),
+                        say("The model package changed while it was installed."),
+                        hint=say("Install it again."),
                         code="package_changed",
                     )
                 shutil.rmtree(target, ignore_errors=True)
@@ -150,8 +152,8 @@ class PackageLibrary:
                 shutil.rmtree(fresh, ignore_errors=True)
         except OSError as error:
             raise PackageError(
-                tr("The model package could not be stored: {why}.", why=error.strerror or error),
-                hint=tr("Free some disk space, then install it again."),
+                say("The model package could not be stored: {why}.", why=error.strerror or error),
+                hint=say("Free some disk space, then install it again."),
                 code="package_not_stored",
             ) from error
         return _entry(key, target)
@@ -166,8 +168,8 @@ class PackageLibrary:
         """
         if key == DEFAULT:
             raise PackageError(
-                tr("The model package that comes with the program cannot be removed."),
-                hint=tr("Choose another one to use instead."),
+                say("The model package that comes with the program cannot be removed."),
+                hint=say("Choose another one to use instead."),
                 code="package_is_default",
             )
         try:
@@ -176,8 +178,8 @@ class PackageLibrary:
             shutil.rmtree(self.folder(key))
         except OSError as error:
             raise PackageError(
-                tr("The model package could not be removed: {why}.", why=error.strerror or error),
-                hint=tr("Close other programs that use it, then try again."),
+                say("The model package could not be removed: {why}.", why=error.strerror or error),
+                hint=say("Close other programs that use it, then try again."),
                 code="package_not_removed",
             ) from error
 
@@ -195,8 +197,8 @@ class PackageLibrary:
             if entry.key == key:
                 return entry.folder
         raise PackageError(
-            tr("The model package is no longer there."),
-            hint=tr("Install it again."),
+            say("The model package is no longer there."),
+            hint=say("Install it again."),
             code="package_not_found",
         )
 
@@ -228,8 +230,8 @@ def package_facts(package: ModelPackage) -> PackageFacts:
     low_hz, high_hz = spec.band_hz
     return PackageFacts(
         card=package.model_card,
-        intended_use=manifest.intended_use,
-        limits=manifest.limits,
+        intended_use=known(manifest.intended_use),
+        limits=tuple(map(known, manifest.limits)),
         figures=tuple(
             Figure(each.name, each.value, each.low, each.high, each.unit, each.dataset)
             for each in manifest.metrics

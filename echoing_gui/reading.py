@@ -18,6 +18,7 @@ from multiprocessing.context import SpawnProcess
 from typing import Any, ParamSpec, TypeVar
 
 from model_core.errors import EchoingError, ReadError
+from model_core.wording import say
 
 MOST_S = 10.0
 MOST_START_S = 60.0
@@ -36,7 +37,7 @@ _FORBIDDEN = (
     "subprocess.Popen",
     "os.system",
 )
-_HINT = "The file is damaged, or not an ECG. Export it again, or export a shorter part of it."
+_HINT = say("The file is damaged, or not an ECG. Export it again, or export a shorter part of it.")
 
 
 class ReadingProcess:
@@ -101,7 +102,9 @@ class ReadingProcess:
                 while True:
                     if not connection.poll(self._most_s):
                         raise ReadError(
-                            f"The file was not read within {self._most_s:g} s.",
+                            say(
+                                "The file was not read within {seconds:g} s.", seconds=self._most_s
+                            ),
                             hint=_HINT,
                             code="too_slow",
                         )
@@ -114,7 +117,7 @@ class ReadingProcess:
                     yield _locked(value)
             except (EOFError, OSError) as error:
                 raise ReadError(
-                    "The file took down the process that reads it; the program is not harmed.",
+                    say("The file took down the process that reads it; the program is not harmed."),
                     hint=_HINT,
                     code="reader_died",
                 ) from error
@@ -142,8 +145,8 @@ class ReadingProcess:
         # The start is not the file's time, and takes its own on a busy machine.
         if not connection.poll(MOST_START_S):
             raise ReadError(
-                "The process that reads files could not be started.",
-                hint="Close other programs, then open the file again.",
+                say("The process that reads files could not be started."),
+                hint=say("Close other programs, then open the file again."),
                 code="reader_died",
             )
         connection.recv()
@@ -188,13 +191,13 @@ def _serve(connection: Connection, most_bytes: int) -> None:
         except MemoryError:
             connection.send((_ERROR, _too_much_memory(most_bytes)))
         except Exception as error:  # noqa: BLE001 - told in the program's process
-            text = f"The file could not be read ({type(error).__name__})."
+            text = say("The file could not be read ({kind}).", kind=type(error).__name__)
             connection.send((_ERROR, ReadError(text, hint=_HINT, code="damaged")))
 
 
 def _too_much_memory(most_bytes: int) -> ReadError:
     return ReadError(
-        f"The file needs more than {most_bytes / 1e9:g} GB of memory to be read.",
+        say("The file needs more than {size:g} GB of memory to be read.", size=most_bytes / 1e9),
         hint=_HINT,
         code="too_large",
     )

@@ -13,6 +13,7 @@ from echoing_gui.actions import FILTER_KEYS, GAIN_KEYS, LAYOUT_KEYS, SPEED_KEYS
 from echoing_gui.i18n import tr
 from echoing_gui.state import AppState, DisplayOptions
 from echoing_gui.view_models.texts import filter_short, layout_text
+from model_core.wording import say
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +50,15 @@ def _filter_text(options: DisplayOptions) -> str:
 
 # Single actions are a key and a short text.
 _TOOLS: tuple[tuple[tuple[str, str] | DropDown, ...], ...] = (
-    (("open", "Open"), ("demo", "Demonstration")),
+    (("open", say("Open")), ("demo", say("Demonstration"))),
     (
-        DropDown("Layout", LAYOUT_KEYS, layout_text),
-        DropDown("Speed", SPEED_KEYS, _speed_text),
-        DropDown("Gain", GAIN_KEYS, _gain_text),
-        DropDown("Filters", FILTER_KEYS, _filter_text),
+        DropDown(say("Layout"), LAYOUT_KEYS, layout_text),
+        DropDown(say("Speed"), SPEED_KEYS, _speed_text),
+        DropDown(say("Gain"), GAIN_KEYS, _gain_text),
+        DropDown(say("Filters"), FILTER_KEYS, _filter_text),
     ),
     (("zoom_out", "−"), ("zoom_reset", "100 %"), ("zoom_in", "+")),
-    (("variance", "Variance strips"),),
+    (("variance", say("Variance strips")),),
 )
 
 

@@ -107,10 +107,10 @@ class AboutResult(QDialog):
         self.setWindowTitle(tr("About this result"))
         self._tabs = QTabWidget()
         view = result_view(state)
-        limits = "".join(f"<li>{html.escape(limit)}</li>" for limit in facts.limits)
+        limits = "".join(f"<li>{html.escape(tr(limit))}</li>" for limit in facts.limits)
         self._add(
             tr("&Limits"),
-            f"<p>{_strong(view.caveat)}</p><p>{html.escape(facts.intended_use)}</p>"
+            f"<p>{_strong(view.caveat)}</p><p>{html.escape(tr(facts.intended_use))}</p>"
             f"<ul>{limits}</ul>",
         )
         self._add(tr("&Figures"), _figures_html(facts))

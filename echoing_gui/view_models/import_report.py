@@ -69,7 +69,7 @@ def import_report_view(recording: Recording | LongRecording | None) -> ReportVie
         summary=_summary(report),
         rows=tuple((label, text) for label, text in rows if text),
         statements=tuple(
-            f"{statement.text} ({statement.source or tr('source not stated')})"
+            f"{statement.text} ({tr(statement.source) or tr('source not stated')})"
             for statement in metadata.statements
         ),
     )

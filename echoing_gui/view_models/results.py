@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from echoing_gui.i18n import tr
 from echoing_gui.state import PAGE_S, AppState, Stage
 from echoing_gui.view_models import doubt
+from echoing_gui.view_models.package_words import known
 from echoing_gui.view_models.sheet import number_text
 from echoing_gui.view_models.texts import (
     acquired_text,
@@ -27,10 +28,11 @@ from model_core.types import (
     Severity,
 )
 from model_core.validation import Validation
+from model_core.wording import joined, say
 
-RESEARCH_SENTENCES = ("Research use only.", "Not a medical device.")
-RESEARCH_ONLY = "Research use only. Not a medical device."
-FOREIGN = "This model package does not come from the makers of this program."
+RESEARCH_SENTENCES = (say("Research use only."), say("Not a medical device."))
+RESEARCH_ONLY = joined(RESEARCH_SENTENCES)
+FOREIGN = say("This model package does not come from the makers of this program.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,8 +270,9 @@ def full_caveat(package: PackageIdentity | None) -> str:
     missing = (
         each for each in RESEARCH_SENTENCES if each.rstrip(".").lower() not in caveat.lower()
     )
-    own = [caveat.removesuffix(FOREIGN).rstrip(), FOREIGN] if FOREIGN in caveat else [caveat]
-    return " ".join(tr(each) for each in (*own, *missing) if each)
+    own = caveat.removesuffix(FOREIGN).rstrip()
+    parts = (known(own), FOREIGN if own != caveat else "", *missing)
+    return " ".join(tr(part) for part in parts if part)
 
 
 def result_view(state: AppState) -> ResultView:

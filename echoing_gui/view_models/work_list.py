@@ -12,15 +12,16 @@ from echoing_gui.i18n import tr
 from echoing_gui.state_work_list import ListRow, RowState, WorkList
 from echoing_gui.view_models.texts import duration_text
 from model_core.measures import FINDINGS, MEASURES
+from model_core.wording import say
 
 Value = float | str | None
 
 STATE_TEXTS = {
-    RowState.WAITING: "Waiting",
-    RowState.REPORTED: "Reported",
-    RowState.CAUTION: "With cautions",
-    RowState.NOT_REPORTABLE: "Not reportable",
-    RowState.ERROR: "Not read",
+    RowState.WAITING: say("Waiting"),
+    RowState.REPORTED: say("Reported"),
+    RowState.CAUTION: say("With cautions"),
+    RowState.NOT_REPORTABLE: say("Not reportable"),
+    RowState.ERROR: say("Not read"),
 }
 # Sorted so that what needs somebody comes first.
 _STATE_ORDER = {

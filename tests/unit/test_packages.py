@@ -8,8 +8,12 @@ from pathlib import Path
 import pytest
 
 from echoing_gui.packages import DEFAULT, FOREIGN, PackageLibrary, load_marked, package_facts
+from echoing_gui.resources import default_package_path
+from echoing_gui.view_models.package_words import known
 from echoing_gui.wiring import load_chosen_model
 from model_core.errors import PackageError
+from model_core.runtime.package import load_package
+from model_core.wording import Sentence
 from tests.package_factory import contents, graph, manifest_for, write_package
 
 
@@ -133,3 +137,10 @@ def test_what_stands_behind_a_result_is_gathered(own: Path) -> None:
     assert found is not None
     assert found.n_test == 8
     assert facts.validation_of("lvedv") is None
+
+
+def test_what_the_programs_own_package_says_can_be_translated():
+    manifest = load_package(default_package_path()).manifest
+    for text in (manifest.caveat, manifest.intended_use, *manifest.limits):
+        assert isinstance(known(text), Sentence), text
+    assert known("Another maker's caveat.") == "Another maker's caveat."
