@@ -91,7 +91,7 @@ class _Cover(QFrame):
             ),
             wordWrap=True,
         )
-        self._show = QPushButton(tr("Show &names in this dialog"))
+        self._show = QPushButton(tr("Show names in this dialog"))
         self._show.clicked.connect(self._uncover)
         cancel = QPushButton(tr("Cancel"))
         cancel.clicked.connect(dialog.reject)
