@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from echoing_gui.features.bench.view import (
     AskRow,
@@ -16,6 +16,7 @@ from echoing_gui.features.bench.view import (
     map_of,
     masking_text,
 )
+from echoing_gui.graphics.flow import FlowLayout
 from echoing_gui.i18n import tr
 from echoing_gui.state import AppState
 from echoing_gui.view_models.sheet import WHOLE_ROW
@@ -88,16 +89,15 @@ class AskPanel(QWidget):
             self._button(tr("Hide bea&t"), tr("In all leads, at the outline"), self.beatRequested),
         )
         self._clear = self._button(tr("Show all aga&in"), tr("Hide nothing"), self.clearRequested)
-        row = QHBoxLayout()
-        row.setSpacing(4)
+        row = QWidget()
+        flow = FlowLayout(row, gap=4)
         for button in self._buttons:
-            row.addWidget(button)
-        row.addStretch()
+            flow.addWidget(button)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(title)
         layout.addWidget(self._chosen)
-        layout.addLayout(row)
+        layout.addWidget(row)
         for widget in (self._trouble, self._hidden, self._banner, self._grid):
             layout.addWidget(widget)
         layout.addWidget(self._clear, 0, Qt.AlignmentFlag.AlignLeft)

@@ -15,9 +15,10 @@ from PySide6.QtCore import (
     Qt,
     Signal,
 )
-from PySide6.QtGui import QKeyEvent, QKeySequence, QShowEvent
+from PySide6.QtGui import QFont, QFontMetrics, QKeyEvent, QKeySequence, QShowEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
+    QHeaderView,
     QLabel,
     QPushButton,
     QSizePolicy,
@@ -57,8 +58,9 @@ _TIPS = {
     5: say("Signal quality of the whole lead."),
     6: say("Waves that the program's own delineation marks there, and artefacts."),
 }
-# In digits; what remains is for the last column.
-_WIDTHS = (3.8, 4, 4, 4.2, 3.8, 5.5)
+# Room for cells of all columns but the last, in digits.
+_DIGITS = (3.8, 4, 4, 4.2, 3.8, 6.3)
+_BESIDE_PX = 8
 _SORT_ROLE = Qt.ItemDataRole.UserRole
 
 
@@ -185,10 +187,9 @@ class SegmentsPanel(QWidget):
         small.setPointSizeF(0.9 * small.pointSizeF())
         self.table.setFont(small)
         header.setFont(small)
-        digit = self.table.fontMetrics().horizontalAdvance("0")
-        for column, n_digits in enumerate(_WIDTHS):
-            header.resizeSection(column, round(n_digits * digit) + 8)
-        header.setStretchLastSection(True)
+        for column, width in enumerate(_widths(small)):
+            header.resizeSection(column, width)
+        header.setSectionResizeMode(len(_COLUMNS) - 1, QHeaderView.ResizeMode.Stretch)
         height = self.table.fontMetrics().height()
         self.table.verticalHeader().setDefaultSectionSize(round(1.5 * height))
         self.table.setMinimumHeight(14 * height)
@@ -268,6 +269,17 @@ class SegmentsPanel(QWidget):
         if current not in selected:
             current = selected[0] if selected else None
         self.chosen.emit(frozenset(selected), current)
+
+
+def _widths(font: QFont) -> list[int]:
+    """Widths of all columns but the last, which takes what remains, px."""
+    bold = QFont(font)
+    bold.setBold(True)
+    titles, digit = QFontMetrics(bold), QFontMetrics(font).horizontalAdvance("0")
+    return [
+        max(titles.horizontalAdvance(tr(title)), round(n_digits * digit)) + _BESIDE_PX
+        for title, n_digits in zip(_COLUMNS, _DIGITS, strict=False)
+    ]
 
 
 def _second(value: float) -> str:
