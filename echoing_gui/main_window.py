@@ -136,6 +136,7 @@ class MainWindow(QMainWindow):
         self._scale.setToolTip(tr("Calibrate this screen (Ctrl+K)"))
         self._scale.clicked.connect(self._calibrate)
         self.statusBar().addPermanentWidget(self._scale)
+        self.statusBar().messageChanged.connect(self._on_said)
 
         self.measures.confirmRequested.connect(self.confirmRequested)
         self.measures.previewHeld.connect(self.previewHeld)
@@ -381,6 +382,10 @@ class MainWindow(QMainWindow):
             self._scale.setObjectName(name)
             self._scale.style().unpolish(self._scale)
             self._scale.style().polish(self._scale)
+
+    def _on_said(self, text: str) -> None:
+        """Show under the pointer, too, what may be too long for the window's width."""
+        self.statusBar().setToolTip(text)
 
     def _on_action(self, qaction: QAction) -> None:
         action = self._table[qaction.data()]

@@ -44,7 +44,9 @@ class Colours:
     text, muted
         Text, and text of lesser weight; both at least 4.5:1 on `window` and `base`.
     line
-        Borders and axes.
+        Lines between parts, and axes.
+    edge
+        What can be changed or pressed ends here; at least 3:1 on the three backgrounds.
     accent, on_accent
         Selection and focus, and text on it.
     interval, mark
@@ -63,6 +65,7 @@ class Colours:
     text: str
     muted: str
     line: str
+    edge: str
     accent: str
     on_accent: str
     interval: str
@@ -82,9 +85,10 @@ LIGHT = Colours(
     text="#1c2228",
     muted="#545c65",
     line="#b9c0c7",
+    edge="#7b848e",
     accent="#0b5cad",
     on_accent="#ffffff",
-    interval="#7fa8cf",
+    interval="#568bbd",
     mark="#12304f",
     caution="#fdf0cf",
     caution_text="#5c4300",
@@ -100,9 +104,10 @@ DARK = Colours(
     text="#eceff2",
     muted="#aeb6bf",
     line="#4d555f",
+    edge="#858e99",
     accent="#6cb0f2",
     on_accent="#0c1a28",
-    interval="#4d7fae",
+    interval="#5a8fc0",
     mark="#f2f6fa",
     caution="#4a3a10",
     caution_text="#ffe3a0",
@@ -267,6 +272,16 @@ def apply_colours(app: QApplication, colours: Colours) -> None:
         QPalette.ColorRole.ButtonText,
     ):
         palette.setColor(QPalette.ColorGroup.Disabled, role, QColor(colours.muted))
+    # Fusion draws frames and grooves in these; without them, a dark window has white ones.
+    shades = {
+        QPalette.ColorRole.Light: colours.raised,
+        QPalette.ColorRole.Midlight: colours.line,
+        QPalette.ColorRole.Mid: colours.line,
+        QPalette.ColorRole.Dark: colours.edge,
+        QPalette.ColorRole.Shadow: colours.edge,
+    }
+    for role, colour in shades.items():
+        palette.setColor(role, QColor(colour))
     app.setPalette(palette)
     app.setStyleSheet(sheet)
 
@@ -285,12 +300,24 @@ QToolBar QToolButton[popupMode="2"]:hover {{ border-color: {accent}; }}
 QToolBar QToolButton[popupMode="2"]:focus {{ border: 2px solid {accent}; padding-right: 17px; }}
 QToolBar QToolButton::menu-indicator {{ subcontrol-position: right center; right: 5px; }}
 QToolBar #qt_toolbar_ext_button {{ padding: 0; }}
-QPushButton {{ background: {raised}; border: 1px solid {line}; border-radius: 4px;
+QPushButton {{ background: {raised}; border: 1px solid {edge}; border-radius: 4px;
   padding: 5px 12px; }}
 QPushButton:hover {{ border-color: {accent}; }}
 QPushButton:focus {{ border: 2px solid {accent}; padding: 4px 11px; }}
 QPushButton:default {{ background: {accent}; color: {on_accent}; }}
 QPushButton:disabled {{ background: {window}; color: {muted}; border-color: {line}; }}
+QLineEdit, QPlainTextEdit {{ background: {base}; border: 1px solid {edge}; border-radius: 3px;
+  padding: 3px; }}
+QLineEdit:focus, QPlainTextEdit:focus {{ border: 2px solid {accent}; padding: 2px; }}
+QScrollBar {{ background: {window}; border: 0; }}
+QScrollBar:vertical {{ width: 14px; }}
+QScrollBar:horizontal {{ height: 14px; }}
+QScrollBar::handle {{ background: {edge}; border-radius: 4px; margin: 3px; }}
+QScrollBar::handle:vertical {{ min-height: 24px; }}
+QScrollBar::handle:horizontal {{ min-width: 24px; }}
+QScrollBar::handle:hover {{ background: {muted}; }}
+QScrollBar::add-line, QScrollBar::sub-line {{ width: 0; height: 0; }}
+QScrollBar::add-page, QScrollBar::sub-page {{ background: transparent; }}
 QCheckBox::indicator:unchecked {{ border: 1px solid {muted}; border-radius: 2px;
   background: {base}; width: 12px; height: 12px; }}
 #side, #side QScrollArea, #sideContent {{ background: {base}; border: 0; }}

@@ -148,11 +148,21 @@ def is_clipped(widget):
 
 
 @pytest.mark.parametrize("colours", [theme.LIGHT, theme.DARK])
+def test_drawings_and_edges_stand_out_from_their_background(colours):
+    """WCAG 2.1, 1.4.11: 3:1 for what has to be seen and is no text."""
+    for shown in (colours.edge, colours.interval, colours.accent):
+        for background in (colours.window, colours.base, colours.raised):
+            assert theme.contrast(shown, background) >= 3, (shown, background)
+    assert theme.contrast(colours.mark, colours.interval) >= 3
+
+
+@pytest.mark.parametrize("colours", [theme.LIGHT, theme.DARK])
 def test_texts_stand_out_from_their_background(colours):
     pairs = [
         (colours.text, colours.window), (colours.text, colours.base),
         (colours.text, colours.raised),
         (colours.muted, colours.window), (colours.muted, colours.base),
+        (colours.muted, colours.raised),
         (colours.on_accent, colours.accent), (colours.caution_text, colours.caution),
         (colours.refusal_text, colours.refusal), (colours.notice_text, colours.notice),
         (theme.PAPER_TEXT, theme.PAPER), (theme.PAPER_MUTED, theme.PAPER),

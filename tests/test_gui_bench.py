@@ -130,7 +130,7 @@ def test_table_and_trace_choose_the_same_segment(qtbot, desk):
     qtbot.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, pos=place.center().toPoint())
     assert bench(desk).current == Cell("II", 4)
     (row,) = table.selectionModel().selectedRows()
-    assert [model.index(row.row(), column).data() for column in range(3)] == ["II", "2", "2.5"]
+    assert [model.index(row.row(), column).data() for column in range(3)] == ["II", "2.00", "2.50"]
     # And back: a row brings its segment into sight.
     target = next(r for r in range(240) if model.index(r, 0).data() == "V6")
     view.verticalScrollBar().setValue(0)

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from PySide6.QtWidgets import QCommandLinkButton
 
 from echoing_gui.features.start import GuidePanel, StartPage
+from echoing_gui.graphics.buttons import TextButton
 from echoing_gui.recent import Recent, load_recent, save_recent, with_path
 from echoing_gui.resources import asset
 from echoing_gui.view_models.start import DEMONSTRATIONS, STEPS
@@ -19,8 +19,8 @@ def page(program) -> StartPage:
     return program.window.findChild(StartPage)
 
 
-def links(program) -> dict[str, QCommandLinkButton]:
-    return {button.text(): button for button in page(program).findChildren(QCommandLinkButton)}
+def links(program) -> dict[str, TextButton]:
+    return {button.text(): button for button in page(program).findChildren(TextButton)}
 
 
 def open_ecg(qtbot, program, name: str) -> None:

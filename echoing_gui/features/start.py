@@ -8,7 +8,6 @@ from dataclasses import replace
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import (
     QCheckBox,
-    QCommandLinkButton,
     QFrame,
     QGridLayout,
     QHBoxLayout,
@@ -21,6 +20,7 @@ from PySide6.QtWidgets import (
 
 from echoing_gui.actions import Action
 from echoing_gui.desk import Desk
+from echoing_gui.graphics.buttons import TextButton
 from echoing_gui.i18n import tr
 from echoing_gui.recent import Recent, load_recent, save_recent, with_path
 from echoing_gui.resources import asset
@@ -148,7 +148,7 @@ class StartPage(QWidget):
             if widget is not None:
                 widget.deleteLater()
         for path in recent.paths:
-            button = QCommandLinkButton(path.name, str(path.parent))
+            button = TextButton(path.name, str(path.parent))
             button.clicked.connect(lambda _checked, path=path: self.pathRequested.emit(path))
             self._recent.addWidget(button)
         if not recent.paths:
@@ -168,7 +168,7 @@ class StartPage(QWidget):
         grid = QGridLayout(box)
         grid.setContentsMargins(0, 0, 0, 0)
         for n, demo in enumerate(DEMONSTRATIONS):
-            button = QCommandLinkButton(tr(demo.title), tr(demo.text))
+            button = TextButton(tr(demo.title), tr(demo.text))
             path = asset("demo", demo.file)
             button.clicked.connect(lambda _checked, path=path: self.pathRequested.emit(path))
             grid.addWidget(button, n // 2, n % 2)

@@ -167,7 +167,7 @@ def paint_histogram(
         height = room * count / max(highest, 1)
         left, right = axis.x(start) + 0.5, axis.x(end) - 0.5
         column = QRectF(left, area.bottom() - height, right - left, height)
-        painter.fillRect(column, QColor(colours.line))
+        painter.fillRect(column, QColor(colours.edge))
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.setPen(QPen(QColor(colours.mark), 1.5))
     x = axis.x(value)

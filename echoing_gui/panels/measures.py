@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 
 from PySide6.QtCore import QEvent, QObject, QRectF, QSize, Qt, Signal, SignalInstance
@@ -18,6 +19,7 @@ from PySide6.QtWidgets import (
 
 from echoing_gui import theme
 from echoing_gui.graphics import interval
+from echoing_gui.graphics.buttons import TextButton
 from echoing_gui.graphics.flow import FlowLayout
 from echoing_gui.i18n import tr
 from echoing_gui.state import AppState
@@ -157,7 +159,7 @@ class MeasureWidget(QWidget):
         """Show a row, or hide with nothing left behind."""
         self._value.setText(row.value_text if row else "")
         self._interval.setText(row.interval_text if row else "")
-        self._notes.setText("\n".join(row.notes) if row else "")
+        self._notes.setText(_unbroken("\n".join(row.notes)) if row else "")
         self._notes.setToolTip(row.held if row else "")
         self._bar.show_row(row, colours)
         self.setVisible(row is not None)
@@ -241,7 +243,7 @@ class ChipsRow(QWidget):
         if event.type() in (QEvent.Type.FocusIn, QEvent.Type.Enter) and isinstance(
             watched, QToolButton
         ):
-            self._sentence.setText(watched.toolTip())
+            self._sentence.setText(_unbroken(watched.toolTip()))
             self._sentence.show()
         return super().eventFilter(watched, event)
 
@@ -272,7 +274,7 @@ class MeasuresPanel(QWidget):
         self._chips = ChipsRow()
         self._sources = _label("muted")
         self._refusal = _label("refusal")
-        self._confirm = QPushButton()
+        self._confirm = TextButton()
         self._confirm.clicked.connect(lambda: self.confirmRequested.emit(self._question))
         self._preview = QPushButton()
         self._preview.pressed.connect(lambda: self.previewHeld.emit(True))
@@ -354,6 +356,11 @@ def _about_button(asked: SignalInstance) -> QToolButton:
     button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
     button.clicked.connect(asked)
     return button
+
+
+def _unbroken(text: str) -> str:
+    """Keep a number and its unit on one line."""
+    return re.sub(r"(?<=\d) (?=%|ml\b|mV\b|ms\b|Hz\b)", "\u00a0", text)
 
 
 def _label(name: str) -> QLabel:

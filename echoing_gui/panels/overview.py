@@ -93,7 +93,7 @@ class OverviewPanel(QWidget):
         self._state = AppState()
         self._title = QLabel()
         self._title.setObjectName("panelTitle")
-        self._legend = QLabel()
+        self._legend = QLabel(wordWrap=True)
         self._legend.setObjectName("muted")
         for label in (self._title, self._legend):
             label.setTextFormat(Qt.TextFormat.PlainText)

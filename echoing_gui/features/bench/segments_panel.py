@@ -59,7 +59,7 @@ _TIPS = {
     6: say("Waves that the program's own delineation marks there, and artefacts."),
 }
 # Room for cells of all columns but the last, in digits.
-_DIGITS = (3.8, 4, 4, 4.2, 3.8, 6.3)
+_DIGITS = (3.8, 4.4, 4.4, 4.2, 3.8, 6.3)
 _BESIDE_PX = 8
 _SORT_ROLE = Qt.ItemDataRole.UserRole
 
@@ -187,6 +187,7 @@ class SegmentsPanel(QWidget):
         small.setPointSizeF(0.9 * small.pointSizeF())
         self.table.setFont(small)
         header.setFont(small)
+        header.setHighlightSections(False)
         for column, width in enumerate(_widths(small)):
             header.resizeSection(column, width)
         header.setSectionResizeMode(len(_COLUMNS) - 1, QHeaderView.ResizeMode.Stretch)
@@ -273,24 +274,23 @@ class SegmentsPanel(QWidget):
 
 def _widths(font: QFont) -> list[int]:
     """Widths of all columns but the last, which takes what remains, px."""
-    bold = QFont(font)
-    bold.setBold(True)
-    titles, digit = QFontMetrics(bold), QFontMetrics(font).horizontalAdvance("0")
+    metrics = QFontMetrics(font)
+    digit = metrics.horizontalAdvance("0")
     return [
-        max(titles.horizontalAdvance(tr(title)), round(n_digits * digit)) + _BESIDE_PX
+        max(metrics.horizontalAdvance(tr(title)), round(n_digits * digit)) + _BESIDE_PX
         for title, n_digits in zip(_COLUMNS, _DIGITS, strict=False)
     ]
 
 
 def _second(value: float) -> str:
-    """Write a time to 10 ms, without zeros that say nothing.
+    """Write a time to 10 ms; a column of times has one look.
 
     Examples
     --------
-    >>> _second(9.5), _second(10.0), _second(0.24)
-    ('9.5', '10', '0.24')
+    >>> _second(9.5), _second(10.0)
+    ('9.50', '10.00')
     """
-    return f"{value:.2f}".rstrip("0").rstrip(".")
+    return f"{value:.2f}"
 
 
 def _note(state: AppState) -> str:

@@ -190,8 +190,12 @@ def paint_waves(painter: QPainter, measured: Measured, sheet: Sheet, camera: Cam
                     above = name != "QRS"
                     box = QRectF(middle - room, top - room if above else bottom, 2 * room, room)
                     place = Qt.AlignmentFlag.AlignBottom if above else Qt.AlignmentFlag.AlignTop
+                    flags = Qt.AlignmentFlag.AlignHCenter | place
+                    if not above:
+                        # It may stand on a strip that is as dark as it is.
+                        painter.fillRect(painter.boundingRect(box, flags, name), theme.PAPER)
                     painter.setPen(_WAVES)
-                    painter.drawText(box, Qt.AlignmentFlag.AlignHCenter | place, name)
+                    painter.drawText(box, flags, name)
         painter.setPen(_pen(_WAVES, camera))
         painter.drawLines(ticks)
 

@@ -20,8 +20,12 @@ from echoing_gui.view_models.work_list import STATE_TEXTS, Column, numeric, valu
 from model_core.measures import FINDINGS, MEASURES
 
 # Okabe and Ito's colours, told apart by all; shapes say the same.
+_BLUE = "#0072B2"
+# In its place on a dark background.
+_PALE_BLUE = "#56B4E9"
+_DARK = 128
 _STATE_MARKS = {
-    RowState.REPORTED: ("o", "#0072B2"),
+    RowState.REPORTED: ("o", _BLUE),
     RowState.CAUTION: ("t1", "#E69F00"),
     RowState.NOT_REPORTABLE: ("s", "#D55E00"),
 }
@@ -171,7 +175,10 @@ class _Points(Plot):
     def set_colours(self, colours: Colours) -> None:
         """Take the colours of the window."""
         super().set_colours(colours)
-        self.legend.setLabelTextColor(colours.text)
+        is_dark = QColor(colours.base).lightness() < _DARK
+        self._items[RowState.REPORTED].setBrush(_PALE_BLUE if is_dark else _BLUE)
+        for _sample, label in self.legend.items:
+            label.setText(label.text, color=colours.text)
 
     def show_points(self, drawn: NDArray[np.intp], places: Array, colour: Column | None) -> None:
         """Draw a point for each row that has a place.

@@ -1,0 +1,60 @@
+"""A push button whose text wraps: Qt's own makes a column as wide as its longest button."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtWidgets import QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+
+_MARGINS = (12, 6, 12, 6)
+
+
+class TextButton(QPushButton):
+    """A button with a text that wraps, and perhaps a second one below it.
+
+    Parameters
+    ----------
+    text
+        What it does.
+    detail
+        What there is to know before; with one, both stand at the left and the first stands out.
+    parent
+        As of all widgets.
+    """
+
+    def __init__(self, text: str = "", detail: str = "", parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._lines = (QLabel(wordWrap=True), QLabel(wordWrap=True))
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(*_MARGINS)
+        layout.setSpacing(1)
+        for line in self._lines:
+            line.setTextFormat(Qt.TextFormat.PlainText)
+            line.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+            layout.addWidget(line)
+        if detail:
+            self._lines[0].setObjectName("stretch")
+            self._lines[1].setText(detail)
+        else:
+            self._lines[0].setAlignment(Qt.AlignmentFlag.AlignCenter)
+            self._lines[1].hide()
+        policy = QSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        policy.setHeightForWidth(True)
+        self.setSizePolicy(policy)
+        self.setText(text)
+
+    def text(self) -> str:
+        """Return what it does; Qt itself must not know, or it would write it too."""
+        return self._lines[0].text()
+
+    def setText(self, text: str) -> None:
+        """Say something else."""
+        self._lines[0].setText(text)
+        self.setAccessibleName(". ".join(each.text() for each in self._lines if each.text()))
+
+    def sizeHint(self) -> QSize:
+        """Room for the texts as they wrap."""
+        return self.layout().sizeHint()
+
+    def minimumSizeHint(self) -> QSize:
+        """Room for the longest word."""
+        return self.layout().minimumSize()
