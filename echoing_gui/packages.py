@@ -250,7 +250,7 @@ def package_facts(package: ModelPackage) -> PackageFacts:
         ),
         preparation=(
             (tr("Leads"), ", ".join(spec.lead_names)),
-            (tr("Length"), tr("{seconds:g} s", seconds=spec.duration_s)),
+            (tr("Length"), f"{spec.duration_s:g} s"),
             (tr("Resampled to"), f"{spec.fs:g} Hz"),
             (
                 tr("Filter"),

@@ -28,8 +28,11 @@ AREAS = {
     "echoing_gui": "window",
 }
 # Names, units and abbreviations that are the same in German.
-SAME = {"", "&12x1", "&4x3", "&6x2", "Name", "Software", "Var.", "Version"}
-FINISHED = ("core",)
+SAME = {
+    "", "&12x1", "&4x3", "&6x2", "&Matrix", "Demonstration", "Filter", "Format",
+    "Manifest, SHA-256", "Name", "Software", "Var.", "Version", "{what} in {lead}",
+}  # fmt: skip
+FINISHED = ("core", "window")
 
 
 def literals(node: ast.expr, where: str) -> Iterator[str]:

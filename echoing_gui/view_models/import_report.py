@@ -99,7 +99,7 @@ def _summary(report: ImportReport) -> str:
         parts.append(tr("a checksum does not agree"))
     if report.repairs:
         n = len(report.repairs)
-        parts.append(tr("1 note") if n == 1 else tr("{n} notes", n=n))
+        parts.append(tr("{count} note", count=n) if n == 1 else tr("{count} notes", count=n))
     return ", ".join(parts)
 
 
