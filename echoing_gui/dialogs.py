@@ -38,14 +38,16 @@ class KeysDialog(QDialog):
         table.setHeaderLabels([tr("Key"), tr("What it does")])
         table.setRootIsDecorated(False)
         table.addTopLevelItems([QTreeWidgetItem([keys, text]) for keys, text in rows])
-        table.resizeColumnToContents(0)
+        for column in range(2):
+            table.resizeColumnToContents(column)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         buttons.rejected.connect(self.reject)
         layout = QVBoxLayout(self)
         layout.addWidget(table)
         layout.addWidget(buttons)
         metrics = self.fontMetrics()
-        self.resize(metrics.averageCharWidth() * 90, metrics.height() * 32)
+        wide = max(metrics.averageCharWidth() * 90, table.header().length() + metrics.height() * 4)
+        self.resize(min(wide, self.screen().availableSize().width()), metrics.height() * 32)
 
 
 class AboutDialog(QDialog):
