@@ -90,7 +90,7 @@ class StartPage(QWidget):
         keeping.addWidget(self._remember)
         keeping.addWidget(self._forget)
         keeping.addStretch()
-        research = QLabel(RESEARCH_ONLY, wordWrap=True)
+        research = QLabel(tr(RESEARCH_ONLY), wordWrap=True)
         research.setObjectName("banner")
 
         content = QWidget()
