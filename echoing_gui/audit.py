@@ -2,22 +2,26 @@
 
 One JSON object a line, only ever added to. `before` is the SHA-256 of the line before, so that a
 line cannot be changed, taken out or put in unseen; what cannot be seen is that lines are missing
-at the end. There are no names in it: recordings and model packages stand there by their hashes.
+at the end. A line that was cut short when the program was ended stays; the next one holds the
+SHA-256 of what is left of it, too, as `torn`. There are no names in it: recordings and model
+packages stand there by their hashes.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import json
 import os
 import re
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from echoing_gui.i18n import tr
 from echoing_gui.log import config_folder, log, name_program
@@ -25,7 +29,8 @@ from echoing_gui.resources import program_version
 
 FILE_NAME = "audit.jsonl"
 START = "0" * 64
-_LONGEST_WAIT_MS = 200
+_LONGEST_WAIT_S = 0.5
+_BETWEEN_TRIES_S = 0.005
 # What the log may hold in words: hashes, and codes of this program. No name has this form.
 _WORD = re.compile(r"[0-9a-f]{64}|[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
@@ -44,11 +49,15 @@ class Verdict:
         What is wrong behind them, as a sentence; empty if nothing is.
     last
         SHA-256 of the last of these lines: kept elsewhere, it shows later that no line is missing.
+    torn
+        Numbers of lines, from 1, that were cut short because the program was ended, as far as the
+        line behind them vouches for what is left, or nothing is behind them.
     """
 
     n_lines: int
     fault: str
     last: str
+    torn: tuple[int, ...] = ()
 
 
 class AuditLog:
@@ -105,65 +114,111 @@ class AuditLog:
 
         self.path.parent.mkdir(parents=True, exist_ok=True)
         lock = QLockFile(f"{self.path}.lock")
-        if not lock.tryLock(_LONGEST_WAIT_MS):
-            raise TimeoutError(None, "another program holds the log")
+        until = time.monotonic() + _LONGEST_WAIT_S
+        # Qt's own waiting sleeps 100 ms between tries: long enough to be overtaken again and again.
+        while not lock.tryLock(0):
+            if time.monotonic() > until:
+                raise TimeoutError(None, "another program holds the log")
+            time.sleep(_BETWEEN_TRIES_S)
         try:
             with self.path.open("a+b") as file:
-                last, whole = _last_line(file)
-                before = hashlib.sha256(last).hexdigest() if last else START
-                line = json.dumps({**entry, "before": before}).encode() + b"\n"
-                file.write(line if whole else b"\n" + line)
+                last, torn, ended = _tail(file)
+                if torn:
+                    entry["torn"] = _sha256(torn)
+                entry["before"] = _sha256(last) if last else START
+                line = json.dumps(entry).encode() + b"\n"
+                _append(file, line if ended else b"\n" + line)
         finally:
             lock.unlock()
 
 
-def _last_line(file: Any) -> tuple[bytes, bool]:  # noqa: ANN401 - a binary file
-    """Last line without its end, and whether it has one (a write may have been cut short)."""
+def _append(file: Any, content: bytes) -> None:  # noqa: ANN401 - a binary file
+    """Add all of it or, on a full disk, nothing."""
     end = file.seek(0, os.SEEK_END)
-    block = b""
-    while end and b"\n" not in block.rstrip(b"\n"):
-        start = max(0, end - 4096)
+    try:
+        file.write(content)
+        file.flush()
+    except OSError:
+        with contextlib.suppress(OSError):
+            file.truncate(end)
+        raise
+
+
+def _tail(file: Any) -> tuple[bytes, bytes, bool]:  # noqa: ANN401 - a binary file
+    """Last whole line, what is left behind it of lines cut short, and whether that has an end."""
+    end, size = file.seek(0, os.SEEK_END), 4096
+    while True:
+        start = max(0, end - size)
         file.seek(start)
-        block = file.read(end - start) + block
-        end = start
-    return block.rstrip(b"\n").rpartition(b"\n")[2], not block or block.endswith(b"\n")
+        block = file.read(end - start)
+        ended = not block or block.endswith(b"\n")
+        # The first of these may have begun before the block.
+        lines = block.rstrip(b"\n").split(b"\n")[1 if start else 0 :]
+        for n in range(len(lines) - 1, -1, -1):
+            if _entry(lines[n]) is not None:
+                return lines[n], b"\n".join(lines[n + 1 :]), ended
+        if start == 0:
+            return b"", b"\n".join(lines), ended
+        size *= 2
 
 
 def verify(path: Path) -> Verdict:
-    """Check that every line is whole and bound to the one before.
+    """Check that every line is bound to the one before, and whole unless a program was ended.
 
     Raises
     ------
     OSError
         If the file is there but cannot be read.
     """
-    before, n_lines = START, 0
+    before, n_lines, number = START, 0, 0
+    torn: list[int] = []
+    left: list[bytes] = []  # of lines cut short, until a whole one vouches for them
     try:
         with path.open("rb") as file:
-            for line in file:
-                fault = _fault(line, before, n_lines + 1)
-                if fault:
-                    return Verdict(n_lines, fault, before)
-                before, n_lines = hashlib.sha256(line.rstrip(b"\n")).hexdigest(), n_lines + 1
+            for number, line in enumerate(file, start=1):
+                entry = _entry(line)
+                if entry is None:
+                    left.append(line)
+                    continue
+                vouched = entry.get("torn")
+                if left and vouched != _sha256(b"".join(left).rstrip(b"\n")):
+                    return Verdict(n_lines, _damaged(number - len(left)), before, tuple(torn))
+                if entry["before"] != before or (vouched and not left):
+                    return Verdict(n_lines, _not_bound(number), before, tuple(torn))
+                torn += range(number - len(left), number)
+                left.clear()
+                before, n_lines = _sha256(line.rstrip(b"\n")), n_lines + 1
     except FileNotFoundError:
         pass
-    return Verdict(n_lines, "", before)
+    first = number - len(left) + 1
+    if left and left[-1].endswith(b"\n"):  # a line cut short has no end
+        return Verdict(n_lines, _damaged(first), before, tuple(torn))
+    return Verdict(n_lines, "", before, (*torn, *range(first, number + 1)))
 
 
-def _fault(line: bytes, before: str, number: int) -> str:
+def _entry(line: bytes) -> dict[str, Any] | None:
+    """Read a line; None if it is not whole."""
     try:
-        entry = json.loads(line)
+        entry: Any = json.loads(line)
     except ValueError:
-        entry = None
-    if not line.endswith(b"\n") or not isinstance(entry, dict):
-        return tr("Line {number} is damaged: it is not what the program writes.", number=number)
-    if entry.get("before") != before:
-        return tr(
-            "Line {number} does not follow the line before it: a line was changed, taken out or "
-            "put in there.",
-            number=number,
-        )
-    return ""
+        return None
+    return cast("dict[str, Any]", entry) if isinstance(entry, dict) and "before" in entry else None
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _damaged(number: int) -> str:
+    return tr("Line {number} is damaged: it is not what the program writes.", number=number)
+
+
+def _not_bound(number: int) -> str:
+    return tr(
+        "Line {number} does not follow the line before it: a line was changed, taken out or "
+        "put in there.",
+        number=number,
+    )
 
 
 def sentences(verdict: Verdict) -> tuple[str, ...]:
@@ -183,6 +238,13 @@ def sentences(verdict: Verdict) -> tuple[str, ...]:
         )
     if not verdict.n_lines:
         return (tr("The audit log is empty: nothing has been taken down yet."),)
+    cut = (
+        tr(
+            "Line {number} was cut short when the program was ended: what it said is lost.",
+            number=number,
+        )
+        for number in verdict.torn
+    )
     return (
         tr("The audit log is in order: {n} lines, each bound to the one before.", n=verdict.n_lines)
         if verdict.n_lines > 1
@@ -192,6 +254,7 @@ def sentences(verdict: Verdict) -> tuple[str, ...]:
             "later that no lines were cut off at the end.",
             sha256=verdict.last,
         ),
+        *cut,
     )
 
 

@@ -36,6 +36,7 @@ from echoing_gui.state import (
     Stage,
     UserMessage,
 )
+from echoing_gui.view_models.in_force import in_force
 from model_core.errors import CancelToken, EchoingError
 from model_core.long_recording import LongRecording
 from model_core.types import Prediction, Recording
@@ -211,7 +212,7 @@ class Controller(QObject):
         recording = self._state.recording
         if recording is None or not self._state.page_is_read:
             return
-        self._audit.record("confirmed", what=code, recording=recording.recording_id)
+        self._audit.record("confirmed", what=code, **in_force(self._state))
         recording = as_confirmed(recording, {code} - self._state.confirmed)
         self._last_prediction = None
         confirmed = self._state.confirmed | {code}
@@ -252,16 +253,12 @@ class Controller(QObject):
 
     def reveal(self) -> None:
         """Show the result that is covered, and take down how long the reader had the ECG alone."""
-        covered, recording = self._covered, self._state.recording
-        if covered is None or recording is None:
+        covered = self._covered
+        if covered is None:
             return
-        self._audit.record(
-            "revealed",
-            recording=recording.recording_id,
-            package=covered.package.package_id,
-            seconds_since_opening=round(time.monotonic() - self._opened_s, 1),
-        )
         self._set(revealed=True, prediction=covered)
+        seconds = round(time.monotonic() - self._opened_s, 1)
+        self._audit.record("revealed", seconds_since_opening=seconds, **in_force(self._state))
 
     def set_options(self, options: DisplayOptions) -> None:
         """Draw in another way, and remember it."""
@@ -400,12 +397,8 @@ class Controller(QObject):
     def _on_prediction(self, prediction: Prediction) -> None:
         self._last_prediction = prediction
         self._set(prediction=prediction, job=JobStatus())
-        self._audit.record(
-            "predicted",
-            recording=prediction.recording_id,
-            package=prediction.package.package_id,
-            state=prediction.state.value,
-        )
+        facts = in_force(replace(self._state, prediction=prediction))
+        self._audit.record("predicted", state=prediction.state.value, **facts)
 
     def _on_proposal(self, proposal: TableProposal) -> None:
         from model_core.io import layout_from_dict
@@ -443,7 +436,7 @@ class Controller(QObject):
             measuring=self._state.measuring.on(recording.recording_id),
         )
         self._opened_s = time.monotonic()
-        self._audit.record("opened", recording=(long or recording).recording_id)
+        self._audit.record("opened", **in_force(self._state))
         if self._state.has_pages:
             survey = self._services.survey
             self._jobs.submit_steps(_SURVEY, lambda _token: now_and_then(survey(long or recording)))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from echoing_gui.audit import START, AuditLog, Verdict, main, verify
+from echoing_gui.audit import START, AuditLog, Verdict, main, sentences, verify
 
 RECORDING = "ab" * 32
 
@@ -60,14 +60,51 @@ def test_lines_taken_out_put_in_or_moved_are_found(log: AuditLog, order: tuple[i
     assert verify(log.path).fault
 
 
-def test_a_line_cut_short_is_found_and_later_ones_stand_on_lines_of_their_own(
-    log: AuditLog,
-) -> None:
+def test_a_line_cut_short_is_told_and_the_chain_goes_on_behind_it(log: AuditLog) -> None:
     log.path.write_bytes(log.path.read_bytes()[:-20])
-    assert verify(log.path).fault == "Line 3 is damaged: it is not what the program writes."
+    found = verify(log.path)
+    assert (found.n_lines, found.fault, found.torn) == (2, "", (3,))
     log.record("opened", recording=RECORDING)
-    assert json.loads(lines_of(log)[3])["event"] == "opened"
-    assert verify(log.path).n_lines == 2
+    log.path.write_bytes(log.path.read_bytes() + b'{"time": "20')
+    log.record("opened", recording=RECORDING)
+    assert [json.loads(lines_of(log)[n])["event"] for n in (3, 5)] == ["opened", "opened"]
+    found = verify(log.path)
+    assert (found.n_lines, found.fault, found.torn) == (4, "", (3, 5))
+    assert "Line 5 was cut short" in sentences(found)[-1]
+
+
+def test_a_line_cut_short_hides_no_change(log: AuditLog) -> None:
+    log.path.write_bytes(log.path.read_bytes()[:-20])
+    log.record("opened", recording=RECORDING)
+    lines = lines_of(log)
+    for kept in ((0, 2, 3), (0, 1, 3), (1, 2, 3), (0, 1, 2, 2, 3)):
+        log.path.write_bytes(b"".join(lines[n] + b"\n" for n in kept))
+        assert verify(log.path).fault, kept
+    # What is left of it may not be changed either, nor a whole line be made to look torn.
+    for n, damaged in ((2, b'{"time": "other'), (1, b'{"time": "20')):
+        log.path.write_bytes(
+            b"".join(damaged + b"\n" if n == k else line + b"\n" for k, line in enumerate(lines))
+        )
+        assert verify(log.path).fault
+
+
+def test_a_log_in_which_nothing_is_whole_is_gone_on_with(tmp_path: Path) -> None:
+    log = AuditLog(tmp_path / "audit.jsonl")
+    log.path.write_bytes(b'{"time": "2026-11-2')
+    log.record("opened", recording=RECORDING)
+    found = verify(log.path)
+    assert (found.n_lines, found.fault, found.torn) == (1, "", (1,))
+
+
+def test_a_log_of_an_earlier_version_is_still_in_order(tmp_path: Path) -> None:
+    path, before = tmp_path / "audit.jsonl", START
+    for event in ("opened", "predicted", "exported"):
+        line = json.dumps({"event": event, "program": "0.1", "before": before}).encode()
+        before = hashlib.sha256(line).hexdigest()
+        path.write_bytes((path.read_bytes() if path.exists() else b"") + line + b"\n")
+    assert verify(path) == Verdict(3, "", before)
+    AuditLog(path).record("opened", recording=RECORDING)
+    assert verify(path).n_lines == 4
 
 
 @pytest.mark.parametrize(

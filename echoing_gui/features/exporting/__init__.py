@@ -32,6 +32,7 @@ from echoing_gui.jobs import JobReport, JobRunner
 from echoing_gui.reports import Report, blank_report, prediction_report, recording_report
 from echoing_gui.services import Model
 from echoing_gui.state import AppState, Stage, UserMessage
+from echoing_gui.view_models.in_force import in_force
 from echoing_gui.view_models.report import Paper, report_state, report_view
 from model_core.errors import EchoingError
 
@@ -227,11 +228,8 @@ def _facts(state: AppState, kind: str, identity: Identity, pseudonym: str) -> di
         "kind": kind,
         "deidentified": identity is not Identity.KEPT,
         "identity": identity.value,
+        **in_force(state),
     }
-    if state.recording is not None:
-        facts["recording"] = state.recording.recording_id
-    if state.prediction is not None:
-        facts["package"] = state.prediction.package.package_id
     if pseudonym:
         facts["export"] = pseudonym.lower().replace("-", "_")
     return facts
