@@ -1,10 +1,10 @@
 """Open thousands of files one after another: ``python -m benchmarks.soak [--files 10000]``.
 
-The real window, off screen, with its reading process, input gate and model, opens the samples beside
-the checkout, files that are written here, and damaged copies of both, in a seeded order. A table is
-answered by closing its dialog. Prints a Markdown table of what window and reading process hold, once
-every so many files; the exit code is 1 if memory grew by more than 20 MB after the warm-up, or if
-handles, threads, Qt objects or temporary files were left. Linux only.
+The real window, off screen, with its reading process, input gate and model, opens the samples
+beside the checkout, files that are written here, and damaged copies of both, in a seeded order. A
+table is answered by closing its dialog. Prints a Markdown table of what window and reading process
+hold, once every so many files; the exit code is 1 if memory grew by more than 20 MB after the
+warm-up, or if handles, threads, Qt objects or temporary files were left. Linux only.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def held(app: QApplication, program: Program, temporary: Path) -> Held:
         reader_mb=sum(_status(child.pid or 0, "status")["VmRSS"] for child in children)
         * 1024
         / 1e6,
-        handles=len(os.listdir("/proc/self/fd")),
+        handles=sum(1 for _ in Path("/proc/self/fd").iterdir()),
         threads=_status("self", "status")["Threads"],
         children=len(children),
         objects=len(app.allWidgets()) + len(program.controller.findChildren(QObject)),
@@ -164,7 +164,7 @@ def main() -> int:
         lines: list[Held] = []
         n_opened, times = 0, list[float]()
         for number in range(-WARM_UP, options.files + 1):
-            if number % options.every == 0 and number > -WARM_UP or number == EARLY - WARM_UP:
+            if number == EARLY - WARM_UP or (number >= 0 and number % options.every == 0):
                 settle(2000)  # surveys that were cancelled end
                 now = held(app, program, temporary)
                 lines += [now] if number >= 0 else []

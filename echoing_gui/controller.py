@@ -40,6 +40,7 @@ from echoing_gui.view_models.in_force import in_force
 from model_core.errors import CancelToken, EchoingError
 from model_core.long_recording import LongRecording
 from model_core.types import Prediction, Recording
+from model_core.wording import plain
 
 if TYPE_CHECKING:
     from model_core.io import TableLayout, TableProposal
@@ -334,7 +335,7 @@ class Controller(QObject):
             self._jobs.cancel(lane)
         if self._state.job.stage is not Stage.READING:
             self._was_predicting = self._state.job.stage is Stage.PREDICTING
-        self._set(prediction=None, job=JobStatus(Stage.READING, path.name), message=None)
+        self._set(prediction=None, job=JobStatus(Stage.READING, plain(path.name)), message=None)
         close = self._services.close
 
         def work(token: CancelToken) -> Recording | _Opened:
@@ -350,9 +351,8 @@ class Controller(QObject):
             self._set(job=JobStatus(), prediction=None)
             return
         self._set(job=JobStatus(Stage.PREDICTING, recording.source_name), prediction=None)
-        page = recording
-        if self._state.page_start_s != recording.start_s:
-            page = recording.part(self._state.page_start_s, recording.duration_s)
+        at_s, page = self._state.page_start_s, recording
+        page = page if at_s == page.start_s else page.part(at_s, page.duration_s)
         confirmed = self._state.confirmed
         self._jobs.submit(_RECORDING, lambda token: model.predict(page, token, confirmed))
 

@@ -30,6 +30,7 @@ from echoing_gui.i18n import tr
 from echoing_gui.log import log
 from echoing_gui.state import Level, UserMessage
 from model_core.errors import EchoingError
+from model_core.wording import plain
 
 _QT_LEVELS = {
     QtMsgType.QtDebugMsg: logging.DEBUG,
@@ -49,7 +50,8 @@ def to_message(error: Exception) -> UserMessage:
     'Export it again.'
     """
     if isinstance(error, EchoingError):
-        return UserMessage(tr(error.message), tr(error.hint), Level.ERROR)
+        # A name of a file in it may turn the text around, or hold lines of its own.
+        return UserMessage(plain(tr(error.message), 2000), tr(error.hint), Level.ERROR)
     return UserMessage(
         tr("Something went wrong inside the program; the result was withdrawn."),
         tr("Open the file again. If it happens again, report it with the details."),

@@ -138,6 +138,8 @@ class ImportReport:
         One sentence: a checksum that agrees, or that the format holds none.
     checksum_failed
         Whether a checksum in the file does not agree, which is a caution of every result.
+    incomplete
+        Whether the file holds another number of samples than it states, which is a caution too.
     repairs
         Everything that differs from what the file holds, each as one sentence.
     """
@@ -156,6 +158,7 @@ class ImportReport:
     device_filters: tuple[str, ...] = ()
     integrity: str = ""
     checksum_failed: bool = False
+    incomplete: bool = False
     repairs: tuple[str, ...] = ()
 
     @property

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Self
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
 
 
 class Sentence(str):
@@ -52,6 +55,17 @@ def say(template: str, **values: object) -> Sentence:
     ('Lead V1 is flat.', 'Lead {lead} is {state}.')
     """
     return Sentence(template, values)
+
+
+def plain(text: object, limit: int = 500) -> str:
+    r"""Text of a file, or its name, on one line, without control and direction characters.
+
+    Examples
+    --------
+    >>> plain("two\nlines \u202egnp.dcm")
+    'two lines gnp.dcm'
+    """
+    return " ".join(_CONTROL.sub(" ", str(text)).split())[:limit]
 
 
 def joined(parts: Sequence[str], between: str = " ") -> str:

@@ -49,6 +49,7 @@ def _short(code: str) -> str:
         "not_calibrated": tr("Not calibrated"),
         "long_recording": tr("Long recording"),
         "checksum_failed": tr("Checksum failed"),
+        "incomplete": tr("May be incomplete"),
         "lead_time_step": tr("Shift in time"),
         "electrode_placement": tr("Electrodes confirmed"),
         "microvolts": tr("Unit confirmed"),

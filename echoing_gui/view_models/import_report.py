@@ -97,6 +97,8 @@ def _summary(report: ImportReport) -> str:
         parts.append(tr("1 gap") if n == 1 else tr("{n} gaps", n=n))
     if report.checksum_failed:
         parts.append(tr("a checksum does not agree"))
+    if report.incomplete:
+        parts.append(tr("it may be incomplete"))
     if report.repairs:
         n = len(report.repairs)
         parts.append(tr("{count} note", count=n) if n == 1 else tr("{count} notes", count=n))

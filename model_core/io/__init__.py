@@ -259,6 +259,7 @@ def _in_file(path: Path, use: Callable[[InFile], _Result]) -> _Result:
 def _reader_of(path: Path) -> Reader:
     """Find who reads the file; raises `ReadError` if nobody does."""
     try:
+        _check_file(path)
         head = _head(path)
         # A picture stays one under any name; DICOM may begin with any 128 bytes.
         named = None if head[128:132] == b"DICM" else unread_content(path, head)
@@ -268,12 +269,10 @@ def _reader_of(path: Path) -> Reader:
         exists = path.exists()
     except OSError as error:
         raise _unreadable(path, error) from error
+    except UnicodeError as error:  # half of a character, which no file system takes
+        raise _not_found(path) from error
     if not exists:
-        raise ReadError(
-            say("The file {file} was not found.", file=path.name),
-            hint=say("Check the name and that the drive is connected."),
-            code="not_found",
-        )
+        raise _not_found(path)
     supported = ", ".join(
         f"{reader.FORMAT_NAME} ({' '.join(reader.SUFFIXES)})" for reader in READERS
     )
@@ -299,6 +298,39 @@ def _reader_of(path: Path) -> Reader:
     )
 
 
+def _check_file(path: Path) -> None:
+    """Refuse what is there and cannot be a recording, before anybody waits for its bytes."""
+    if path.is_file():
+        if path.stat().st_size == 0:
+            raise ReadError(
+                say("{file} is empty.", file=path.name),
+                hint=say("Copy it again."),
+                code="empty_file",
+            )
+    elif path.is_dir():
+        # A WFDB record may have the name of a folder beside its header.
+        if not path.name or not path.with_suffix(".hea").is_file():
+            raise ReadError(
+                say("{file} is a folder.", file=path.resolve().name),
+                hint=say("Open a file in it; the work list takes a whole folder."),
+                code="folder",
+            )
+    elif path.exists():
+        raise ReadError(
+            say("{file} is a device or a pipe and no file.", file=path.name),
+            hint=say("Copy the recording to a disk and open it there."),
+            code="not_readable",
+        )
+
+
+def _not_found(path: Path) -> ReadError:
+    return ReadError(
+        say("The file {file} was not found.", file=path.name),
+        hint=say("Check the name and that the drive is connected."),
+        code="not_found",
+    )
+
+
 def _unreadable(path: Path, error: OSError) -> ReadError:
     return ReadError(
         say(
@@ -318,10 +350,20 @@ def _head(path: Path) -> bytes:
         return file.read(HEAD_BYTES)
 
 
+def _state_of(path: Path) -> tuple[int, int] | None:
+    """Size and time of the last change; None for a record's name without ending."""
+    if not path.is_file():
+        return None
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
+
+
 def _guarded(reader: Reader, path: Path, read: Callable[[], _Result]) -> _Result:
-    """Let only `EchoingError` out."""
+    """Let only `EchoingError` out, and nothing that was read while the file changed."""
     try:
-        return read()
+        before = _state_of(path)
+        found = read()
+        changed = _state_of(path) != before
     except EchoingError:
         raise
     except MemoryError:
@@ -342,3 +384,10 @@ def _guarded(reader: Reader, path: Path, read: Callable[[], _Result]) -> _Result
             hint=say("Export or copy it again."),
             code="damaged",
         ) from error
+    if changed:
+        raise ReadError(
+            say("{file} changed while it was read.", file=path.name),
+            hint=say("Wait until it is written or copied, then open it again."),
+            code="changed",
+        )
+    return found

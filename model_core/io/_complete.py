@@ -22,7 +22,7 @@ from model_core.leads import (
     is_known_lead,
 )
 from model_core.types import FloatArray, Gap, ImportReport, Recording, RecordingMetadata
-from model_core.wording import Sentence, joined, say
+from model_core.wording import Sentence, joined, plain, say
 
 FS_RANGE_HZ = (50.0, 4000.0)
 # Values of a recording opened as a whole: 24 h of three leads at 200 Hz are 52 million
@@ -32,8 +32,9 @@ MAX_DAYS = 31
 MAX_GAPS_LISTED = 100
 NO_CHECKSUM = say("The format holds no checksum: damage to the samples would not be noticed.")
 
-_MV_PER_UNIT = {"nv": 1e-6, "uv": 1e-3, "µv": 1e-3, "μv": 1e-3, "mv": 1.0, "v": 1e3}
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
+_MV_PER_UNIT = {"nv": 1e-6, "uv": 1e-3, "mv": 1.0, "v": 1e3}
+_UNIT = re.compile("(n|nano|u|µ|μ|micro|m|milli|)v(?:olts?)?")
+_PREFIXES = {"nano": "n", "µ": "u", "μ": "u", "micro": "u", "milli": "m"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +64,8 @@ class Stored:
 
 def mv_per_unit(unit: str) -> float | None:
     """How many mV one `unit` is; None if it is not a voltage."""
-    words = {"microvolt": "uv", "microvolts": "uv", "millivolt": "mv", "millivolts": "mv"}
-    key = unit.strip().lower()
-    return _MV_PER_UNIT.get(words.get(key, key))
-
-
-def plain(text: object, limit: int = 500) -> str:
-    """Text of a file on one line, without control and direction characters."""
-    return " ".join(_CONTROL.sub(" ", str(text)).split())[:limit]
+    match = _UNIT.fullmatch(unit.strip().lower())
+    return _MV_PER_UNIT[_PREFIXES.get(match[1], match[1]) + "v"] if match else None
 
 
 def labelled(facts: Iterable[tuple[str, object]]) -> tuple[tuple[str, str], ...]:
@@ -244,7 +239,7 @@ def complete(
         signal_mv=signal if order == sorted(order) else signal[order],
         fs=stored.fs,
         lead_names=tuple(names[row] for row in order),
-        source_name=source.name,
+        source_name=plain(source.name),
         metadata=replace(
             stored.metadata,
             format_name=joined([report.format_name, report.format_version]),
@@ -281,7 +276,7 @@ def _rank(name: str) -> int:
 
 def _arrange(stored: Stored, repairs: list[str]) -> tuple[FloatArray, list[str], int]:
     """Signals with derived limb leads below the stored ones, names, and how many were stored."""
-    written = [plain(name, 40) for name in stored.lead_names]
+    written = [plain(name, 40) or f"Lead {row + 1}" for row, name in enumerate(stored.lead_names)]
     names = list(canonical_lead_names(written))
     signal = np.asarray(stored.signal_mv, dtype=np.float32)
     for row, name in enumerate(names):

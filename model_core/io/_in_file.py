@@ -16,7 +16,7 @@ from model_core.io._complete import Stored, check_kind, check_shape, complete
 from model_core.leads import canonical_lead_names
 from model_core.long_recording import LongRecording
 from model_core.types import Annotation, FloatArray, ImportReport, Recording, RecordingMetadata
-from model_core.wording import joined, say
+from model_core.wording import joined, plain, say
 
 ENDS_BYTES = 4096
 NOT_VERIFIED = say(
@@ -106,7 +106,7 @@ def outline(in_file: InFile, path: Path) -> LongRecording:
         fs=in_file.fs,
         n_samples=in_file.n_samples,
         lead_names=beginning.lead_names,
-        source_name=in_file.source.name,
+        source_name=plain(in_file.source.name),
         metadata=metadata,
     )
 

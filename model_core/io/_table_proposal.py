@@ -25,6 +25,11 @@ MAX_ABOVE = 5_000  # of the text above the numbers, searched for rate and unit
 MAX_LINES = 1_000  # in which the numbers begin
 PREVIEW_ROWS = 20
 
+# In order; true where numbers may have a decimal comma
+_DELIMITERS = (
+    *((";", True), ("\t", True), ("|", True), (",", False), (";", False), ("\t", False)),
+    ("|", False),
+)
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|nan", re.IGNORECASE)
 _COMMA_NUMBER = re.compile(r"[+-]?(\d+(,\d*)?|,\d+)([eE][+-]?\d+)?|nan", re.IGNORECASE)
 _RATE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:hz|sps|samples/s)\b", re.IGNORECASE)
@@ -117,12 +122,7 @@ def _propose_text(path: Path) -> TableProposal:
     split = None if delimiter == " " else delimiter
     width = len(body[0].split(split))
     above = "\n".join(lines[:first])[:MAX_ABOVE]
-    titles: list[str] = []
-    for line in reversed(lines[:first]):
-        cells = [cell.strip().strip('"') for cell in line.lstrip("#% ").split(split)]
-        if len(cells) == width:
-            titles = cells
-            break
+    titles = _titles(lines[:first], split, width)
     in_rows = width > len(body) and not titles
     if in_rows:
         titles = table_values.row_labels(body, split)
@@ -138,10 +138,14 @@ def _propose_text(path: Path) -> TableProposal:
     make = (*(titles or (width, len(body))), fs and round(fs), unit)
     if fs is None:
         fs, fs_reason = _rate_by_length(n_samples)
+    part = (line.replace(",", ".") if comma else line for line in body[:2000])
+    # Times and numbers of samples say nothing of the unit.
+    voltages = [n for n, name in enumerate(names) if name] if any(names) and not in_rows else None
     sample = np.genfromtxt(
-        io.StringIO("\n".join(line.replace(",", ".") if comma else line for line in body[:2000])),
+        io.StringIO("\n".join(part).replace('"', "")),
         delimiter=split,
         invalid_raise=False,
+        usecols=voltages,
     )
     return TableProposal(
         fs=fs,
@@ -162,13 +166,24 @@ def _propose_text(path: Path) -> TableProposal:
     )
 
 
+def _titles(above: Sequence[str], delimiter: str | None, width: int) -> list[str]:
+    """Cells of the line above the numbers that names leads, else of the nearest as wide as they."""
+    rows = [
+        [cell.strip().strip('"') for cell in line.lstrip("#% ").split(delimiter)]
+        for line in reversed(above)
+    ]
+    rows = [cells for cells in rows if len(cells) == width]
+    naming = (cells for cells in rows if any(name in STANDARD_LEADS for name in _spelt(cells)))
+    return next(naming, rows[0] if rows else [])
+
+
 def _fingerprint(*parts: object) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
 def _first_numbers(lines: Sequence[str]) -> tuple[int | None, str, bool]:
     """First of three lines of numbers with equally many cells, the delimiter, decimal comma."""
-    for delimiter, comma in ((";", True), ("\t", True), (",", False), (";", False), ("\t", False)):
+    for delimiter, comma in _DELIMITERS:
         found = _run_of_numbers(lines, delimiter, comma)
         if found is None:
             continue
@@ -196,7 +211,7 @@ def _run_of_numbers(lines: Sequence[str], delimiter: str | None, comma: bool) ->
 
 
 def _names(titles: Sequence[str], n_leads: int) -> tuple[tuple[str, ...], str]:
-    named = [canonical_lead_name(re.sub(r"[\[(].*", "", title)) for title in titles]
+    named = _spelt(titles)
     if any(name in STANDARD_LEADS for name in named):
         kept = tuple(
             "" if _TIME.match(title) else name for title, name in zip(titles, named, strict=True)
@@ -205,6 +220,11 @@ def _names(titles: Sequence[str], n_leads: int) -> tuple[tuple[str, ...], str]:
     if n_leads == len(STANDARD_LEADS):
         return STANDARD_LEADS, say("twelve leads, in the usual order: check it")
     return ("",) * n_leads, ""
+
+
+def _spelt(titles: Sequence[str]) -> list[str]:
+    """Spell titles of columns as leads, without the units behind them."""
+    return [canonical_lead_name(re.sub(r"[\[(].*", "", title)) for title in titles]
 
 
 def _rate_in_words(text: str) -> tuple[float | None, str]:

@@ -66,6 +66,8 @@ def array(path: Path, of_kind: str, variable: str) -> NDArray[Any]:
         table: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     else:
         matrices = read_mat(path)
+        if not matrices:
+            refuse(path, "it holds no matrix of numbers", "no_signal")
         if variable not in matrices:
             refuse(path, say("it holds no matrix '{name}'", name=plain(variable, 40)), "no_signal")
         table = matrices[variable]

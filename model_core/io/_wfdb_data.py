@@ -114,6 +114,7 @@ def counts(
         channels=numbers,
         physical=False,
         smooth_frames=False,
+        ignore_skew=True,
         return_res=32,
     )
     return record.e_d_signal

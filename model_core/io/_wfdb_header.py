@@ -50,11 +50,13 @@ class Signal:
     """What a signal line says, as far as it decides whether the samples may be read.
 
     `mv_per_count` is None where the signal is no voltage; `name` is empty where none is written.
+    `skew` is by how many samples the signal lies later in the file than it was recorded.
     """
 
     file_name: str
     fmt: str
     samples_per_frame: int
+    skew: int
     byte_offset: int
     gain: float
     unit: str
@@ -122,8 +124,6 @@ def signal_line(header: Path, line: str) -> Signal:
         )
     if not layout or layout[1] not in FORMATS:
         raise bad_header(header, say("the sample format is not supported"), code="unknown_format")
-    if int(layout[3] or 0):
-        raise bad_header(header, say("its signals are shifted in time (skew)"), code="skewed")
     if not gain or not 0 < float(gain[1]) < math.inf:
         raise bad_header(
             header, say("it does not state the gain of every signal"), "gain_missing", _GAIN_HINT
@@ -139,6 +139,7 @@ def signal_line(header: Path, line: str) -> Signal:
         file_name=name,
         fmt=layout[1],
         samples_per_frame=int(layout[2] or 1),
+        skew=int(layout[3] or 0),
         byte_offset=int(layout[4] or 0),
         gain=float(gain[1]),
         unit=gain[2] or "",

@@ -51,7 +51,16 @@ MAX_BYTES = 16_000_000_000
 _NOTES, _SAMPLES = 0x0040B020, 0x54001010
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _BIG_ENDIAN = "1.2.840.10008.1.2.2"
-_TYPES = {"SS": "i2", "US": "u2", "SL": "i4", "UL": "u4", "SB": "i1", "UB": "u1"}
+_TYPES = {
+    "SS": "i2",
+    "US": "u2",
+    "SL": "i4",
+    "UL": "u4",
+    "SB": "i1",
+    "UB": "u1",
+    "SV": "i8",
+    "UV": "u8",
+}
 # Numbers of the leads in SCP-ECG (EN 1064) and, in partition 2, of ISO/IEEE 11073-10102
 _LEAD_NUMBERS = {
     **dict(enumerate(("I", "II", "V1", "V2", "V3", "V4", "V5", "V6", "V7"), start=1)),
@@ -114,7 +123,10 @@ def _open(path: Path) -> InFile:
     if not sequence:
         raise ReadError(
             say("{file} is a DICOM file without a waveform.", file=path.name),
-            hint=say("Export the ECG as a DICOM waveform, not as a picture or a report."),
+            hint=say(
+                "Export the ECG as a DICOM waveform, not as a picture or a report; if it should "
+                "hold one, copy it again."
+            ),
             code="no_signal",
         )
     rhythm = _rhythm_groups(path, sequence, repairs)
@@ -265,8 +277,21 @@ def _group(path: Path, number: int, item: Any, order: str, repairs: list[str]) -
         if factor is None:
             continue
         baseline = float(channel.get("ChannelBaseline") or 0) * (mv_per_unit(_unit(channel)) or 0)
-        skew_s = float(channel.get("ChannelTimeSkew") or 0)
-        if skew_s or float(channel.get("ChannelSampleSkew") or 0):
+        skew = float(channel.get("ChannelTimeSkew") or 0) * fs
+        skew = max(abs(skew), abs(float(channel.get("ChannelSampleSkew") or 0)))
+        if skew >= 1:
+            raise ReadError(
+                say(
+                    "{file} states that lead {lead} begins {ms:.3g} ms beside the others, which is "
+                    "not supported.",
+                    file=path.name,
+                    lead=name,
+                    ms=1000 * skew / fs,
+                ),
+                hint=say("Export it with leads recorded at the same time."),
+                code="skewed",
+            )
+        if skew:
             repairs.append(
                 say("Channels are stated to be sampled one after another: not corrected.")
             )

@@ -183,10 +183,18 @@ def _number(path: Path, text: str, what: str) -> float:
     return float(match[0])
 
 
+def _field(field: bytes) -> str:
+    """Text of the header: ASCII by the standard, and what writers take for it."""
+    try:
+        return field.decode("utf-8").strip(" \0")
+    except UnicodeDecodeError:
+        return field.decode("latin-1").strip(" \0")
+
+
 def _read_header(path: Path, size: int, repairs: list[str]) -> _Header:
     with path.open("rb") as file:
         fixed = file.read(256)
-        n_signals_text = fixed[252:256].decode("latin-1").strip(" \0")
+        n_signals_text = _field(fixed[252:256])
         if fixed[:8] not in (_EDF, _BDF) or not re.fullmatch(r"\d{1,4}", n_signals_text):
             _refuse(path, say("it is no EDF file, or its header is damaged"))
         n_signals = int(n_signals_text)
@@ -197,9 +205,9 @@ def _read_header(path: Path, size: int, repairs: list[str]) -> _Header:
         _refuse(path, say("it ends within its header"), "size_mismatch")
 
     def text(first: int, last: int) -> str:
-        return fixed[first:last].decode("latin-1").strip(" \0")
+        return _field(fixed[first:last])
 
-    if text(184, 192) != str(256 * (n_signals + 1)):
+    if _number(path, text(184, 192), say("its own length")) != 256 * (n_signals + 1):
         _refuse(path, say("the length of its header is wrong"))
     record_s = _number(path, text(244, 252), say("how long a data record lasts"))
     declared = _number(path, text(236, 244), say("how many data records it holds"))
@@ -246,7 +254,7 @@ def _signals(path: Path, block: bytes, n: int, sample_bytes: int) -> tuple[_Sign
     position = 0
     for width in (16, 80, 8, 8, 8, 8, 8, 80, 8):
         fields = (block[position + width * i : position + width * (i + 1)] for i in range(n))
-        columns.append([field.decode("latin-1").strip(" \0") for field in fields])
+        columns.append([_field(field) for field in fields])
         position += width * n
     signals: list[_Signal] = []
     start = 0

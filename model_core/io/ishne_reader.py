@@ -73,6 +73,16 @@ def open_file(path: Path) -> InFile:
     if (resolutions <= 0).any():
         raise _damaged(path, say("it does not state the gain of every lead"), "gain_missing")
     integrity = _integrity(path, header[_CHECKED_FROM:] + comment, header[8:10])
+    declared = int.from_bytes(header[14:18], "little", signed=True)
+    # Writers count samples of a lead or of all leads, and some leave a round number.
+    incomplete = declared not in (n_samples, n_values)
+    if incomplete:
+        integrity = say(
+            "The header states {declared} samples and the file holds {n_samples} of each lead: it "
+            "may be incomplete.",
+            declared=declared,
+            n_samples=n_samples,
+        )
 
     beside = functools.cache(lambda: ishne_marks(path, fs))
 
@@ -94,18 +104,6 @@ def open_file(path: Path) -> InFile:
             integrity=integrity,
         )
 
-    repairs: list[str] = []
-    declared = int.from_bytes(header[14:18], "little", signed=True)
-    # Writers count samples of a lead or of all leads, and some leave a round number.
-    if declared not in (n_samples, n_values):
-        repairs.append(
-            say(
-                "The header states {declared} samples and the file holds {n_samples} of each "
-                "lead: it may be incomplete.",
-                declared=declared,
-                n_samples=n_samples,
-            )
-        )
     born, started = _date(header, 132), _date(header, 138, 150)
     return InFile(
         read=read_samples,
@@ -121,7 +119,7 @@ def open_file(path: Path) -> InFile:
             ),
             gain_source=say("as stated in the header"),
             unit="nV",
-            repairs=tuple(repairs),
+            incomplete=incomplete,
         ),
         metadata=RecordingMetadata(
             acquired_at=started.isoformat() if started else "",

@@ -88,6 +88,7 @@ class _Part:
     paths: tuple[Path, ...]
     gains: frozenset[str]
     units: frozenset[str]
+    skewed: bool
     acquired_at: str
 
     @property
@@ -166,6 +167,7 @@ def open_file(path: Path) -> InFile:
             code="not_in_record",
         )
     beside = functools.cache(lambda: wfdb_marks(header, part.frame_rate))
+    late = say("Leads that lie later in the file than they were recorded (skew) were moved back.")
     left_out = say("Left out as other signals or rates: {names}.", names=", ".join(part.left_out))
 
     def read_samples(first: int, last: int, rows: Sequence[int]) -> Samples:
@@ -193,7 +195,7 @@ def open_file(path: Path) -> InFile:
             gain=joined(sorted(part.gains), ", "),
             gain_source=say("as stated in the file"),
             unit=", ".join(sorted(part.units)),
-            repairs=(left_out,) if part.left_out else (),
+            repairs=((left_out,) if part.left_out else ()) + ((late,) if part.skewed else ()),
         ),
         metadata=RecordingMetadata(
             acquired_at=part.acquired_at,
@@ -253,7 +255,8 @@ def _open_part(header: Path, lines: list[str]) -> _Part:
 
     def read(first: int, last: int, rows: Sequence[int]) -> _Read:
         numbers = [kept[row] for row in rows]
-        frames = first // per_frame, -(-last // per_frame)
+        delay = max(signals[number].skew for number in numbers)
+        frames = first // per_frame, min(-(-last // per_frame) + delay, n_frames)
         digital = counts(header, signals, data_paths, frames, numbers)
         is_whole = frames == (0, n_frames)
         signal_mv = np.empty((len(rows), last - first), dtype=np.float32)
@@ -262,10 +265,9 @@ def _open_part(header: Path, lines: list[str]) -> _Part:
             signal = signals[number]
             checksum = record.checksum[number] if is_whole else None
             initial = record.init_value[number] if first == 0 and signal.fmt != "8" else None
-            values = decoded[first - frames[0] * per_frame :][: last - first]
             if stated and (
-                (checksum is not None and (int(values.sum(dtype=np.int64)) - checksum) % 65536)
-                or (initial is not None and values[0] != initial)
+                (checksum is not None and (int(decoded.sum(dtype=np.int64)) - checksum) % 65536)
+                or (initial is not None and decoded[0] != initial)
             ):
                 raise ReadError(
                     say(
@@ -277,11 +279,12 @@ def _open_part(header: Path, lines: list[str]) -> _Part:
                     hint=say("Copy the record again from its source."),
                     code="checksum_mismatch",
                 )
-            signal_mv[row] = (values - float(record.baseline[number])) * (
-                signal.mv_per_count or 0.0
-            )
+            at = first + (signal.skew - frames[0]) * per_frame
+            values = decoded[at : at + last - first]
             invalid = values == FORMATS[signal.fmt][2]
-            signal_mv[row, invalid] = np.nan
+            in_mv = (values - float(record.baseline[number])) * (signal.mv_per_count or 0.0)
+            signal_mv[row, : len(values)] = np.where(invalid, np.nan, in_mv)
+            signal_mv[row, len(values) :] = np.nan
             n_invalid += int(np.count_nonzero(invalid))
         verified = stated and all(record.checksum[number] is not None for number in numbers)
         return _Read(signal_mv, n_invalid, verified)
@@ -305,6 +308,7 @@ def _open_part(header: Path, lines: list[str]) -> _Part:
             for number in kept
         ),
         units=frozenset(signals[number].unit or "mV" for number in kept),
+        skewed=any(signals[number].skew for number in kept),
         acquired_at=record.base_datetime.isoformat() if record.base_datetime else "",
     )
 
@@ -366,6 +370,7 @@ def _open_segments(header: Path, lines: list[str]) -> _Part:
         paths=(header, *dict.fromkeys(path for _, part in parts for path in part.paths)),
         gains=frozenset[str]().union(*(part.gains for _, part in parts)),
         units=frozenset[str]().union(*(part.units for _, part in parts)),
+        skewed=any(part.skewed for _, part in parts),
         acquired_at=parts[0][1].acquired_at,
     )
 

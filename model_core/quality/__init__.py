@@ -94,8 +94,9 @@ def assess(
         )
     reasons = [*reasons, *map(step_caution, features.delineation.steps)]
     report = recording.metadata.report
-    if report is not None and report.checksum_failed:
-        reasons = [*reasons, Reason("checksum_failed", Severity.CAUTION, report.integrity)]
+    if report is not None and (report.checksum_failed or report.incomplete):
+        code = "checksum_failed" if report.checksum_failed else "incomplete"
+        reasons = [*reasons, Reason(code, Severity.CAUTION, report.integrity)]
     if (recording.whole_s or recording.duration_s) > RESTING_AT_MOST_S:
         reasons = [*reasons, Reason("long_recording", Severity.CAUTION, _LONG)]
     if _DIVIDED in recording.metadata.notes:

@@ -260,6 +260,58 @@ def test_no_gain_and_contradicting_names_are_refused(tmp_path: Path) -> None:
     assert refusal(write(tmp_path / "b.dcm", [made])).code == "ambiguous_leads"
 
 
+@pytest.mark.parametrize(
+    ("stated", "told"),
+    [
+        ({"ChannelTimeSkew": 0.0005}, True),
+        ({"ChannelSampleSkew": 0.25}, True),
+        ({"ChannelTimeSkew": 0.2}, False),
+        ({"ChannelSampleSkew": 100.0}, False),
+    ],
+)
+def test_channels_sampled_later_by_a_sample_or_more_are_refused(
+    tmp_path: Path, stated: dict[str, Any], told: bool
+) -> None:
+    channels = [channel("I"), channel("II", **stated)]
+    path = write(tmp_path / "a.dcm", [group(counts(2), channels)])
+    if told:
+        repairs = report_of(read_recording(path)).repairs
+        assert any("one after another" in text for text in repairs)
+    else:
+        assert refusal(path).code == "skewed"
+
+
+@pytest.mark.parametrize(
+    ("kind", "dtype", "zero"),
+    [
+        *(("SB", "i1", 0), ("UB", "u1", 128), ("SS", "<i2", 0), ("US", "<u2", 32768)),
+        *(("SL", "<i4", 0), ("UL", "<u4", 40000), ("SV", "<i8", 0), ("UV", "<u8", 40000)),
+    ],
+)
+def test_samples_of_every_size(tmp_path: Path, kind: str, dtype: str, zero: int) -> None:
+    values = counts(2) // (8 if dtype[-1] == "1" else 1)
+    stored = np.ascontiguousarray(values.T.astype(np.int64) + zero).astype(dtype)
+    channels = [channel(name, ChannelBaseline=-5.0 * zero) for name in ("V1", "V2")]
+    made = group(
+        values,
+        channels,
+        WaveformBitsAllocated=8 * stored.itemsize,
+        WaveformSampleInterpretation=kind,
+        WaveformData=stored.tobytes(),
+    )
+    recording = read_recording(write(tmp_path / "a.dcm", [made]))
+    np.testing.assert_allclose(recording.signal_mv, values * 0.005, rtol=0, atol=2e-5)
+
+
+def test_companded_samples_and_channels_without_a_name(tmp_path: Path) -> None:
+    made = twelve(counts(12), WaveformSampleInterpretation="MB", WaveformBitsAllocated=8)
+    assert refusal(write(tmp_path / "a.dcm", [made])).code == "unsupported_samples"
+    nameless = channel("I")
+    del nameless.ChannelSourceSequence
+    recording = read_recording(write(tmp_path / "b.dcm", [group(counts(1), [nameless])]))
+    assert recording.lead_names == ("Lead 1",)
+
+
 def test_broken_rates_stay_broken(tmp_path: Path) -> None:
     made = twelve(counts(12), SamplingFrequency=976.5625)
     assert read_recording(write(tmp_path / "a.dcm", [made])).fs == 976.5625

@@ -85,7 +85,7 @@ def scp(
         parts |= {4: where, 5: leads_of(beat, order, pack)}
     parts[6] = leads_of(rest, order, pack)
     sections = {number: section(number, body) for number, body in parts.items()}
-    table, at = b"", 7 + 16 + 10 * 12
+    at = 7 + 16 + 10 * 12
     lengths = {number: len(made) for number, made in sections.items()}
     pointers = struct.pack("<HII", 0, 16 + 120, 7)
     for number in range(1, 12):

@@ -11,7 +11,10 @@ import pyedflib
 import pytest
 from numpy.typing import NDArray
 
+from echoing_gui.view_models.import_report import import_report_view
 from model_core.io import read_recording
+from model_core.quality import assess
+from model_core.reasons import Severity
 from tests.reading import refusal, report_of
 
 
@@ -164,6 +167,18 @@ def test_headers_filled_up_with_zeros(tmp_path: Path) -> None:
     assert read_recording(path).lead_names == ("I",)
 
 
+@pytest.mark.parametrize(
+    "unit",
+    [
+        *("uV", "\xb5V", "microV", "uVolt"),
+        *(text.encode().decode("latin-1") for text in ("\xb5V", "\u03bcV")),
+    ],
+)
+def test_microvolts_in_every_spelling(tmp_path: Path, unit: str) -> None:
+    recording = read_recording(edf(tmp_path / "a.edf", counts(1), ("I",), units=(unit,)))
+    np.testing.assert_allclose(recording.signal_mv[0], counts(1)[0] * 1e-4, rtol=1e-5, atol=1e-6)
+
+
 def test_a_signal_without_a_unit_is_not_taken_for_microvolts(tmp_path: Path) -> None:
     assert refusal(edf(tmp_path / "a.edf", counts(1), ("I",), units=("",))).code == "gain_missing"
 
@@ -267,7 +282,13 @@ def test_ishne_cut_at_a_frame_is_told_and_elsewhere_refused(tmp_path: Path) -> N
     path.write_bytes(whole[:-400])
     recording = read_recording(path)
     assert recording.n_samples == 2400
-    assert any("2500" in text and "2400" in text for text in report_of(recording).repairs)
+    report = report_of(recording)
+    assert report.incomplete
+    assert "2500" in report.integrity
+    assert "2400" in report.integrity
+    found = assess(recording, duration_s=4.0, lead_names=recording.lead_names).reasons
+    assert ("incomplete", Severity.CAUTION) in [(r.code, r.severity) for r in found]
+    assert "it may be incomplete" in import_report_view(recording).summary
     for cut in (1, 2):
         path.write_bytes(whole[:-cut])
         assert refusal(path).code == "size_mismatch"

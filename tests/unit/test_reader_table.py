@@ -395,6 +395,39 @@ def test_guesses_are_called_guesses(tmp_path: Path) -> None:
         assert reason.endswith("check it")
 
 
+def test_the_line_that_names_leads_counts_wherever_it_stands(tmp_path: Path) -> None:
+    names = ("I", "II", "III", "aVR", "aVF", "aVL", "V1", "V2", "V3", "V4", "V5", "V6")
+    head = ",".join(names) + "\n" + ",".join(["mV"] * 12) + "\n"
+    path = write(tmp_path / "a.csv", np.ones((600, 12)), head)
+    assert propose_layout(path).lead_names == names
+
+
+def test_times_say_nothing_of_the_unit(tmp_path: Path) -> None:
+    small = np.random.default_rng(0).normal(0, 0.3, (3000, 2))
+    table = np.column_stack([np.arange(3000) * 2.0, small])
+    proposal = propose_layout(write(tmp_path / "a.csv", table, "time (ms),I,II\n"))
+    assert (proposal.fs, proposal.unit) == (500.0, "mV")
+
+
+@pytest.mark.parametrize(("between", "quote"), [("|", ""), (",", '"'), (";", '"')])
+def test_bars_and_quotes(tmp_path: Path, between: str, quote: str) -> None:
+    rows = np.random.default_rng(0).normal(0, 0.3, (600, 2))
+    lines = ["I" + between + "II"]
+    lines += [between.join(f"{quote}{value:.3f}{quote}" for value in row) for row in rows]
+    (tmp_path / "a.csv").write_text("\n".join(lines))
+    proposal = propose_layout(tmp_path / "a.csv")
+    assert (proposal.delimiter, proposal.unit) == (between, "mV")
+    layout = TableLayout(500.0, "mV", ("I", "II"), skip_rows=1, delimiter=between)
+    recording = read_recording(tmp_path / "a.csv", layout)
+    np.testing.assert_allclose(recording.signal_mv[:2], np.round(rows.T, 3), atol=1e-6)
+
+
+def test_a_mat_file_without_a_matrix_says_so(tmp_path: Path) -> None:
+    scipy.io.savemat(tmp_path / "a.mat", {"x": "only words"})
+    with pytest.raises(ReadError, match="holds no matrix of numbers"):
+        propose_layout(tmp_path / "a.mat")
+
+
 def test_files_without_numbers_propose_nothing(tmp_path: Path) -> None:
     for content in (b"only words\nand more\n", b"\0\1\2" * 50, b"\xff\xfe"):
         (tmp_path / "a.txt").write_bytes(content)

@@ -16,7 +16,7 @@ from model_core.io import read_recording
 from model_core.leads import STANDARD_LEADS
 from model_core.types import Recording
 from tests.package_factory import synthetic_ecg
-from tests.reading import refusal
+from tests.reading import refusal, report_of
 
 MIMIC_LEADS = ("I", "II", "III", "aVR", "aVF", "aVL", "V1", "V2", "V3", "V4", "V5", "V6")
 
@@ -168,6 +168,27 @@ def test_several_samples_a_frame(tmp_path: Path) -> None:
     recording = read_recording(tmp_path / "rec.hea")
     assert recording.fs == 200.0
     np.testing.assert_allclose(recording.signal_mv, samples / 1000.0, rtol=1e-6)
+
+
+def test_leads_that_lie_later_in_the_file_are_moved_back(tmp_path: Path) -> None:
+    true = counts(3)
+    late = true.copy()
+    late[1, 7:] = true[1, :-7]
+    header = write_record(tmp_path, late, ("I", "II", "V1"))
+    lines = header.read_text().splitlines()
+    header.write_text("\n".join([*lines[:2], lines[2].replace(" 16 ", " 16:7 ", 1), lines[3]]))
+    recording = read_recording(header)
+    stored = as_stored(recording)
+    np.testing.assert_allclose(stored[[0, 2]], true[[0, 2]] / 1000, rtol=1e-6)
+    np.testing.assert_allclose(stored[1, :-7], true[1, :-7] / 1000, rtol=1e-6)
+    assert np.isnan(stored[1, -7:]).all()
+    library = cast("Any", wfdb).rdrecord(str(header.with_suffix("")))
+    np.testing.assert_allclose(stored, library.p_signal.T, rtol=1e-6)
+    assert any("moved back" in text for text in report_of(recording).repairs)
+    data = bytearray(header.with_suffix(".dat").read_bytes())
+    data[600] ^= 1
+    header.with_suffix(".dat").write_bytes(data)
+    assert refusal(header).code == "checksum_mismatch"
 
 
 @pytest.mark.parametrize("fmt", ["16", "24", "32", "80", "212", "508", "516", "524"])
