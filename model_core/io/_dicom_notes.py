@@ -1,19 +1,25 @@
-"""What a DICOM ECG says beside its samples: measurements, interpretation, marks."""
+"""What a DICOM ECG says beside its samples: patient, device, measurements, statements, marks."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model_core.io._complete import plain
-from model_core.types import Annotation, MachineMeasurement, Statement
+from model_core.io._complete import labelled, plain
+from model_core.io._kit import age_between
+from model_core.types import Age, Annotation, MachineMeasurement, RecordingMetadata, Statement
+from model_core.wording import say
 
 MAX_ANNOTATIONS = 20_000
+
+_AGE = re.compile(r"(\d{1,3})([DWMY])", re.IGNORECASE)
+_AGE_UNITS = {"D": "days", "W": "weeks", "M": "months", "Y": "years"}
 
 _MEASUREMENTS = (
     (r"(ventricular )?heart rate|ventricular rate", "heart_rate", "/min"),
@@ -53,7 +59,7 @@ class Group:
     read: Callable[[int, int, Sequence[int]], NDArray[np.float32]]
 
 
-def noted(
+def _noted(
     dataset: Any,  # noqa: ANN401 - a data set has the elements it has
     groups: Sequence[Group],
 ) -> tuple[tuple[MachineMeasurement, ...], tuple[Statement, ...], tuple[Annotation, ...]]:
@@ -91,6 +97,78 @@ def noted(
     return tuple(measured.values()), tuple(statements), tuple(marks)
 
 
-def _first(value: Any) -> Any:  # noqa: ANN401 - see noted
+def _first(value: Any) -> Any:  # noqa: ANN401 - see metadata_of
     """Take the first of an element's values."""
     return cast("Any", value[0]) if isinstance(value, list) else value
+
+
+def metadata_of(
+    dataset: Any,  # noqa: ANN401 - a data set has the elements it has
+    groups: Sequence[Group],
+) -> RecordingMetadata:
+    """All that the file says beside its samples."""
+    measurements, statements, marks = _noted(dataset, groups)
+    acquired_at = _time(dataset)
+    began = datetime.fromisoformat(acquired_at) if acquired_at else None
+    software = dataset.get("SoftwareVersions") or ""
+    return RecordingMetadata(
+        acquired_at=acquired_at,
+        age=_age(str(dataset.get("PatientAge") or "")) or age_between(_born(dataset), began),
+        sex={"F": "female", "M": "male"}.get(str(dataset.get("PatientSex") or ""), ""),
+        patient=labelled(
+            (
+                (say("Name"), str(dataset.get("PatientName") or "").replace("^", " ")),
+                (say("Identifier"), dataset.get("PatientID")),
+                (say("Date of birth"), dataset.get("PatientBirthDate")),
+            )
+        ),
+        acquisition=labelled(
+            (
+                (say("Manufacturer"), dataset.get("Manufacturer")),
+                (say("Model"), dataset.get("ManufacturerModelName")),
+                (say("Serial number"), dataset.get("DeviceSerialNumber")),
+                (say("Software"), software if isinstance(software, str) else ", ".join(software)),
+                (say("Institution"), dataset.get("InstitutionName")),
+            )
+        ),
+        measurements=measurements,
+        statements=statements,
+        annotations=marks,
+    )
+
+
+def _time(dataset: Any) -> str:  # noqa: ANN401 - see metadata_of
+    """Start of the recording, ISO 8601; only the day where no time is stated."""
+    kinds = ("Acquisition", "Content", "Study")
+    stated = [
+        str(dataset.get("AcquisitionDateTime") or ""),
+        *(
+            f"{dataset.get(f'{kind}Date') or ''}{dataset.get(f'{kind}Time') or ''}"
+            for kind in kinds
+        ),
+    ]
+    for text in stated:
+        match = re.match(r"(\d{8})(?:(\d\d)(\d\d)(\d\d)?)?", text)
+        if match:
+            day, hour, minute, second = match.groups(default="00")
+            try:
+                when = datetime.strptime(f"{day}{hour}{minute}{second}", "%Y%m%d%H%M%S")  # noqa: DTZ007
+            except ValueError:
+                continue
+            return when.isoformat() if match[2] else when.date().isoformat()
+    return ""
+
+
+def _born(dataset: Any) -> datetime | None:  # noqa: ANN401 - see metadata_of
+    try:
+        return datetime.strptime(str(dataset.get("PatientBirthDate") or ""), "%Y%m%d")  # noqa: DTZ007
+    except ValueError:
+        return None
+
+
+def _age(stated: str) -> Age | None:
+    match = _AGE.fullmatch(stated)
+    try:
+        return Age(float(match[1]), _AGE_UNITS[match[2].upper()]) if match else None
+    except ValueError:
+        return None

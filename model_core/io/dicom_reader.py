@@ -11,7 +11,6 @@ import re
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,22 +23,18 @@ from model_core.io._complete import (
     check_kind,
     checked_size,
     high_pass,
-    labelled,
     low_pass,
     mv_per_unit,
     notch,
     plain,
 )
 from model_core.io._dicom_file import InPlace, parse, value_of
-from model_core.io._dicom_notes import Group, noted
+from model_core.io._dicom_notes import Group, metadata_of
 from model_core.io._in_file import InFile, Samples, whole
-from model_core.io._kit import age_between
 from model_core.leads import STANDARD_LEADS, canonical_lead_name
 from model_core.types import (
-    Age,
     ImportReport,
     Recording,
-    RecordingMetadata,
 )
 from model_core.wording import say
 
@@ -68,8 +63,6 @@ _LEAD_NUMBERS = {
     **dict(enumerate(("III", "aVR", "aVL", "aVF", "-aVR", "V8", "V9", "V8R", "V9R"), start=61)),
     **{70: "Nehb D", 71: "Nehb A", 72: "Nehb J"},
 }
-_AGE = re.compile(r"(\d{1,3})([DWMY])", re.IGNORECASE)
-_AGE_UNITS = {"D": "days", "W": "weeks", "M": "months", "Y": "years"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +145,7 @@ def _open(path: Path) -> InFile:
                 size_mb=notes.size / 1e6,
             )
         )
-    metadata = _metadata(dataset, groups)
+    metadata = metadata_of(dataset, groups)
 
     def read_samples(first: int, last: int, rows: Sequence[int]) -> Samples:
         signal_mv = np.full((len(rows), last - first), np.nan, dtype=np.float32)
@@ -442,71 +435,3 @@ def _filters(channels: Iterable[Any]) -> tuple[str, ...]:
         if float(channel.get(key) or 0)
     )
     return tuple(dict.fromkeys(found))
-
-
-def _metadata(dataset: Any, groups: list[Group]) -> RecordingMetadata:  # noqa: ANN401 - see parse
-    measurements, statements, marks = noted(dataset, groups)
-    acquired_at = _time(dataset)
-    began = datetime.fromisoformat(acquired_at) if acquired_at else None
-    software = dataset.get("SoftwareVersions") or ""
-    return RecordingMetadata(
-        acquired_at=acquired_at,
-        age=_age(str(dataset.get("PatientAge") or "")) or age_between(_born(dataset), began),
-        sex={"F": "female", "M": "male"}.get(str(dataset.get("PatientSex") or ""), ""),
-        patient=labelled(
-            (
-                (say("Name"), str(dataset.get("PatientName") or "").replace("^", " ")),
-                (say("Identifier"), dataset.get("PatientID")),
-                (say("Date of birth"), dataset.get("PatientBirthDate")),
-            )
-        ),
-        acquisition=labelled(
-            (
-                (say("Manufacturer"), dataset.get("Manufacturer")),
-                (say("Model"), dataset.get("ManufacturerModelName")),
-                (say("Serial number"), dataset.get("DeviceSerialNumber")),
-                (say("Software"), software if isinstance(software, str) else ", ".join(software)),
-                (say("Institution"), dataset.get("InstitutionName")),
-            )
-        ),
-        measurements=measurements,
-        statements=statements,
-        annotations=marks,
-    )
-
-
-def _time(dataset: Any) -> str:  # noqa: ANN401 - see parse
-    """Start of the recording, ISO 8601; only the day where no time is stated."""
-    kinds = ("Acquisition", "Content", "Study")
-    stated = [
-        str(dataset.get("AcquisitionDateTime") or ""),
-        *(
-            f"{dataset.get(f'{kind}Date') or ''}{dataset.get(f'{kind}Time') or ''}"
-            for kind in kinds
-        ),
-    ]
-    for text in stated:
-        match = re.match(r"(\d{8})(?:(\d\d)(\d\d)(\d\d)?)?", text)
-        if match:
-            day, hour, minute, second = match.groups(default="00")
-            try:
-                when = datetime.strptime(f"{day}{hour}{minute}{second}", "%Y%m%d%H%M%S")  # noqa: DTZ007
-            except ValueError:
-                continue
-            return when.isoformat() if match[2] else when.date().isoformat()
-    return ""
-
-
-def _born(dataset: Any) -> datetime | None:  # noqa: ANN401 - see parse
-    try:
-        return datetime.strptime(str(dataset.get("PatientBirthDate") or ""), "%Y%m%d")  # noqa: DTZ007
-    except ValueError:
-        return None
-
-
-def _age(stated: str) -> Age | None:
-    match = _AGE.fullmatch(stated)
-    try:
-        return Age(float(match[1]), _AGE_UNITS[match[2].upper()]) if match else None
-    except ValueError:
-        return None
