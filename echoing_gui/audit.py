@@ -10,7 +10,7 @@ packages stand there by their hashes.
 from __future__ import annotations
 
 import argparse
-import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -121,7 +121,8 @@ class AuditLog:
                 raise TimeoutError(None, "another program holds the log")
             time.sleep(_BETWEEN_TRIES_S)
         try:
-            with self.path.open("a+b") as file:
+            # Without a buffer, which would keep what there was no room for and write it later.
+            with self.path.open("a+b", buffering=0) as file:
                 last, torn, ended = _tail(file)
                 if torn:
                     entry["torn"] = _sha256(torn)
@@ -135,13 +136,9 @@ class AuditLog:
 def _append(file: Any, content: bytes) -> None:  # noqa: ANN401 - a binary file
     """Add all of it or, on a full disk, nothing."""
     end = file.seek(0, os.SEEK_END)
-    try:
-        file.write(content)
-        file.flush()
-    except OSError:
-        with contextlib.suppress(OSError):
-            file.truncate(end)
-        raise
+    if file.write(content) < len(content):
+        file.truncate(end)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _tail(file: Any) -> tuple[bytes, bytes, bool]:  # noqa: ANN401 - a binary file

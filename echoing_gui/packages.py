@@ -79,7 +79,8 @@ class PackageLibrary:
         found = [
             _entry(folder.name, folder)
             for folder in (self._installed.iterdir() if self._installed.is_dir() else ())
-            if (folder / _MANIFEST_NAME).is_file()
+            # One with a point in front is the rest of an installation that was killed.
+            if not folder.name.startswith(".") and (folder / _MANIFEST_NAME).is_file()
         ]
         found.sort(key=lambda entry: (entry.name, entry.version, entry.key))
         return (_entry(DEFAULT, self._default), *found)

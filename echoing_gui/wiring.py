@@ -20,6 +20,7 @@ from echoing_gui.controller import Controller
 from echoing_gui.desk import Desk
 from echoing_gui.errors import Unexpected
 from echoing_gui.features import FEATURES
+from echoing_gui.files import sweep
 from echoing_gui.i18n import ENGLISH, SYSTEM, languages, tr, use_language
 from echoing_gui.log import config_folder, name_program, start_log, state_folder
 from echoing_gui.main_window import MainWindow
@@ -212,6 +213,7 @@ def build(services: Services, folder: Path, packages: PackageLibrary | None = No
     packages
         The one that `services` loads from; by default below `folder`.
     """
+    sweep(folder)
     log = audit.AuditLog(folder / audit.FILE_NAME)
     controller = Controller(services, folder / "settings.json", log)
     log.on_failure = controller.tell
