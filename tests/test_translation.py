@@ -32,7 +32,7 @@ SAME = {
     "", "&12x1", "&4x3", "&6x2", "&Matrix", "Demonstration", "Filter", "Format",
     "Manifest, SHA-256", "Name", "Software", "Var.", "Version", "{what} in {lead}",
 }  # fmt: skip
-FINISHED = ("core", "window")
+FINISHED = ("core", "features", "window")
 
 
 def literals(node: ast.expr, where: str) -> Iterator[str]:

@@ -86,7 +86,7 @@ def interval_rows(earlier: Measurements, now: Measurements) -> tuple[DifferenceR
     rows: list[DifferenceRow] = []
     for label, field, unit in (
         (tr("Heart rate"), "heart_rate_bpm", "/min"),
-        ("PR", "pr_ms", "ms"),
+        (tr("PR"), "pr_ms", "ms"),
         ("QRS", "qrs_ms", "ms"),
         ("QT", "qt_ms", "ms"),
         ("QTc (Fridericia)", "qtc_fridericia_ms", "ms"),
@@ -147,7 +147,7 @@ def _signed(value: float, unit: str) -> str:
     if not math.isfinite(value):
         return ""
     rounded = round(value)
-    return f"{rounded:+d} {unit}".replace("-", "−") if rounded else f"0 {unit}"
+    return f"{f'{rounded:+d}'.replace('-', '−')} {unit}" if rounded else f"0 {unit}"
 
 
 def _estimate(estimate: MeasureEstimate | None) -> str:
