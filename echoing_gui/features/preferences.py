@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QDialogButtonBox,
     QFormLayout,
     QGroupBox,
+    QHBoxLayout,
     QLabel,
     QVBoxLayout,
     QWidget,
@@ -169,12 +170,20 @@ class PreferencesDialog(QDialog):
         self._before = options
         self._fields: dict[str, QComboBox | QCheckBox] = {}
         layout = QVBoxLayout(self)
-        for title, preferences in PREFERENCES:
+        # Side by side: one over the other would be higher than a small screen.
+        halves = (QVBoxLayout(), QVBoxLayout())
+        beside = QHBoxLayout()
+        for half in halves:
+            beside.addLayout(half, 1)
+        layout.addLayout(beside)
+        for number, (title, preferences) in enumerate(PREFERENCES):
             group = QGroupBox(tr(title))
             form = QFormLayout(group)
             for preference in preferences:
                 self._add_row(form, preference)
-            layout.addWidget(group)
+            halves[min(number, 1)].addWidget(group)
+        for half in halves:
+            half.addStretch()
         note = QLabel(
             tr(
                 "Choices are remembered for you on this computer. The zoom is not: an ECG opens to "

@@ -27,6 +27,7 @@ from echoing_gui.resources import asset
 from echoing_gui.state import AppState, Stage
 from echoing_gui.view_models.results import RESEARCH_ONLY
 from echoing_gui.view_models.start import DEMONSTRATIONS, STEPS
+from echoing_gui.view_models.wrapping import breakable
 
 VIEW = "start"
 GUIDE = "guide"
@@ -58,7 +59,7 @@ class StartPage(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._title = QLabel()
+        self._title = QLabel(wordWrap=True)
         self._title.setObjectName("headline")
         text = QLabel(
             tr(
@@ -128,7 +129,7 @@ class StartPage(QWidget):
         reading = new.job.stage is Stage.READING
         name = new.job.source_name
         title = tr("Reading {name}", name=name) if reading else tr("Open a 12-lead ECG")
-        self._title.setText(title)
+        self._title.setText(breakable(title))
         self._open.setEnabled(not reading)
         self._demos.setEnabled(not reading)
         self._private = new.options.private
@@ -188,9 +189,9 @@ class GuidePanel(QWidget):
         self._count.setObjectName("muted")
         self._title = _heading("")
         self._text = QLabel(wordWrap=True)
-        self._do = QPushButton(tr("Do it"))
+        self._do = QPushButton(tr("Do this step"))
         self._do.clicked.connect(self._on_do)
-        self._back = QPushButton(tr("&Before"))
+        self._back = QPushButton(tr("&Back"))
         self._back.clicked.connect(lambda: self.go_to(self._number - 1))
         self._next = QPushButton(tr("&Next"))
         self._next.clicked.connect(lambda: self.go_to(self._number + 1))

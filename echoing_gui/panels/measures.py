@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import partial
 
 from PySide6.QtCore import QEvent, QObject, QRectF, QSize, Qt, Signal, SignalInstance
@@ -25,6 +24,7 @@ from echoing_gui.i18n import tr
 from echoing_gui.state import AppState
 from echoing_gui.view_models.doubt import Chip
 from echoing_gui.view_models.results import FindingRow, MeasureRow, result_view
+from echoing_gui.view_models.wrapping import breakable, unbroken
 from model_core.measures import FINDINGS, MEASURES
 
 
@@ -159,7 +159,7 @@ class MeasureWidget(QWidget):
         """Show a row, or hide with nothing left behind."""
         self._value.setText(row.value_text if row else "")
         self._interval.setText(row.interval_text if row else "")
-        self._notes.setText(_unbroken("\n".join(row.notes)) if row else "")
+        self._notes.setText(unbroken("\n".join(row.notes)) if row else "")
         self._notes.setToolTip(row.held if row else "")
         self._bar.show_row(row, colours)
         self.setVisible(row is not None)
@@ -243,7 +243,7 @@ class ChipsRow(QWidget):
         if event.type() in (QEvent.Type.FocusIn, QEvent.Type.Enter) and isinstance(
             watched, QToolButton
         ):
-            self._sentence.setText(_unbroken(watched.toolTip()))
+            self._sentence.setText(unbroken(watched.toolTip()))
             self._sentence.show()
         return super().eventFilter(watched, event)
 
@@ -318,7 +318,7 @@ class MeasuresPanel(QWidget):
         colours = theme.colours_for(new.options.theme)
         reasons = "\n".join(view.reasons)
         for label, text in (
-            (self._source, view.source),
+            (self._source, breakable(view.source)),
             (self._window, view.window),
             (self._headline, view.headline),
             (self._detail, view.detail),
@@ -356,11 +356,6 @@ def _about_button(asked: SignalInstance) -> QToolButton:
     button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
     button.clicked.connect(asked)
     return button
-
-
-def _unbroken(text: str) -> str:
-    """Keep a number and its unit on one line."""
-    return re.sub(r"(?<=\d) (?=%|ml\b|mV\b|ms\b|Hz\b)", "\u00a0", text)
 
 
 def _label(name: str) -> QLabel:

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 from echoing_gui.i18n import tr
 from echoing_gui.state import AppState
 from echoing_gui.view_models.results import recording_view
+from echoing_gui.view_models.wrapping import breakable
 
 
 class RecordingPanel(QWidget):
@@ -38,7 +39,7 @@ class RecordingPanel(QWidget):
             (self._facts, [f"{label}: {text}" for label, text in view.facts]),
             (self._quality, list(view.quality)),
         ):
-            part.setText("\n".join(lines))
+            part.setText(breakable("\n".join(lines)))
             part.setVisible(bool(lines))
             self._titles[part].setVisible(bool(lines))
 

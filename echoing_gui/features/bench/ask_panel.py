@@ -135,7 +135,11 @@ class AskPanel(QWidget):
             headings = ("", tr("All shown"), tr("What if"), tr("Change"))
             self._grid.show_texts(headings, [_texts(row) for row in ask_rows(whole, what_if)])
         masked = asked and bench.masking is not None and bool(bench.hidden)
-        show_text(self._masking, masking_text(bench.masking) if masked and bench.masking else "")
+        said = ""
+        if masked and bench.masking:
+            rounding = tr("Changes are taken before rounding.")
+            said = f"{masking_text(bench.masking)} {rounding}"
+        show_text(self._masking, said)
         if old.prediction is not new.prediction and self.isVisible():
             self.seen.emit()
 
