@@ -74,6 +74,9 @@ class SidePages(QTabWidget):
         self.setDocumentMode(True)
         # Along the edge there is room for all of them.
         self.setTabPosition(QTabWidget.TabPosition.East)
+        # In a low window all are there still, with shorter names.
+        self.setUsesScrollButtons(False)
+        self.setElideMode(Qt.TextElideMode.ElideRight)
         self.setAccessibleName(tr("Result and recording"))
 
     def add_page(self, key: str, title: str, panels: Sequence[QWidget]) -> None:
@@ -93,7 +96,7 @@ class SidePages(QTabWidget):
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setAccessibleName(title.replace("&", ""))
         scroll.setWidget(rows)
-        self.addTab(scroll, title)
+        self.setTabToolTip(self.addTab(scroll, title), title.replace("&", ""))
 
     def show_page(self, key: str) -> None:
         """Bring a tab to the front."""
