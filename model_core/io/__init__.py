@@ -29,7 +29,7 @@ from model_core.io.table_reader import TableLayout, TableProposal, propose_layou
 from model_core.leads import STANDARD_LEADS
 from model_core.long_recording import LongRecording, Overview, survey
 from model_core.types import FloatArray, Recording
-from model_core.wording import say
+from model_core.wording import joined, say
 
 __all__ = [
     "DELIMITERS",
@@ -273,8 +273,8 @@ def _reader_of(path: Path) -> Reader:
         raise _not_found(path) from error
     if not exists:
         raise _not_found(path)
-    supported = ", ".join(
-        f"{reader.FORMAT_NAME} ({' '.join(reader.SUFFIXES)})" for reader in READERS
+    supported = joined(
+        [joined([reader.FORMAT_NAME, f"({' '.join(reader.SUFFIXES)})"]) for reader in READERS], ", "
     )
     named = named or unread_format(path, head)
     if named:

@@ -10,10 +10,16 @@ from typing import Any, Literal, NoReturn, cast
 
 from model_core.errors import ReadError
 from model_core.io._complete import mv_per_unit, plain
-from model_core.wording import say
+from model_core.wording import joined, say
 
 # Between the cells of a line, and what each is called
-DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", " ": "blanks", "|": "bar"}
+DELIMITERS = {
+    ",": say("comma"),
+    ";": say("semicolon"),
+    "\t": say("tab"),
+    " ": say("blanks"),
+    "|": say("bar"),
+}
 UNITS = ("nV", "uV", "mV", "V")
 MAX_SKIPPED = 100_000
 
@@ -104,7 +110,7 @@ def layout_from_dict(values: Mapping[str, Any]) -> TableLayout:
         _bad(
             say(
                 "'delimiter' is none of {delimiters}, as a character",
-                delimiters=", ".join(DELIMITERS.values()),
+                delimiters=joined(list(DELIMITERS.values()), ", "),
             )
         )
     if not isinstance(variable, str):

@@ -67,7 +67,7 @@ def array(path: Path, of_kind: str, variable: str) -> NDArray[Any]:
     else:
         matrices = read_mat(path)
         if not matrices:
-            refuse(path, "it holds no matrix of numbers", "no_signal")
+            refuse(path, say("it holds no matrix of numbers"), "no_signal")
         if variable not in matrices:
             refuse(path, say("it holds no matrix '{name}'", name=plain(variable, 40)), "no_signal")
         table = matrices[variable]

@@ -42,7 +42,7 @@ __all__ = [
     "recognises",
 ]
 
-FORMAT_NAME: str = "Table"
+FORMAT_NAME: str = say("Table")
 SUFFIXES: tuple[str, ...] = (".csv", ".tsv", ".txt", ".npy", ".mat")
 
 

@@ -21,6 +21,7 @@ from echoing_gui.view_models.cohort import auroc, embedding_map, risk_coverage
 from echoing_gui.view_models.work_list import Filter, columns_of, order_of, shown_rows
 from model_core.errors import EchoingError, ReadError
 from model_core.runtime.package import load_package
+from model_core.wording import say
 from tests.package_factory import synthetic_ecg, write_package
 from tests.unit.test_cli import write_record
 
@@ -199,6 +200,22 @@ def test_the_store_keeps_results_by_recording_package_and_program(
     if os.name == "posix":
         assert stat.S_IMODE(place.stat().st_mode) == 0o600
         assert stat.S_IMODE(place.parent.stat().st_mode) == 0o700
+
+
+def test_what_the_store_keeps_can_still_be_translated(tmp_path: Path) -> None:
+    message = say("Lead {lead} is {state}.", lead="V1", state=say("off by {mv:g} mV", mv=0.5))
+    found = Estimated("r" * 64, {"reasons": [{"message": message}], "window_s": [0.0, 10.0]})
+    store = ResultStore(tmp_path / "results.sqlite3", "p" * 64)
+    store.put(tmp_path / "a.hea", found)
+    kept = store.get("r" * 64)
+    assert kept is not None
+    assert kept.report == found.report
+    again = kept.report["reasons"][0]["message"]
+    assert (again.template, again.values["state"].template) == (
+        "Lead {lead} is {state}.",
+        "off by {mv:g} mV",
+    )
+    store.close()
 
 
 def test_a_store_that_is_none_is_told(tmp_path: Path) -> None:

@@ -191,7 +191,7 @@ def _answered(answer: _Answer, store: ResultStore, first_of: dict[str, int]) -> 
     row, found = answer.row, answer.found
     if found is None:
         error = answer.error or EchoingError("")
-        sentences = tuple(filter(None, (str(error), error.hint)))
+        sentences = tuple(filter(None, (error.message, error.hint)))
         return replace(row, state=RowState.ERROR, codes=(error.code,), sentences=sentences)
     store.put(row.path, found)
     report = found.report

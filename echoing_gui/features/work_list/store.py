@@ -24,6 +24,7 @@ from echoing_gui.estimating import Estimated
 from echoing_gui.reports import Report
 from echoing_gui.resources import program_version
 from model_core.types import FloatArray
+from model_core.wording import Sentence
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS secret (value BLOB NOT NULL);
@@ -35,6 +36,8 @@ CREATE TABLE IF NOT EXISTS results (
 CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, recording TEXT NOT NULL) WITHOUT ROWID;
 """
 _WAIT_S = 10.0
+# Marks what a sentence was made of; no report has such an entry.
+_TEMPLATE = "template of a sentence"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,7 +115,7 @@ class ResultStore:
                     (
                         found.recording_id,
                         *self._key,
-                        zlib.compress(json.dumps(found.report).encode(), 1),
+                        zlib.compress(json.dumps(_packed(found.report)).encode(), 1),
                         None if vector is None else vector.astype("<f4").tobytes(),
                     ),
                 )
@@ -122,7 +125,8 @@ class ResultStore:
         row = self._row("report, embedding", recording_id)
         if row is None:
             return None
-        return Result(json.loads(zlib.decompress(row[0])), _vector(row[1]))
+        report = json.loads(zlib.decompress(row[0]), object_hook=_unpacked)
+        return Result(report, _vector(row[1]))
 
     def embedding(self, recording_id: str) -> FloatArray | None:
         """Look up the embedding of a recording; None if there is none."""
@@ -140,6 +144,21 @@ class ResultStore:
     def _hash(self, path: Path) -> str:
         content = str(path.absolute()).encode("utf-8", "surrogateescape")
         return hmac.new(self._secret, content, hashlib.sha256).hexdigest()
+
+
+def _packed(value: Any) -> Any:  # noqa: ANN401 - whatever JSON holds
+    """Keep of sentences what they are made of, so that they can be shown in any language."""
+    if isinstance(value, Sentence):
+        return {_TEMPLATE: value.template, "values": _packed(dict(value.values))}
+    if isinstance(value, dict):
+        return {key: _packed(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_packed(each) for each in value]
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _unpacked(found: dict[str, Any]) -> Any:  # noqa: ANN401 - as `_packed`
+    return Sentence(found[_TEMPLATE], found["values"]) if _TEMPLATE in found else found
 
 
 def _vector(stored: bytes | None) -> FloatArray | None:
