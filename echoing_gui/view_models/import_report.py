@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from echoing_gui.i18n import tr
 from model_core.long_recording import LongRecording
 from model_core.types import Gap, ImportReport, MachineMeasurement, Recording, RecordingMetadata
+from model_core.wording import joined
 
 # Free text of files (statements) may name people: shown, never copied along.
 _DEVICE = ("Manufacturer", "Model", "Software", "Device", "Recorder")
@@ -38,7 +39,7 @@ def import_report_view(recording: Recording | LongRecording | None) -> ReportVie
         return ReportView()
     metadata, report = recording.metadata, recording.metadata.report
     rows = (
-        (tr("Format"), f"{report.format_name} {report.format_version}".strip()),
+        (tr("Format"), tr(joined([report.format_name, report.format_version]))),
         (tr("Sampling rate"), _with(f"{recording.fs:.10g} Hz", report.rate_source)),
         (tr("Gain"), _with(tr(report.gain), report.gain_source)),
         (tr("Unit in the file"), tr(report.unit)),
@@ -85,7 +86,7 @@ def _with(text: str, source: str) -> str:
 
 
 def _summary(report: ImportReport) -> str:
-    parts = [f"{report.format_name} {report.format_version}".strip()]
+    parts = [tr(joined([report.format_name, report.format_version]))]
     if report.leads_missing:
         n = len(report.leads_missing)
         parts.append(tr("1 lead missing") if n == 1 else tr("{n} leads missing", n=n))

@@ -444,7 +444,7 @@ def _facts(state: AppState) -> tuple[tuple[str, str], ...]:
     metadata, lacking = recording.metadata, tr("not in the file")
     facts = [
         (tr("File"), recording.source_name),
-        (tr("Format"), metadata.format_name),
+        (tr("Format"), tr(metadata.format_name)),
         (tr("Recorded"), acquired_text(recording) or lacking),
         (tr("Duration"), duration_text(state.whole_s)),
         (tr("Sampling rate"), f"{recording.fs:g} Hz"),
