@@ -212,6 +212,12 @@ def load_fonts() -> None:
         QFontDatabase.addApplicationFont(str(resources.asset("fonts", name)))
 
 
+def plain(font: QFont) -> QFont:
+    """Let a font write what there is: Inter makes ``5000x12`` a multiplication, in names too."""
+    font.setFeature(QFont.Tag("calt"), 0)
+    return font
+
+
 def text_font(size_px: float, *, bold: bool = False) -> QFont:
     """Font for painted text.
 
@@ -222,7 +228,7 @@ def text_font(size_px: float, *, bold: bool = False) -> QFont:
     bold
         Semi-bold.
     """
-    font = QFont(FONT_FAMILY)
+    font = plain(QFont(FONT_FAMILY))
     font.setPixelSize(max(1, round(size_px)))
     if bold:
         font.setWeight(QFont.Weight.DemiBold)

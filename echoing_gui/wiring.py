@@ -54,7 +54,7 @@ def make_application() -> QApplication:
     QLocale.setDefault(QLocale.c())
     app.setStyle("Fusion")
     theme.load_fonts()
-    app.setFont(QFont(theme.FONT_FAMILY, app.font().pointSize()))
+    app.setFont(theme.plain(QFont(theme.FONT_FAMILY, app.font().pointSize())))
     return app
 
 

@@ -59,7 +59,7 @@ _TIPS = {
     6: say("Waves that the program's own delineation marks there, and artefacts."),
 }
 # Room for cells of all columns but the last, in digits.
-_DIGITS = (3.8, 4.4, 4.4, 4.2, 3.8, 6.3)
+_DIGITS = (4.8, 4.4, 5.4, 4.2, 3.8, 6.3)
 _BESIDE_PX = 8
 _SORT_ROLE = Qt.ItemDataRole.UserRole
 
