@@ -213,7 +213,10 @@ def load_fonts() -> None:
 
 
 def plain(font: QFont) -> QFont:
-    """Let a font write what there is: Inter makes ``5000x12`` a multiplication, in names too."""
+    """Let a font write what there is: Inter makes ``5000x12`` a multiplication, in names too.
+
+    In a PDF, characters of such contextual shapes could not even be copied.
+    """
     font.setFeature(QFont.Tag("calt"), 0)
     return font
 

@@ -7,7 +7,6 @@ import math
 from PySide6.QtCore import QBuffer, QIODevice, QLineF, QMarginsF, QPointF, QRectF, QSizeF, Qt
 from PySide6.QtGui import (
     QColor,
-    QFont,
     QFontMetricsF,
     QPagedPaintDevice,
     QPageLayout,
@@ -114,13 +113,6 @@ def page_layout(page_size: Paper) -> QPageLayout:
     return layout
 
 
-def _font(size: float, *, bold: bool = False) -> QFont:
-    """Take the program's font without contextual shapes, whose characters cannot be copied."""
-    font = theme.text_font(size, bold=bold)
-    font.setFeature(QFont.Tag("calt"), 0)
-    return font
-
-
 def _u(mm: float) -> float:
     return mm * UNITS_PER_MM
 
@@ -132,7 +124,7 @@ def _paint_frame(painter: QPainter, view: ReportView, page_size: Paper, number: 
     line = _u(5.0)
     upper = QRectF(edge, _u(4.0), width - 2 * edge, line)
     lower = upper.translated(0, line)
-    painter.setFont(_font(_u(_TEXT_MM), bold=True))
+    painter.setFont(theme.text_font(_u(_TEXT_MM), bold=True))
     metrics = QFontMetricsF(painter.font())
     room = upper.width() - metrics.horizontalAdvance(view.warning) - _u(5)
     title = metrics.elidedText(view.title, Qt.TextElideMode.ElideMiddle, room)
@@ -145,6 +137,11 @@ def _paint_frame(painter: QPainter, view: ReportView, page_size: Paper, number: 
     count = tr("page {number} of {count}", number=number + 1, count=n_pages(view))
     _text(painter, foot, f"{view.program}   {count}", right=True)
     if number < len(view.ecg):
+        if view.stands_out:
+            before = view.caption.removesuffix(view.stands_out)
+            left, width = (metrics.horizontalAdvance(t) for t in (before, view.stands_out))
+            patch = QRectF(foot.left() + left, foot.top(), width, line)
+            painter.fillRect(patch.adjusted(-_u(0.7), 0, _u(0.7), 0), QColor(theme.AMBER))
         _text(painter, foot, view.caption, bold=True)
         scale = view.ecg[number].sheet.scale
         if scale is not None:
@@ -155,7 +152,7 @@ def _paint_frame(painter: QPainter, view: ReportView, page_size: Paper, number: 
 def _paint_legend(painter: QPainter, row: QRectF, text: str, scale: tuple[float, float]) -> None:
     """Paint the colours of the strips from the lowest to the highest variance."""
     width, height, gap = _u(40), _u(2), _u(2)
-    font = _font(_u(_TEXT_MM))
+    font = theme.text_font(_u(_TEXT_MM))
     low, high = number_text(scale[0]), number_text(scale[1])
     left = row.left() + QFontMetricsF(font).horizontalAdvance(low) + gap
     _text(painter, row, low)
@@ -216,7 +213,7 @@ def _paint_result(painter: QPainter, view: ReportView, page_size: Paper) -> None
         nonlocal y
         if not text:
             return
-        painter.setFont(_font(size * larger, bold=bold))
+        painter.setFont(theme.text_font(size * larger, bold=bold))
         painter.setPen(QColor(colour or theme.PAPER_TEXT))
         room = QRectF(edge, y, width, 4000)
         flags = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
@@ -231,12 +228,12 @@ def _paint_result(painter: QPainter, view: ReportView, page_size: Paper) -> None
     for reason in result.reasons:
         put(f"• {reason}")
     y += 8
-    font = _font(size)
+    font = theme.text_font(size)
     name_width = 90 * _QUARTERS
     for row in result.measures:
         measure = MEASURES[row.key]
         painter.setPen(QColor(theme.PAPER_TEXT))
-        painter.setFont(_font(size, bold=True))
+        painter.setFont(theme.text_font(size, bold=True))
         painter.drawText(QPointF(edge, y + size), f"{measure.label}   {row.interval_text}")
         painter.setFont(font)
         painter.drawText(
@@ -274,7 +271,7 @@ def _text(
     colour: str = theme.PAPER_TEXT,
     right: bool = False,
 ) -> None:
-    painter.setFont(_font(_u(_TEXT_MM), bold=bold))
+    painter.setFont(theme.text_font(_u(_TEXT_MM), bold=bold))
     painter.setPen(QColor(colour))
     side = Qt.AlignmentFlag.AlignRight if right else Qt.AlignmentFlag.AlignLeft
     painter.drawText(room, side | Qt.AlignmentFlag.AlignVCenter, text)

@@ -65,6 +65,8 @@ class ReportView:
         Tag of an ECG that is no patient's; may be empty.
     caption
         Speed, gain and filter.
+    stands_out
+        End of the caption that is painted on amber: a filter that changes what can be read.
     legend
         What the colours under the leads mean; empty without any.
     program
@@ -82,6 +84,7 @@ class ReportView:
     warning: str
     simulated: str
     caption: str
+    stands_out: str
     legend: str
     program: str
     ecg: tuple[EcgPage, ...]
@@ -142,6 +145,7 @@ def report_view(state: AppState, paper: Paper, program: str) -> ReportView:
         warning=tr(RESEARCH_ONLY),
         simulated=texts.simulated_tag(recording),
         caption=texts.caption(state),
+        stands_out=texts.filter_text(state) if texts.filter_stands_out(state) else "",
         legend=texts.legend_texts(ecg[0].sheet)[0] if ecg[0].sheet.scale else "",
         program=program,
         ecg=ecg,
@@ -154,6 +158,7 @@ def _ecg_pages(state: AppState, recording: Recording, paper: Paper) -> list[EcgP
     options = replace(state.options, zoom=1.0)
     prediction = state.prediction
     variance = prediction.segment_variance if prediction and options.show_variance else None
+    quality = prediction.lead_quality if prediction and state.page_is_seen else ()
     whole = lay_out(recording.part(state.page_start_s, PAGE_S), options)
     before_mm = whole.pieces[0].x_mm - MARGIN_MM
     if whole.layout is Layout.ROWS:
@@ -166,7 +171,9 @@ def _ecg_pages(state: AppState, recording: Recording, paper: Paper) -> list[EcgP
     pages: list[EcgPage] = []
     for n in range(max(1, math.ceil((end_s - first_s) / page_s - 1e-3))):
         part = recording.part(first_s + n * page_s, page_s)
-        sheet = lay_out(part, options, window_start_s=part.start_s, variance=variance)
+        sheet = lay_out(
+            part, options, window_start_s=part.start_s, variance=variance, quality=quality
+        )
         pages += row_groups(sheet, paper)
     return pages
 
