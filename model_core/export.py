@@ -8,7 +8,8 @@ import hashlib
 import io
 import shutil
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,14 +21,41 @@ from torch import Tensor, nn
 from model_core.domain import TrainingDomain, domain_arrays
 from model_core.errors import EchoingError
 from model_core.nn import MeasureHeads, Student, ZeroShotHeads
-from model_core.runtime.manifest import Manifest
-from model_core.runtime.package import KEEP_NAME
+from model_core.prompts import Prompts, prompts_json
+from model_core.runtime.manifest import Manifest, TextSide
+from model_core.runtime.package import KEEP_NAME, TextPart
+from model_core.runtime.text import TEXT_OUTPUTS, TextEncoder
+from model_core.tokens import Splitting, Tokenizer
 
 OUTPUT_NAMES = ("mean", "log_var", "segment_log_var", "quantiles", "finding_logits")
 OPSET = 18
 PARITY_TOLERANCE = 1e-3
+TEXT_PARITY_TOLERANCE = 1e-5
 MIN_PARITY_INPUTS = 100
 _EXPORT_PREFIX = "output_"
+
+
+@dataclass(frozen=True, eq=False)
+class TextExport:
+    """A text side to be written.
+
+    Attributes
+    ----------
+    side
+        What the manifest says of it.
+    encoder
+        In evaluation mode; from token ids (batch, tokens) to mean and log variance, (batch,
+        embedding) each.
+    vocabulary
+        Words or pieces in the order of their numbers.
+    prompts
+        Sentences that it was made for.
+    """
+
+    side: TextSide
+    encoder: nn.Module
+    vocabulary: Sequence[str]
+    prompts: Prompts
 
 
 class PackageModel(nn.Module):
@@ -74,15 +102,48 @@ def export_onnx(model: PackageModel, example_bls: Tensor) -> bytes:
     EchoingError
         If the graph uses operators outside the ONNX standard.
     """
-    import onnx
-
-    checker, exporter = cast("Any", onnx.checker), cast("Any", torch.onnx)
     example: tuple[Tensor, ...] = (example_bls,)
     shapes: dict[str, Any] = {"ecg": {0: torch.export.Dim("batch", min=1, max=4096)}}
     if model.student.takes_segments:
         rows, n_segments = len(model.student.row_names), model.student.n_segments
         example += (torch.ones(rows, n_segments, dtype=torch.bool),)
         shapes[KEEP_NAME] = None
+    return _onnx_bytes(model, example, shapes, OUTPUT_NAMES)
+
+
+def export_text_onnx(encoder: nn.Module, max_tokens: int) -> bytes:
+    """Serialise a text encoder as `TextSide` has it, as `export_onnx` does a student.
+
+    Parameters
+    ----------
+    encoder
+        In evaluation mode; from token ids (batch, tokens) to mean and log variance.
+    max_tokens
+        The longest sentence.
+
+    Raises
+    ------
+    EchoingError
+        If the graph uses operators outside the ONNX standard.
+    """
+    shapes = {
+        "token_ids": {
+            0: torch.export.Dim("batch", min=1, max=4096),
+            1: torch.export.Dim("tokens", min=1, max=max_tokens),
+        }
+    }
+    # Sizes that the exporter cannot take for constants.
+    example = torch.full((3, min(7, max_tokens)), 2, dtype=torch.int64)
+    return _onnx_bytes(encoder, (example,), shapes, TEXT_OUTPUTS)
+
+
+def _onnx_bytes(
+    model: nn.Module, example: tuple[Tensor, ...], shapes: dict[str, Any], outputs: tuple[str, ...]
+) -> bytes:
+    """Export; inputs after the first become initialisers that a caller may override."""
+    import onnx
+
+    checker, exporter = cast("Any", onnx.checker), cast("Any", torch.onnx)
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         # The exporter warns of its own internals.
         warnings.simplefilter("ignore")
@@ -90,7 +151,7 @@ def export_onnx(model: PackageModel, example_bls: Tensor) -> bytes:
             model,
             example,
             input_names=list(shapes),
-            output_names=[_EXPORT_PREFIX + name for name in OUTPUT_NAMES],
+            output_names=[_EXPORT_PREFIX + name for name in outputs],
             dynamic_shapes=shapes,
             opset_version=OPSET,
             dynamo=True,
@@ -100,7 +161,7 @@ def export_onnx(model: PackageModel, example_bls: Tensor) -> bytes:
     if program is None:
         raise EchoingError("The network cannot be written as ONNX.", code="export_failed")
     graph_model = program.model_proto
-    _clean(graph_model)
+    _clean(graph_model, outputs)
     for everything in example[1:]:
         tensor = cast("Any", onnx.numpy_helper).from_array(everything.numpy(), KEEP_NAME)
         graph_model.graph.initializer.append(tensor)
@@ -114,7 +175,7 @@ def export_onnx(model: PackageModel, example_bls: Tensor) -> bytes:
     return graph_model.SerializeToString()
 
 
-def _clean(graph_model: Any) -> None:  # noqa: ANN401 - onnx has no types
+def _clean(graph_model: Any, outputs: tuple[str, ...]) -> None:  # noqa: ANN401 - no types
     """Drop stack traces and file names, and give the outputs their final names."""
     graph = graph_model.graph
     graph_model.doc_string = graph.doc_string = ""
@@ -122,8 +183,8 @@ def _clean(graph_model: Any) -> None:  # noqa: ANN401 - onnx has no types
     for holder in (graph_model, graph, *graph.node, *values):
         del holder.metadata_props[:]
     # The exporter names inner values after operators, so "mean" may be taken already.
-    names = {name: f"inner_{name}" for name in OUTPUT_NAMES}
-    names.update({_EXPORT_PREFIX + name: name for name in OUTPUT_NAMES})
+    names = {name: f"inner_{name}" for name in outputs}
+    names.update({_EXPORT_PREFIX + name: name for name in outputs})
     for value in values:
         value.name = names.get(value.name, value.name)
     for node in graph.node:
@@ -170,6 +231,7 @@ def write_package(
     golden_input_bls: NDArray[np.float32],
     parity_inputs_bls: NDArray[np.float32],
     domain: TrainingDomain | None = None,
+    texts: Sequence[TextExport] = (),
 ) -> Manifest:
     """Write a model package, replacing the folder only when everything is right.
 
@@ -180,7 +242,7 @@ def write_package(
     model
         In evaluation mode.
     manifest
-        With `files` still empty.
+        With `files` and `texts` still empty.
     model_card
         Markdown.
     golden_signal_mv, golden_fs, golden_input_bls
@@ -190,6 +252,8 @@ def write_package(
         At least 100 inputs on which torch and ONNX Runtime must agree to 1e-3.
     domain
         What the training data look like; None where they are not at hand.
+    texts
+        Text sides in the space of the student.
 
     Returns
     -------
@@ -217,18 +281,45 @@ def write_package(
         )
     golden = run_onnx(onnx_bytes, golden_input_bls)
     recorded = {"recording_signal_mv": golden_signal_mv, "recording_fs": np.array(golden_fs)}
-    contents = {
-        "student.onnx": onnx_bytes,
-        "golden.npz": _npz(recorded | golden),
-        "MODEL_CARD.md": model_card.encode(),
-    }
+    contents = {"student.onnx": onnx_bytes, "MODEL_CARD.md": model_card.encode()}
+    for text in texts:
+        files, numbers = _text_files(text)
+        contents |= files
+        golden |= numbers
+    contents["golden.npz"] = _npz(recorded | golden)
     if domain is not None:
         contents["domain.npz"] = _npz(domain_arrays(domain))
     files = {name: hashlib.sha256(data).hexdigest() for name, data in contents.items()}
-    complete = dataclasses.replace(manifest, files=files)
+    sides = tuple(text.side for text in texts)
+    complete = dataclasses.replace(manifest, files=files, texts=sides)
     contents["manifest.json"] = complete.to_json().encode()
     _replace_folder(folder, contents)
     return complete
+
+
+def _text_files(text: TextExport) -> tuple[dict[str, bytes], dict[str, NDArray[Any]]]:
+    """Files of a text side, and its golden numbers; every sentence of its table is compared."""
+    side = text.side
+    graph = export_text_onnx(text.encoder, side.max_tokens)
+    tokenizer = Tokenizer(text.vocabulary, Splitting(side.splitting), side.max_tokens)
+    with torch.no_grad():
+        rows = [torch.tensor([tokenizer(each).numbers]) for each in text.prompts.texts]
+        expected = [tuple(part.numpy() for part in text.encoder(row)) for row in rows]
+    part = TextPart(side, graph, tokenizer, text.prompts, (expected[0][0], expected[0][1]))
+    found = TextEncoder(part).encode(text.prompts.texts)
+    for name, values, pieces in zip(TEXT_OUTPUTS, found, zip(*expected, strict=True), strict=True):
+        error = float(np.abs(values - np.concatenate(pieces)).max())
+        if not error <= TEXT_PARITY_TOLERANCE:
+            raise EchoingError(
+                f"The exported text encoder differs from the network by {error:.2g} in {name}.",
+                code="export_not_faithful",
+            )
+    files = {
+        side.graph_name: graph,
+        side.vocabulary_name: ("\n".join(text.vocabulary) + "\n").encode(),
+        side.prompts_name: prompts_json(text.prompts).encode(),
+    }
+    return files, dict(zip(side.golden_names, expected[0], strict=True))
 
 
 def _npz(arrays: Mapping[str, NDArray[Any]]) -> bytes:

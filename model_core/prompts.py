@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ PROMPTS_PATH = Path(__file__).with_name("prompts.json")
 _PLACE = "{value}"
 _BASES = ("literature", "own")
 _MAX_VALUES = 1000
+_MAX_TEXTS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,18 @@ class Prompts:
     sweeps: dict[str, Sweep]
     pairs: dict[str, Pair]
 
+    def __post_init__(self) -> None:
+        n_swept = sum(len(s.templates) * len(s.range_values) for s in self.sweeps.values())
+        if n_swept > _MAX_TEXTS:
+            raise ValueError(f"it makes more than {_MAX_TEXTS:,} sentences")
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Every sentence, those of sweeps first."""
+        swept = (text for sweep in self.sweeps.values() for text in sweep.texts)
+        paired = (text for pair in self.pairs.values() for text in (*pair.positive, *pair.negative))
+        return (*swept, *paired)
+
 
 def load_prompts(path: Path | None = None) -> Prompts:
     """Read a table of prompts.
@@ -128,8 +142,7 @@ def load_prompts(path: Path | None = None) -> Prompts:
     """
     path = path or PROMPTS_PATH
     try:
-        table: Any = json.loads(path.read_text(encoding="utf-8"))
-        return _prompts(table)
+        return read_prompts(path.read_bytes(), path.name)
     except OSError as error:
         raise EchoingError(
             say(
@@ -139,11 +152,33 @@ def load_prompts(path: Path | None = None) -> Prompts:
             ),
             code="unreadable_prompts",
         ) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+
+
+def read_prompts(data: bytes, name: str) -> Prompts:
+    """Read a table of prompts from the bytes of a file.
+
+    Raises
+    ------
+    EchoingError
+        If they are no such table; the sentence names the file by `name`.
+    """
+    try:
+        return _prompts(json.loads(data.decode("utf-8")))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise EchoingError(
-            say("{file} is not a table of prompts: {why}.", file=path.name, why=str(error)),
+            say("{file} is not a table of prompts: {why}.", file=name, why=str(error)),
             code="bad_prompts",
         ) from error
+
+
+def prompts_json(prompts: Prompts) -> str:
+    """Write a table of prompts so that `read_prompts` gives it again."""
+    table = {
+        "schema_version": SCHEMA_VERSION,
+        "sweeps": [dataclasses.asdict(sweep) for sweep in prompts.sweeps.values()],
+        "pairs": [dataclasses.asdict(pair) for pair in prompts.pairs.values()],
+    }
+    return json.dumps(table, indent=1, ensure_ascii=False) + "\n"
 
 
 def _prompts(table: dict[str, Any]) -> Prompts:

@@ -22,12 +22,13 @@ from numpy.typing import NDArray
 
 from model_core.calibration import fit_platt, fit_widening
 from model_core.errors import EchoingError
-from model_core.export import MIN_PARITY_INPUTS, PackageModel, write_package
+from model_core.export import MIN_PARITY_INPUTS, PackageModel, TextExport, write_package
 from model_core.io import read_recording
 from model_core.leads import STANDARD_LEADS
 from model_core.measures import FINDINGS, MEASURES, Finding, Measure
 from model_core.nn import ZeroShotHeads
 from model_core.nn.published import PublishedStudent, ecg_geometry, token_edges_s
+from model_core.nn.published_text import PublishedTextGraph
 from model_core.nn.zero_shot_heads import PairPrompts, SweepPrompts
 from model_core.preprocess import PreprocessSpec, prepare
 from model_core.prompts import Prompts, load_prompts
@@ -39,7 +40,9 @@ from model_core.runtime.manifest import (
     MeasureOutput,
     Provenance,
     SegmentOutput,
+    TextSide,
 )
+from model_core.tokens import Splitting
 from model_core.types import Recording
 from training.batches import LOG_SPACE
 from training.labelled_ecgs import LabelledEcgs, read_table
@@ -68,6 +71,10 @@ LICENCE = (
     "CC BY-NC-ND 4.0, as the EchoingECG weights that this package was made from "
     "(Gao, Kim, McIntosh, MICCAI 2025): no commercial use, and neither the weights nor this "
     "package may be passed on in changed form. It is for use where it was made."
+)
+TEXT_KNOWS = (
+    "The text encoder of the published weights: BERT for biomedical text, trained on ECG reports. "
+    "Scale and shift of its match were not published, so there is no match probability."
 )
 CAVEAT = (
     "Made from the published EchoingECG weights (CC BY-NC-ND 4.0): no commercial use, do not pass "
@@ -166,7 +173,20 @@ def import_published(
         golden_fs=_CHECK_FS,
         golden_input_bls=inputs[golden : golden + 1],
         parity_inputs_bls=inputs[clear],
+        texts=[_text_side(encoders, tokenizer, prompts)],
     )
+
+
+def _text_side(
+    encoders: PublishedEncoders, tokenizer: PublishedTokenizer, prompts: Prompts
+) -> TextExport:
+    """Sentences go in lower case into this encoder, whether or not its tokenizer tells case."""
+    splitting = Splitting.PLAIN_PIECES if tokenizer.lower_case else Splitting.PIECES
+    side = TextSide(
+        "published", "Report sentence", TEXT_KNOWS, splitting.value, tokenizer.max_tokens, 0.0, 0.0
+    )
+    graph = PublishedTextGraph(encoders.text).eval()
+    return TextExport(side, graph, tokenizer.pieces, prompts)
 
 
 def zero_shot_heads(

@@ -55,10 +55,12 @@ class PublishedEncoders(NamedTuple):
 
 
 class PublishedTokenizer(NamedTuple):
-    """Turns sentences into at most `max_tokens` numbers of word pieces."""
+    """Turns sentences into at most `max_tokens` numbers of `pieces`."""
 
     tokenizer: BertTokenizer
     max_tokens: int
+    pieces: tuple[str, ...]
+    lower_case: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +205,8 @@ def read_tokenizer(folder: Path, encoder: PublishedTextEncoder) -> PublishedToke
     # BioBERT tells upper from lower case; its folder may not say so.
     lower_case = isinstance(settings, dict) and settings.get("do_lower_case") is True
     tokenizer = BertTokenizer(vocab=vocabulary, do_lower_case=lower_case)
-    return PublishedTokenizer(tokenizer, encoder.bert.config.max_position_embeddings)
+    longest = encoder.bert.config.max_position_embeddings
+    return PublishedTokenizer(tokenizer, longest, tuple(pieces), lower_case)
 
 
 def embed_texts(

@@ -66,6 +66,7 @@ from training.run import (
 from training.simulated_cohort import build_cohort
 from training.simulation import sample_patients, simulate_ecg
 from training.tasks import CourseTask, DistillTask, FinetuneTask, TeacherTask, create_heads
+from training.text_sides import text_sides
 from training.validation import validate
 
 PACKAGE_NAME = "EchoingECG demonstration"
@@ -260,6 +261,8 @@ def _fit_measures(
         "student.pt": task.averaged.student.state_dict(),
         "heads.pt": task.averaged.heads.state_dict(),
     }
+    if alignment is not None:
+        tensors["alignment.pt"] = alignment.state_dict()
     _store(folder, tensors, {"history.json": history})
 
 
@@ -394,6 +397,7 @@ def _export(run: Run, _: Path) -> None:
         golden_input_bls=prepare(golden, spec),
         parity_inputs_bls=standardise(cohort.ecg_mv[rows].astype(np.float32)).numpy(),
         domain=_training_domain(cohort, standardise, spec.fs),
+        texts=text_sides(run, cohort),
     )
     if run.page:
         parameters = sum(p.numel() for p in model.parameters())

@@ -24,7 +24,7 @@ from model_core.nn.student import Student, StudentOutput
 _Module = TypeVar("_Module", bound=nn.Module)
 
 _STAGE_STRIDES = (1, 2, 2, 2)
-_NORM_FLOOR = 1e-8
+NORM_FLOOR = 1e-8
 _SOFTMAX_TEMPERATURE = 0.1
 
 
@@ -178,7 +178,7 @@ class GaussianHead(nn.Module):
         mean = self.mean.pool(self.mean.project(tokens), mask)
         token_log_var: Tensor = self.log_var.project(tokens)
         return GaussianEmbedding(
-            functional.normalize(mean, dim=-1, eps=_NORM_FLOOR),
+            functional.normalize(mean, dim=-1, eps=NORM_FLOOR),
             self.log_var.pool(token_log_var, mask),
             token_log_var,
         )

@@ -6,11 +6,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from transformers.models.bert.configuration_bert import BertConfig
 from transformers.models.bert.modeling_bert import BertModel
 
 from model_core.nn.published import (
+    NORM_FLOOR,
     GaussianEmbedding,
     GaussianHead,
     HeadGeometry,
@@ -84,6 +87,43 @@ class PublishedTextEncoder(nn.Module):
         """
         tokens = self.bert(input_ids=token_ids, attention_mask=mask).last_hidden_state
         return self.head(tokens, mask.bool())
+
+
+class PublishedTextGraph(nn.Module):
+    """The text encoder as the network of a model package's text side.
+
+    All sentences of a batch are equally long, so nothing is masked. The weights of the ranks
+    depend on nothing but that length, so they are looked up.
+    """
+
+    mean_weights: Tensor
+    log_var_weights: Tensor
+
+    def __init__(self, encoder: PublishedTextEncoder) -> None:
+        super().__init__()
+        self.bert = encoder.bert
+        self.head = encoder.head
+        longest = encoder.bert.config.max_position_embeddings
+        for name, branch in (("mean", encoder.head.mean), ("log_var", encoder.head.log_var)):
+            table = torch.zeros(longest + 1, longest)
+            with torch.no_grad():
+                for length in range(1, longest + 1):
+                    table[length, :length] = branch.pool.rank_weights(length)
+            self.register_buffer(f"{name}_weights", table)
+
+    def forward(self, token_ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode token ids (batch, tokens), int64: means of unit length, and log variances."""
+        tokens = self.bert(input_ids=token_ids).last_hidden_state
+        length = tokens.shape[1]
+        mean, log_var = (
+            # A product with a vector would be shorter, but ONNX Runtime fuses it wrongly.
+            (branch.project(tokens).sort(dim=1, descending=True).values * weights).sum(1)
+            for branch, weights in (
+                (self.head.mean, self.mean_weights[length, :length, None]),
+                (self.head.log_var, self.log_var_weights[length, :length, None]),
+            )
+        )
+        return functional.normalize(mean, dim=-1, eps=NORM_FLOOR), log_var
 
 
 def text_geometry(state: Mapping[str, Tensor]) -> TextGeometry:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model_core.errors import CancelToken
 from model_core.preprocess import prepare
@@ -82,6 +83,12 @@ class Inquiry:
             ecg[0, row, first:last] = 0
         keep = ~hidden if self.masking is Masking.MISSING else None
         return self._predictor.answer(ecg, keep, cancel)
+
+    def embedding(
+        self, cancel: CancelToken | None = None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean and log variance of the ECG's embedding; see `Predictor.embedding`."""
+        return self._predictor.embedding(self._ecg, cancel)
 
     def occlusion(self, cancel: CancelToken | None = None) -> Iterator[OcclusionMap]:
         """Hide one cell after the other; gives the map so far, every few cells, and at the end.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import re
 import types
 import typing
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from model_core.errors import PackageError
 from model_core.leads import STANDARD_LEADS
 from model_core.measures import FINDINGS, MEASURES
 from model_core.preprocess import PreprocessSpec
+from model_core.tokens import Splitting
 from model_core.validation import Validation as Validation
 from model_core.wording import say
 
@@ -182,6 +184,71 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
+class TextSide:
+    """A text encoder in the space of the ECG embedding; its files are named after `key`.
+
+    The graph ``text_KEY.onnx`` takes ``token_ids`` (batch, tokens; int64), every sentence of the
+    batch as long as the others, and returns ``mean`` and ``log_var`` (batch, embedding) of each.
+    ``text_KEY_vocabulary.txt`` holds a word or word piece a line, in the order of their numbers;
+    ``text_KEY_prompts.json`` sentences as `model_core.prompts` has them. The golden numbers hold
+    ``text_KEY_mean`` and ``text_KEY_log_var`` of the first sentence in that table.
+
+    Attributes
+    ----------
+    key
+        Lower-case letters.
+    label
+        What the sentences are about, as shown.
+    knows
+        What it was trained on and what follows from that, in whole sentences, shown beside every
+        number.
+    splitting
+        Value of `model_core.tokens.Splitting`.
+    max_tokens
+        The longest sentence.
+    negative_scale, shift
+        Learnt with the embedding: a sentence and an ECG match with probability
+        sigmoid(shift - negative_scale * distance). Both 0: not known, so no probability is given.
+    """
+
+    key: str
+    label: str
+    knows: str
+    splitting: str
+    max_tokens: int
+    negative_scale: float
+    shift: float
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[a-z]{1,20}", self.key) or self.max_tokens < 1:
+            raise ValueError("not a text side")
+        if self.splitting not in {each.value for each in Splitting}:
+            raise ValueError(f"sentences cannot be split into {self.splitting!r}")
+        if self.negative_scale < 0 or (self.negative_scale == 0 and self.shift != 0):
+            raise ValueError("the scale of a text side must be positive, or 0 with a shift of 0")
+
+    @property
+    def graph_name(self) -> str:
+        """File of the text encoder."""
+        return f"text_{self.key}.onnx"
+
+    @property
+    def vocabulary_name(self) -> str:
+        """File of the words or pieces."""
+        return f"text_{self.key}_vocabulary.txt"
+
+    @property
+    def prompts_name(self) -> str:
+        """File of the sentences that the encoder was made for."""
+        return f"text_{self.key}_prompts.json"
+
+    @property
+    def golden_names(self) -> tuple[str, str]:
+        """Names of mean and log variance among the golden numbers."""
+        return f"text_{self.key}_mean", f"text_{self.key}_log_var"
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """Everything the program needs to know of a model package beside its weights.
 
@@ -194,7 +261,8 @@ class Manifest:
 
     `input` names the leads that the network takes. A package that takes fewer than the twelve
     standard ones is usable on recordings of those; it has to give metrics that it was tested with.
-    A package that states no `scope` was made for adults without a pacemaker.
+    A package that states no `scope` was made for adults without a pacemaker; one without `texts`
+    cannot compare sentences with an ECG.
     """
 
     schema_version: int
@@ -217,11 +285,14 @@ class Manifest:
     files: dict[str, str]
     scope: Scope = dataclasses.field(default_factory=Scope, metadata={"optional": True})
     validation: tuple[Validation, ...] = dataclasses.field(default=(), metadata={"optional": True})
+    texts: tuple[TextSide, ...] = dataclasses.field(default=(), metadata={"optional": True})
 
     def __post_init__(self) -> None:
         keys = [output.key for output in (*self.measures, *self.findings)]
         if not self.measures or len(set(keys)) != len(keys):
             raise ValueError("every measure and finding is wanted once, and at least one measure")
+        if len({side.key for side in self.texts}) != len(self.texts):
+            raise ValueError("two text sides have the same key")
         if not set(STANDARD_LEADS) <= set(self.input.lead_names) and not self.metrics:
             raise ValueError("a model for fewer than twelve leads must say how it was tested")
 

@@ -16,9 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_core.domain import TrainingDomain, n_features, read_domain
-from model_core.errors import PackageError
+from model_core.errors import EchoingError, PackageError
+from model_core.prompts import Prompts, read_prompts
 from model_core.runtime.graph_check import graph_fault
-from model_core.runtime.manifest import Manifest
+from model_core.runtime.manifest import Manifest, TextSide
+from model_core.tokens import Splitting, Tokenizer
 from model_core.types import PackageIdentity
 from model_core.wording import say
 
@@ -33,10 +35,35 @@ OUTPUT_NAMES = ("mean", "log_var", "segment_log_var", "quantiles", "finding_logi
 KEEP_NAME = "keep"
 
 MAX_FILES = 64
-MAX_BYTES = 512 * 2**20
+MAX_BYTES = 2**30
 MAX_COMPRESSION = 100
 
 _FILE_NAME = re.compile(r"\w[\w.-]*")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TextPart:
+    """What a package holds of one of its text sides.
+
+    Attributes
+    ----------
+    side
+        Of the manifest.
+    graph
+        The text encoder, as an ONNX model.
+    tokenizer
+        Turns sentences into its numbers.
+    prompts
+        Sentences that it was made for; at least one.
+    golden
+        Mean and log variance of the first of them, (1, embedding) each.
+    """
+
+    side: TextSide
+    graph: bytes
+    tokenizer: Tokenizer
+    prompts: Prompts
+    golden: tuple[NDArray[Any], NDArray[Any]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,6 +85,8 @@ class ModelPackage:
         Markdown.
     domain
         What the training data look like; None in packages that do not say.
+    texts
+        What compares sentences with an ECG; none in many packages.
     """
 
     manifest: Manifest
@@ -66,6 +95,7 @@ class ModelPackage:
     golden: dict[str, NDArray[Any]]
     model_card: str
     domain: TrainingDomain | None = None
+    texts: tuple[TextPart, ...] = ()
 
 
 def load_package(path: Path) -> ModelPackage:
@@ -123,7 +153,12 @@ def _checked(contents: dict[str, bytes]) -> ModelPackage:
         manifest = Manifest.from_json(manifest_bytes.decode("utf-8"))
     except UnicodeDecodeError:
         raise _fault(say("The manifest is not UTF-8 text."), "bad_manifest") from None
-    wanted = {GRAPH_NAME, GOLDEN_NAME, CARD_NAME} | set(manifest.files)
+    text_names = {
+        name
+        for side in manifest.texts
+        for name in (side.graph_name, side.vocabulary_name, side.prompts_name)
+    }
+    wanted = {GRAPH_NAME, GOLDEN_NAME, CARD_NAME} | text_names | set(manifest.files)
     for name in sorted(wanted):
         if name not in contents or name not in manifest.files:
             raise _fault(
@@ -137,10 +172,13 @@ def _checked(contents: dict[str, bytes]) -> ModelPackage:
             )
     for name in sorted(set(contents) - wanted - {MANIFEST_NAME}):
         raise _fault(say("{name} does not belong to the model package.", name=name), "file_unknown")
-    if fault := graph_fault(contents[GRAPH_NAME]):
-        raise _fault(
-            say("The network of the model package is refused: {fault}.", fault=fault), "bad_graph"
-        )
+    for name in (GRAPH_NAME, *(side.graph_name for side in manifest.texts)):
+        if fault := graph_fault(contents[name]):
+            raise _fault(
+                say("The network of the model package is refused: {fault}.", fault=fault),
+                "bad_graph",
+            )
+    golden = _golden(contents[GOLDEN_NAME])
     return ModelPackage(
         manifest=manifest,
         identity=PackageIdentity(
@@ -150,13 +188,14 @@ def _checked(contents: dict[str, bytes]) -> ModelPackage:
             caveat=manifest.caveat,
         ),
         graph=contents[GRAPH_NAME],
-        golden=_golden(contents[GOLDEN_NAME]),
+        golden=golden,
         model_card=contents[CARD_NAME].decode("utf-8", errors="replace"),
         domain=(
             _domain(contents[DOMAIN_NAME], len(manifest.input.lead_names))
             if DOMAIN_NAME in contents
             else None
         ),
+        texts=tuple(_text_part(side, contents, golden) for side in manifest.texts),
     )
 
 
@@ -172,7 +211,7 @@ def _folder_contents(folder: Path) -> dict[str, bytes]:
             )
         total += path.stat().st_size
     if total > MAX_BYTES:
-        raise _fault(say("The model package is larger than 512 MB."), "too_large")
+        raise _fault(say("The model package is larger than 1 GB."), "too_large")
     return {path.name: path.read_bytes() for path in paths}
 
 
@@ -192,7 +231,7 @@ def _zip_contents(file: io.BufferedIOBase) -> dict[str, bytes]:
                         say("{file} is compressed too much.", file=entry.filename), "too_large"
                     )
             if sum(entry.file_size for entry in entries) > MAX_BYTES:
-                raise _fault(say("The model package is larger than 512 MB."), "too_large")
+                raise _fault(say("The model package is larger than 1 GB."), "too_large")
             return {entry.filename: archive.read(entry) for entry in entries}
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         # RuntimeError: encrypted; NotImplementedError: a compression of another program.
@@ -221,6 +260,39 @@ def _golden(data: bytes) -> dict[str, NDArray[Any]]:
             say("golden.npz of the model package lacks {names}.", names=absent), "bad_golden"
         )
     return arrays
+
+
+def _text_part(
+    side: TextSide, contents: dict[str, bytes], golden: dict[str, NDArray[Any]]
+) -> TextPart:
+    missing = [name for name in side.golden_names if name not in golden]
+    if missing:
+        raise _fault(
+            say("golden.npz of the model package lacks {names}.", names=missing[0]), "bad_golden"
+        )
+    try:
+        words = contents[side.vocabulary_name].decode("utf-8").removesuffix("\n").split("\n")
+        tokenizer = Tokenizer(words, Splitting(side.splitting), side.max_tokens)
+    except ValueError as error:
+        raise _fault(
+            say("{file} of the model package cannot be used.", file=side.vocabulary_name),
+            "bad_text_side",
+        ) from error
+    try:
+        prompts = read_prompts(contents[side.prompts_name], side.prompts_name)
+    except EchoingError as error:
+        raise _fault(error.message, "bad_text_side") from error
+    longest = max((len(tokenizer(text).numbers) for text in prompts.texts), default=0)
+    if not 0 < longest <= side.max_tokens:
+        raise _fault(
+            say(
+                "{file} of the model package holds no sentence, or too long ones.",
+                file=side.prompts_name,
+            ),
+            "bad_text_side",
+        )
+    mean, log_var = (golden[name] for name in side.golden_names)
+    return TextPart(side, contents[side.graph_name], tokenizer, prompts, (mean, log_var))
 
 
 def _domain(data: bytes, n_leads: int) -> TrainingDomain:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Collection
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,6 @@ from numpy.typing import NDArray
 from model_core.calibration import CORE_LEVEL, apply_core, apply_platt, apply_widening
 from model_core.domain import distance, domain_features
 from model_core.errors import (
-    Cancelled,
     CancelToken,
     EchoingError,
     InferenceError,
@@ -26,6 +24,7 @@ from model_core.quality import assess
 from model_core.runtime.manifest import Manifest
 from model_core.runtime.package import KEEP_NAME, OUTPUT_NAMES, ModelPackage
 from model_core.runtime.scope import check_scope
+from model_core.runtime.session import check_names, open_session, run
 from model_core.types import (
     FindingProbability,
     FloatArray,
@@ -73,39 +72,9 @@ class Predictor:
     """
 
     def __init__(self, package: ModelPackage, n_threads: int | None = None) -> None:
-        # Read at import: from 1.29 on ONNX Runtime otherwise writes a device id and an event
-        # queue to the home folder and sends them.
-        os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-        import onnxruntime as untyped  # pyright: ignore[reportMissingTypeStubs]
-
-        onnxruntime = cast("Any", untyped)
-
         self.package = package
-        self._make_run_options: Any = onnxruntime.RunOptions
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = n_threads or max(1, (os.cpu_count() or 1) - 1)
-        options.inter_op_num_threads = 1
-        # Spinning threads cost others more than they gain here: 74 ms a run under load against 39.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 4
-        try:
-            self._session: Any = onnxruntime.InferenceSession(
-                package.graph, options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # ONNX Runtime raises bare kinds of its own
-            raise PackageError(
-                say("The network of the model package cannot be loaded."),
-                hint=say("Install the model package again."),
-                code="bad_graph",
-            ) from error
-        inputs = [node.name for node in self._session.get_inputs()]
-        outputs = {node.name for node in self._session.get_outputs()}
-        if inputs != ["ecg"] or not outputs.issuperset(OUTPUT_NAMES):
-            raise PackageError(
-                say("The network of the model package has other inputs or outputs than agreed."),
-                hint=say("Install a model package made for this version of the program."),
-                code="bad_graph",
-            )
+        self._session: Any = open_session(package.graph, n_threads)
+        check_names(self._session, ["ecg"], OUTPUT_NAMES)
 
     def self_test(self) -> float:
         """Run the package's golden recording and compare with the stored outputs.
@@ -293,6 +262,21 @@ class Predictor:
                 fault,
             )
 
+    def embedding(
+        self, ecg: FloatArray, cancel: CancelToken | None = None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Give mean and log variance of an input's embedding, (dim,) each; not a result.
+
+        Raises
+        ------
+        Cancelled
+            If `cancel` was set.
+        InferenceError
+            If the network itself fails.
+        """
+        outputs = self._run(ecg, cancel or CancelToken())
+        return outputs["mean"][0].astype(np.float64), outputs["log_var"][0].astype(np.float64)
+
     def _unlike_training(self, ecg_ls: FloatArray) -> tuple[Reason, ...]:
         domain = self.package.domain
         if domain is None:
@@ -313,18 +297,7 @@ class Predictor:
 
     def _run(self, ecg: FloatArray, cancel: CancelToken, keep: BoolArray | None = None) -> _Outputs:
         inputs = {"ecg": ecg} if keep is None else {"ecg": ecg, KEEP_NAME: keep}
-        run_options = self._make_run_options()  # one that was terminated stays so
-        cancel.on_cancel(lambda: setattr(run_options, "terminate", True))
-        try:
-            arrays = self._session.run(list(OUTPUT_NAMES), inputs, run_options)
-        except Exception as error:  # ONNX Runtime raises bare kinds of its own
-            if cancel.cancelled:
-                raise Cancelled from error
-            raise InferenceError(
-                say("The model failed while it was running."),
-                hint=say("Try again; if it happens again, install the model package again."),
-                code="run_failed",
-            ) from error
+        arrays = run(self._session, OUTPUT_NAMES, inputs, cancel)
         outputs: _Outputs = dict(zip(OUTPUT_NAMES, arrays, strict=True))
         _check_shapes(outputs, self.package.manifest)
         return outputs

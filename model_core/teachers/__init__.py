@@ -4,9 +4,9 @@ from model_core.teachers.ecg_text import EcgTextEncoder
 from model_core.teachers.echoclip import LICENCE_TERMS, ClipModel, EchoClip, load_echoclip
 from model_core.teachers.image_text import (
     FrozenTeacher,
+    GaussianText,
     ImageTextTeacher,
     build_vocabulary,
-    split_words,
     study_distribution,
 )
 
@@ -16,9 +16,9 @@ __all__ = [
     "EcgTextEncoder",
     "EchoClip",
     "FrozenTeacher",
+    "GaussianText",
     "ImageTextTeacher",
     "build_vocabulary",
     "load_echoclip",
-    "split_words",
     "study_distribution",
 ]

@@ -9,9 +9,8 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from model_core.teachers.image_text import TextTower, word_numbers
+from model_core.teachers.image_text import GaussianText, TextTower, word_numbers
 
 
 class EcgTextEncoder(nn.Module):
@@ -39,6 +38,7 @@ class EcgTextEncoder(nn.Module):
         log_var: float = -5.5,
     ) -> None:
         super().__init__()
+        self.vocabulary = tuple(vocabulary)
         self._number_of_word = {word: number for number, word in enumerate(vocabulary)}
         self.tower = TextTower(vocabulary, embedding_dim, width, n_blocks)
         self.log_var = nn.Linear(width, embedding_dim)
@@ -51,6 +51,9 @@ class EcgTextEncoder(nn.Module):
         distinct = sorted(set(texts))
         row = torch.tensor([distinct.index(text) for text in texts])
         words = word_numbers(distinct, self._number_of_word, self.tower.max_words)
-        pooled = self.tower.pooled(words.to(self.tower.position.device))
-        mean = functional.normalize(self.tower.project(pooled), dim=1)
-        return mean[row], self.log_var(pooled)[row]
+        mean, log_var = self.graph()(words.to(self.tower.position.device))
+        return mean[row], log_var[row]
+
+    def graph(self) -> GaussianText:
+        """Give the network without what turns sentences into numbers; it shares the weights."""
+        return GaussianText(self.tower, self.log_var)

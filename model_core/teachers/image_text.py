@@ -6,12 +6,13 @@ Shapes: B studies, F frames, X and Y pixels, W words, D embedding dimensions.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from model_core.tokens import split_words
 
 # EchoingECG's floor, so that identical frames give a finite log variance.
 VARIANCE_FLOOR = 1e-8
@@ -19,17 +20,6 @@ VARIANCE_FLOOR = 1e-8
 SNIPPET_FRAMES = 4
 _PAD, _UNKNOWN = 0, 1
 _N_WAVES = 10
-
-
-def split_words(text: str) -> list[str]:
-    """Lower-case words, whole numbers and per-cent signs of a sentence.
-
-    Examples
-    --------
-    >>> split_words("LVEF is 55 %, normal.")
-    ['lvef', 'is', '55', '%', 'normal']
-    """
-    return re.findall(r"[a-z]+|\d+|%", text.lower())
 
 
 def build_vocabulary(texts: Iterable[str], numbers: Iterable[int]) -> tuple[str, ...]:
@@ -120,6 +110,32 @@ class TextTower(nn.Module):
         hidden = self.blocks(hidden, src_key_padding_mask=absent_bw)
         present_bw1 = (~absent_bw).unsqueeze(2).float()
         return (self.norm(hidden) * present_bw1).sum(1) / present_bw1.sum(1)
+
+
+class GaussianText(nn.Module):
+    """A text tower as the network of a model package's text side: numbers of words to a Gaussian.
+
+    Parameters
+    ----------
+    tower
+        Gives the mean.
+    log_var
+        Gives the log variance, from what the tower pools; without it a sentence is a point, with
+        the floor of a study's variance.
+    """
+
+    def __init__(self, tower: TextTower, log_var: nn.Linear | None = None) -> None:
+        super().__init__()
+        self.tower = tower
+        self.log_var = log_var
+
+    def forward(self, token_ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Means of unit length and log variances, (B, D) each, of sentences of W words each."""
+        pooled = self.tower.pooled(token_ids)
+        mean = functional.normalize(self.tower.project(pooled), dim=1)
+        if self.log_var is None:
+            return mean, torch.full_like(mean, math.log(VARIANCE_FLOOR))
+        return mean, self.log_var(pooled)
 
 
 class ImageTextTeacher(nn.Module):

@@ -148,6 +148,8 @@ _ECG_PHRASES: tuple[tuple[str, Callable[[EcgFindings], NDArray[np.bool_]]], ...]
     ("premature ventricular beats", lambda f: f.pvc),
 )
 
+ECG_STATEMENTS = tuple(phrase for phrase, _ in _ECG_PHRASES)
+
 
 def ecg_sentence(findings: EcgFindings) -> list[str]:
     """Write a short report text for each ECG."""
