@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING
 
 from echoing_gui.files import atomic_write
 from echoing_gui.i18n import tr
-from echoing_gui.state_package import Figure, PackageFacts
+from echoing_gui.state_package import Figure, PackageFacts, SentenceSide
 from echoing_gui.view_models.package_words import known
 from echoing_gui.view_models.results import FOREIGN
 from model_core.errors import PackageError
+from model_core.tokens import Splitting
 from model_core.wording import say
 
 if TYPE_CHECKING:
-    from model_core.runtime.package import ModelPackage
+    from model_core.runtime.package import ModelPackage, TextPart
 
 DEFAULT = "default"
 _MANIFEST_NAME = "manifest.json"
@@ -265,6 +266,24 @@ def package_facts(package: ModelPackage) -> PackageFacts:
             (tr("Scaled"), tr("each lead by the mean and spread of the training data")),
         ),
         validation=manifest.validation,
+        sentences=tuple(_sentence_side(part) for part in package.texts),
+    )
+
+
+def _sentence_side(part: TextPart) -> SentenceSide:
+    side, tokenizer = part.side, part.tokenizer
+    words = tokenizer.vocabulary[2:] if tokenizer.splitting is Splitting.WORDS else ()
+    numbers = [int(word) for word in words if word.isdigit()]
+    return SentenceSide(
+        side.key,
+        side.label,
+        side.knows,
+        side.negative_scale > 0,
+        part.prompts.sweeps,
+        part.prompts.pairs,
+        tuple(word for word in words if not word.isdigit()),
+        (min(numbers), max(numbers)) if numbers else None,
+        side.max_tokens,
     )
 
 

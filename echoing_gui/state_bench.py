@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from model_core.types import PackageIdentity, Prediction
 from model_core.what_if import EMBEDDING, Answer, Masking, OcclusionMap
+from model_core.zero_shot import SentenceAnswer, SweepAnswer
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -61,6 +62,29 @@ class Shuffled:
 
 
 @dataclass(frozen=True, slots=True)
+class Prompted:
+    """What sentences say of the ECG on screen; kept nowhere else.
+
+    Attributes
+    ----------
+    side
+        Key of the text side that was asked.
+    positive, negative
+        Answers of the sentences for something, and of those against it.
+    probability
+        That those for it hold rather than those against it; None where there is no telling.
+    sweep
+        A measure that was read by the package's own sentences, in place of the rest.
+    """
+
+    side: str
+    positive: tuple[SentenceAnswer, ...] = ()
+    negative: tuple[SentenceAnswer, ...] = ()
+    probability: float | None = None
+    sweep: SweepAnswer | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Bench:
     """Everything that the bench shows beside the prediction that it is about.
 
@@ -88,8 +112,10 @@ class Bench:
         Maps of shuffled weights, and whether they are being made.
     other, comparing
         Another model's prediction, and whether it is being made.
+    prompted, prompting, prompt_trouble
+        What sentences say, whether they are being asked, and why they could not be.
     trouble
-        Why something asked for could not be done, as a sentence.
+        Why something else asked for could not be done, as a sentence.
     """
 
     prediction: Prediction | None = None
@@ -107,4 +133,7 @@ class Bench:
     shuffling: bool = False
     other: OtherModel | None = None
     comparing: bool = False
+    prompted: Prompted | None = None
+    prompting: bool = False
+    prompt_trouble: str = ""
     trouble: str = ""

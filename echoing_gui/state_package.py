@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from model_core.prompts import Pair, Sweep
 from model_core.validation import Validation
 
 
@@ -17,6 +18,37 @@ class Figure:
     high: float
     unit: str
     dataset: str
+
+
+@dataclass(frozen=True, slots=True)
+class SentenceSide:
+    """What can be asked of a text side of the package.
+
+    Attributes
+    ----------
+    key, label, knows
+        Of its manifest.
+    has_match
+        Whether it gives match probabilities.
+    sweeps, pairs
+        Its ready sentences, by key.
+    words
+        The words that it knows, numbers apart; empty where it knows pieces of words.
+    numbers
+        Smallest and largest whole number that it knows; None where there is none, or as above.
+    max_tokens
+        The longest sentence, in words or pieces.
+    """
+
+    key: str
+    label: str
+    knows: str
+    has_match: bool
+    sweeps: dict[str, Sweep]
+    pairs: dict[str, Pair]
+    words: tuple[str, ...]
+    numbers: tuple[int, int] | None
+    max_tokens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +69,8 @@ class PackageFacts:
         Labelled: what is done with an ECG before the network sees it.
     validation
         Of each measure, where the package says.
+    sentences
+        What sentences can be asked of; none in many packages.
     """
 
     card: str
@@ -46,6 +80,11 @@ class PackageFacts:
     versions: tuple[tuple[str, str], ...]
     preparation: tuple[tuple[str, str], ...]
     validation: tuple[Validation, ...]
+    sentences: tuple[SentenceSide, ...] = ()
+
+    def sentence_side(self, key: str) -> SentenceSide | None:
+        """Look up a text side."""
+        return next((each for each in self.sentences if each.key == key), None)
 
     def validation_of(self, key: str) -> Validation | None:
         """Look up what was found of a measure."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -116,6 +117,8 @@ class Tokenizer:
                 unknown.append(part)
             else:
                 unknown += [word for word in words if word not in self._number]
+        if not numbers:  # nothing but signs
+            unknown.append(text.strip())
         return Tokens(tuple(numbers) or (_UNKNOWN,), tuple(dict.fromkeys(unknown)))
 
     def _pieces(self, text: str) -> Tokens:
@@ -146,6 +149,20 @@ class Tokenizer:
             found.append(self._number[prefix + word[start:end]])
             start = end
         return found
+
+
+def by_length(rows: Sequence[tuple[int, ...]], at_most: int) -> Iterator[list[int]]:
+    """Group rows of one length, so that a network that knows no padding can take them together.
+
+    Examples
+    --------
+    >>> list(by_length([(1,), (1, 2), (3,), (4,)], at_most=2))
+    [[0, 2], [3], [1]]
+    """
+    order = sorted(range(len(rows)), key=lambda at: len(rows[at]))
+    for _, group in itertools.groupby(order, key=lambda at: len(rows[at])):
+        same = list(group)
+        yield from (same[start : start + at_most] for start in range(0, len(same), at_most))
 
 
 def _split_at_punctuation(text: str, without_accents: bool) -> Iterator[str]:

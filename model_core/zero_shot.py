@@ -6,10 +6,68 @@ distance between distributions PCME++ (Chun, ICLR 2024). An ECG is a study of on
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 _TOP_PART = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class SentenceAnswer:
+    """What one sentence says of an ECG.
+
+    Attributes
+    ----------
+    text
+        The sentence.
+    distance
+        Closed-form sampled distance to the ECG, 0 or more; None where the sentence cannot be
+        encoded as a whole, for it would say something else without what is not known of it.
+    match
+        Probability that it belongs to the ECG, as learnt and not calibrated, 0 to 1; None where
+        there is no distance, or the package does not know scale and shift.
+    unknown
+        What of the sentence the vocabulary lacks.
+    n_tokens
+        Its length in words or pieces; it may be above what the encoder takes.
+    """
+
+    text: str
+    distance: float | None
+    match: float | None
+    unknown: tuple[str, ...]
+    n_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class SweepAnswer:
+    """A measure read by sentences that each state one value.
+
+    Attributes
+    ----------
+    key, unit
+        Of the sweep.
+    value
+        Median of the values of the nearest fifth of the sentences.
+    low, high
+        Smallest and largest value among those.
+    range_low, range_high
+        Smallest and largest value that any sentence states.
+    n_sentences
+        How many there are.
+    """
+
+    key: str
+    unit: str
+    value: float
+    low: float
+    high: float
+    range_low: float
+    range_high: float
+    n_sentences: int
 
 
 def cosine_similarity(
@@ -250,6 +308,31 @@ def pair_difference(
     array([2.5])
     """
     return negative.mean(-1) - positive.mean(-1)
+
+
+def probability_for(
+    positive: Sequence[SentenceAnswer], negative: Sequence[SentenceAnswer], negative_scale: float
+) -> float | None:
+    """Probability that the sentences for something hold rather than those against it.
+
+    sigmoid(scale * difference of the mean distances), if exactly one of both sets matches; not
+    calibrated. None where a side has no sentence, a sentence no distance, or the scale is not
+    known.
+
+    Examples
+    --------
+    >>> near, far = (SentenceAnswer("", d, None, (), 1) for d in (1.0, 1.2))
+    >>> round(probability_for([near], [far], 5.0), 3)
+    0.731
+    """
+    sides = [[each.distance for each in side] for side in (positive, negative)]
+    known = [np.array([d for d in side if d is not None]) for side in sides]
+    if negative_scale == 0 or any(
+        not len(side) or len(side) != len(found) for side, found in zip(sides, known, strict=True)
+    ):
+        return None
+    logit = negative_scale * float(pair_difference(known[0], known[1]))
+    return float(np.exp(-np.logaddexp(0.0, -logit)))
 
 
 def _unit(vectors: NDArray[np.floating]) -> NDArray[np.floating]:

@@ -18,6 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from model_core.leads import STANDARD_LEADS
 from model_core.preprocess import PreprocessSpec, prepare
+from model_core.prompts import Pair, Prompts, Sweep, prompts_json
 from model_core.runtime.manifest import (
     FindingOutput,
     Manifest,
@@ -25,6 +26,7 @@ from model_core.runtime.manifest import (
     Metric,
     Provenance,
     SegmentOutput,
+    TextSide,
     Validation,
 )
 from model_core.runtime.package import OUTPUT_NAMES
@@ -198,6 +200,71 @@ def contents(model: onnx.ModelProto | None = None, **changes: Any) -> dict[str, 
         "MODEL_CARD.md": b"# Test student\n",
     }
     return files | {"manifest.json": manifest_for(files, **changes)}
+
+
+WORDS = ("<pad>", "<unknown>", "function", "is", "normal", "poor", "lvef", *map(str, range(101)))
+TEXT_SIDE = TextSide("echo", "Echo report", "Made for tests.", "words", 5, 4.0, 3.0)
+TEXT_PROMPTS = Prompts(
+    {"lvef": Sweep("lvef", "%", 10, 80, 1, ("LVEF is {value}.",), "own")},
+    {"poor": Pair("poor", ("Function is poor.",), ("Function is normal.",), "own")},
+)
+
+
+def word_table() -> NDArray[np.float32]:
+    """What stands for each word in the space of the student, (words, 12)."""
+    table = np.random.default_rng(5).normal(scale=0.2, size=(len(WORDS), 12))
+    # Numbers lie along a line, so that near values are near sentences.
+    table[7:] = np.linspace(-1, 1, 101)[:, None]
+    return table.astype(np.float32)
+
+
+def text_graph() -> onnx.ModelProto:
+    """A text encoder: the mean of its words' rows, and a log variance of -4 throughout."""
+    node = helper.make_node
+    constants = {
+        "table": word_table(),
+        "axis_1": np.array([1], dtype=np.int64),
+        "zero": np.array(0, dtype=np.float32),
+        "four": np.array(-4, dtype=np.float32),
+    }
+    nodes = [
+        node("Gather", ["table", "token_ids"], ["rows"]),
+        node("ReduceMean", ["rows", "axis_1"], ["mean"], keepdims=0),
+        node("Mul", ["mean", "zero"], ["zeros"]),
+        node("Add", ["zeros", "four"], ["log_var"]),
+    ]
+    model = helper.make_model(
+        helper.make_graph(
+            nodes,
+            "text",
+            [helper.make_tensor_value_info("token_ids", TensorProto.INT64, ["batch", "tokens"])],
+            [
+                helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 12])
+                for name in ("mean", "log_var")
+            ],
+            [numpy_helper.from_array(value, name) for name, value in constants.items()],
+        ),
+        opset_imports=[helper.make_opsetid("", 18)],
+    )
+    model.ir_version = 10
+    return model
+
+
+def text_contents(side: TextSide = TEXT_SIDE, **changes: bytes) -> dict[str, bytes]:
+    """Files of a valid model package with a text side, by name, or with some of them changed."""
+    files = {name: data for name, data in contents().items() if name != "manifest.json"}
+    first = [WORDS.index(word) for word in ("lvef", "is", "10")]
+    golden = dict(np.load(io.BytesIO(files["golden.npz"])))
+    golden["text_echo_mean"] = word_table()[first].mean(0, keepdims=True)
+    golden["text_echo_log_var"] = np.full((1, 12), -4, dtype=np.float32)
+    files |= {
+        "golden.npz": npz(**golden),
+        side.graph_name: text_graph().SerializeToString(),
+        side.vocabulary_name: ("\n".join(WORDS) + "\n").encode(),
+        side.prompts_name: prompts_json(TEXT_PROMPTS).encode(),
+    }
+    files |= {name.replace("_dot_", "."): data for name, data in changes.items()}
+    return files | {"manifest.json": manifest_for(files, texts=(side,))}
 
 
 def manifest_for(files: dict[str, bytes], **changes: Any) -> bytes:

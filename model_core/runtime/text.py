@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from model_core.errors import CancelToken, PackageError
 from model_core.runtime.package import TextPart
 from model_core.runtime.session import check_names, open_session, run
-from model_core.tokens import Tokens
+from model_core.tokens import Tokens, by_length
 
 TEXT_OUTPUTS = ("mean", "log_var")
 TEXT_TOLERANCE = 1e-3
@@ -105,15 +105,13 @@ class TextEncoder:
         rows = [self.tokens(text).numbers for text in texts]
         if max(len(row) for row in rows) > self.part.side.max_tokens:
             raise ValueError("a sentence is too long")
-        # Sentences of one length at a time, so that the network knows no padding.
-        order = sorted(range(len(rows)), key=lambda at: len(rows[at]))
+        order: list[int] = []
         found: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
-        while len(found) < len(order):
-            rest = order[len(found) :][:_AT_ONCE]
-            same = [at for at in rest if len(rows[at]) == len(rows[rest[0]])]
+        for same in by_length(rows, _AT_ONCE):
             inputs = {_INPUT: np.array([rows[at] for at in same], dtype=np.int64)}
             cancel.raise_if_cancelled()
             found += zip(*run(self._session, TEXT_OUTPUTS, inputs, cancel), strict=True)
+            order += same
         back = np.argsort(order)
         mean, log_var = (np.stack([pair[part] for pair in found])[back] for part in (0, 1))
         return mean.astype(np.float64), log_var.astype(np.float64)

@@ -21,6 +21,8 @@ from model_core.preprocess import prepare
 from model_core.prompts import PROMPTS_PATH, load_prompts
 from model_core.runtime.package import ModelPackage, load_package
 from model_core.runtime.predictor import Predictor
+from model_core.runtime.session import open_session
+from model_core.runtime.text import TextEncoder
 from model_core.types import Recording, ResultState
 from model_core.zero_shot import nearest_value, pair_difference, sampled_distance
 from tests.package_factory import synthetic_ecg
@@ -99,6 +101,30 @@ def test_a_raw_ecg_is_prepared_as_the_authors_did(package: ModelPackage, parity:
     np.testing.assert_allclose(found["log_var"], expected.log_var, rtol=0, atol=1e-5)
     by_token = expected.token_log_var.exp().mean(-1).log()
     np.testing.assert_allclose(found["segment_log_var"][:, 0], by_token, rtol=0, atol=1e-5)
+
+
+@pytest.mark.needs_shared
+def test_sentences_in_the_program_are_the_authors(
+    package: ModelPackage, parity: Path, tokenizer: Path
+):
+    """Their encoder on their token numbers, and text to embedding against ours in torch."""
+    (part,) = package.texts
+    expected = np.load(parity / "expected.npz")
+    session = open_session(part.graph)
+    for ids, mask, mean, log_var in zip(
+        *(expected[n] for n in ("text_ids", "attention_mask", "text_mean", "text_log_var")),
+        strict=True,
+    ):
+        found = session.run(["mean", "log_var"], {"token_ids": ids[None, mask > 0]})
+        np.testing.assert_allclose(found[0][0], mean, rtol=0, atol=1e-5)
+        np.testing.assert_allclose(found[1][0], log_var, rtol=0, atol=1e-5)
+    texts = ["The ejection fraction is normal.", "Diastolic volume: 120 ml", "left", "reduced 55%"]
+    encoders = load_encoders(parity / "echoingecg_small.pt")
+    wanted = embed_texts(texts, encoders.text, read_tokenizer(tokenizer, encoders.text))
+    mean, log_var = TextEncoder(part).encode(texts)
+    np.testing.assert_allclose(mean, wanted.mean_pd, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(log_var, wanted.log_var_pd, rtol=0, atol=1e-5)
+    assert part.side.negative_scale == 0
 
 
 @pytest.mark.needs_shared

@@ -10,9 +10,9 @@ from model_core.teachers import (
     FrozenTeacher,
     ImageTextTeacher,
     build_vocabulary,
-    split_words,
     study_distribution,
 )
+from model_core.tokens import split_words
 
 
 @pytest.fixture(scope="module")

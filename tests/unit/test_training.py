@@ -21,6 +21,7 @@ from model_core.preprocess import PreprocessSpec, prepare
 from model_core.runtime.manifest import Manifest
 from model_core.runtime.package import load_package
 from model_core.runtime.predictor import Predictor
+from model_core.runtime.text import TextEncoder
 from model_core.types import Recording
 from tests.ptbxl_miniature import FOLDS, write_miniature
 from training import assess, estimates, stages
@@ -28,12 +29,13 @@ from training.__main__ import main
 from training.alignment import forward_with_gate
 from training.augment import augment, inject_burst
 from training.batches import Batches, fit_standardiser
+from training.checkpoint import load_tensors
 from training.cohort import Cohort, Split, load_cohort
 from training.config import AugmentConfig, CohortConfig, FitConfig, config_hash
 from training.dower import LEAD_VECTORS
 from training.evaluation.report_data import read_json
 from training.recipes import RECIPES, debug
-from training.run import STAGES, Run
+from training.run import STAGES, Run, load_teacher, new_text_encoder
 from training.simulated_cohort import PTBXL, UNREAD, VIRTUAL, build_cohort, read_ptbxl_table
 
 
@@ -79,6 +81,30 @@ def test_the_package_loads_and_passes_its_self_test(finished: Run) -> None:
     )
     assert package.manifest.measures[0].n_calibration == 20
     assert package.manifest.segments.scale[0] < package.manifest.segments.scale[1]
+
+
+def test_sentences_in_the_program_are_those_of_the_run(finished: Run, cohort: Cohort) -> None:
+    """Text to embedding by ONNX Runtime and our splitting, against teacher and loss in torch."""
+    package = load_package(finished.out)
+    echo, ecg = (TextEncoder(part) for part in package.texts)
+    assert [part.side.key for part in package.texts] == ["echo", "ecg"]
+    sentences = ["LVEF measures 55 percent.", "The left ventricle is severely enlarged.", "LVEF"]
+    mean, log_var = echo.encode(sentences)
+    expected = load_teacher(finished).text(sentences).numpy()
+    np.testing.assert_allclose(mean, expected, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(log_var, np.log(1e-8), rtol=1e-6)
+    state = load_tensors(finished.folder / "finetune/alignment.pt")
+    encoder = new_text_encoder(finished, cohort, mean.shape[1])
+    encoder.load_state_dict(
+        {k.removeprefix("text_encoder."): v for k, v in state.items() if "text_encoder." in k}
+    )
+    statements = ["Atrial fibrillation.", "Sinus rhythm, normal ECG."]
+    with torch.no_grad():
+        wanted = encoder.eval()(statements)
+    for found, values in zip(ecg.encode(statements), wanted, strict=True):
+        np.testing.assert_allclose(found, values.numpy(), rtol=0, atol=1e-5)
+    assert echo.part.side.shift == float(state["echo_matching.shift"])
+    assert ecg.part.side.negative_scale == float(state["text_matching.negative_scale"])
 
 
 def test_the_package_knows_its_training_ecgs_from_noise(finished: Run, cohort: Cohort) -> None:

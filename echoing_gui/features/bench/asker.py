@@ -13,20 +13,25 @@ from PySide6.QtCore import QObject
 
 from echoing_gui.controller import Controller
 from echoing_gui.errors import to_message
-from echoing_gui.features.bench.view import beat_cells, bench_of, can_ask, map_of
+from echoing_gui.features.bench.view import beat_cells, bench_of, can_ask, can_prompt, map_of
 from echoing_gui.i18n import tr
 from echoing_gui.jobs import JobReport, JobRunner
 from echoing_gui.state import PAGE_S, AppState
-from echoing_gui.state_bench import Bench, Cell, OtherModel, Shuffled
+from echoing_gui.state_bench import Bench, Cell, OtherModel, Prompted, Shuffled
 from echoing_gui.view_models.sheet import WHOLE_ROW
 from model_core.errors import CancelToken
 from model_core.types import Prediction, Recording
+from model_core.zero_shot import probability_for
 
 if TYPE_CHECKING:
     from model_core.runtime.inquiry import Inquiry
+    from model_core.runtime.package import TextPart
+    from model_core.runtime.prompting import Embedding
+    from model_core.runtime.text import TextEncoder
 
 _LOOK, _ASK, _OCCLUDE, _SHUFFLE, _COMPARE = "look", "ask", "occlude", "shuffle", "compare"
-_LANES = (_LOOK, _ASK, _OCCLUDE, _SHUFFLE, _COMPARE)
+_PROMPT = "prompt"
+_LANES = (_LOOK, _ASK, _OCCLUDE, _SHUFFLE, _COMPARE, _PROMPT)
 SEEDS = (1, 2, 3)
 
 
@@ -41,6 +46,7 @@ class Asker(QObject):
         self._jobs.progressed.connect(lambda report: self._change(occlusion=report.value))
         self._lock = threading.Lock()
         self._inquiry: tuple[Prediction, Inquiry] | None = None
+        self._encoder: TextEncoder | None = None
         # Asked for before it was known where the beats are.
         self._beat_wanted = False
         controller.state_changed.connect(self._on_state)
@@ -160,6 +166,61 @@ class Asker(QObject):
         self._change(other=None, comparing=True, trouble="")
         self._jobs.submit(_COMPARE, work)
 
+    def ask_sentences(
+        self, side: str, positive: tuple[str, ...], negative: tuple[str, ...]
+    ) -> None:
+        """Compare sentences for something, and against it, with the ECG."""
+
+        def work(encoder: TextEncoder, embedding: Embedding, token: CancelToken) -> Prompted:
+            from model_core.runtime.prompting import ask_sentences
+
+            found, against = (
+                ask_sentences(encoder, embedding, texts, token) for texts in (positive, negative)
+            )
+            scale = encoder.part.side.negative_scale
+            return Prompted(side, found, against, probability_for(found, against, scale))
+
+        self._prompt(side, work)
+
+    def read_sweep(self, side: str, key: str) -> None:
+        """Read a measure by the sentences of the package that state its values."""
+
+        def work(encoder: TextEncoder, embedding: Embedding, token: CancelToken) -> Prompted:
+            from model_core.runtime.prompting import read_sweep
+
+            sweep = encoder.part.prompts.sweeps[key]
+            return Prompted(side, sweep=read_sweep(encoder, embedding, sweep, token))
+
+        self._prompt(side, work)
+
+    def _prompt(
+        self, side: str, ask: Callable[[TextEncoder, Embedding, CancelToken], Prompted]
+    ) -> None:
+        model, state = self._controller.model, self._controller.state
+        if not can_prompt(state) or model is None or model.predictor is None:
+            return
+        parts = [part for part in model.predictor.package.texts if part.side.key == side]
+        if not parts or state.prediction is None or state.prediction.package != model.identity:
+            return
+        find = self._inquiry_finder()
+
+        def work(token: CancelToken) -> dict[str, Any]:
+            embedding = find().embedding(token)
+            prompted = ask(self._encoder_of(parts[0]), embedding, token)
+            return {"prompted": prompted, "prompting": False}
+
+        self._change(prompted=None, prompting=True, prompt_trouble="")
+        self._jobs.submit(_PROMPT, work)
+
+    def _encoder_of(self, part: TextPart) -> TextEncoder:
+        """Load a text encoder, in a worker; the last one is kept."""
+        from model_core.runtime.text import TextEncoder
+
+        with self._lock:
+            if self._encoder is None or self._encoder.part is not part:
+                self._encoder = TextEncoder(part)
+            return self._encoder
+
     def close(self) -> None:
         """Cancel all work and wait a bounded time."""
         self._jobs.close()
@@ -259,7 +320,11 @@ class Asker(QObject):
             self._beat_wanted = False
 
     def _on_finished(self, report: JobReport) -> None:
-        if report.error is not None:
+        if report.error is not None and report.lane == _PROMPT:
+            found = to_message(report.error)
+            trouble = f"{found.text} {found.hint}".strip()
+            self._change(prompting=False, prompt_trouble=trouble)
+        elif report.error is not None:
             found = to_message(report.error)
             self._change(
                 trouble=f"{found.text} {found.hint}".strip(),

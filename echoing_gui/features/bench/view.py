@@ -99,6 +99,15 @@ def can_ask(state: AppState) -> bool:
     )
 
 
+def can_prompt(state: AppState) -> bool:
+    """Whether the model saw the ECG, and so sentences may be compared with it.
+
+    A package without calibration withholds every measure and still has an embedding.
+    """
+    prediction = state.prediction
+    return prediction is not None and prediction.embedding_mean is not None and state.page_is_seen
+
+
 def percentile(variance: float, scale: tuple[float, float]) -> float:
     """About which percentile of the package's calibration ECGs a segment variance is.
 
