@@ -12,6 +12,7 @@ from model_core.errors import CancelToken, PackageError
 from model_core.runtime.package import TextPart
 from model_core.runtime.session import check_names, open_session, run
 from model_core.tokens import Tokens, by_length
+from model_core.wording import say
 
 TEXT_OUTPUTS = ("mean", "log_var")
 TEXT_TOLERANCE = 1e-3
