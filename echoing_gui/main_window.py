@@ -229,9 +229,9 @@ class MainWindow(QMainWindow):
         for panel in panels:
             self._show_from_now(panel)
 
-    def show_page(self, key: str) -> None:
-        """Bring a tab beside the ECG to the front."""
-        self._pages.show_page(key)
+    def show_page(self, key: str, panel: QWidget | None = None) -> None:
+        """Bring a tab beside the ECG to the front, scrolled to one of its panels."""
+        self._pages.show_page(key, panel)
 
     def add_view(self, key: str, view: QWidget) -> None:
         """Add a view that can take the place of the ECG and what stands beside it."""

@@ -98,11 +98,15 @@ class SidePages(QTabWidget):
         scroll.setWidget(rows)
         self.setTabToolTip(self.addTab(scroll, title), title.replace("&", ""))
 
-    def show_page(self, key: str) -> None:
-        """Bring a tab to the front."""
-        page = self.findChild(QWidget, key)
-        if page is not None:
-            self.setCurrentWidget(page)
+    def show_page(self, key: str, panel: QWidget | None = None) -> None:
+        """Bring a tab to the front, with one of its panels at the top as far as it scrolls."""
+        page = self.findChild(QScrollArea, key)
+        if page is None:
+            return
+        self.setCurrentWidget(page)
+        if panel is not None:
+            page.widget().layout().activate()
+            page.verticalScrollBar().setValue(panel.y())
 
 
 def screen_facts(screen: QScreen, pixel_ratio: float) -> ScreenFacts:

@@ -9,7 +9,7 @@ from model_core.prompts import Pair, Prompts
 from model_core.runtime.manifest import TextSide
 from model_core.teachers import GaussianText
 from model_core.tokens import Splitting
-from training.checkpoint import load_tensors
+from training.checkpoint import load_checkpoint, load_tensors
 from training.cohort import Cohort
 from training.run import Run, load_teacher, new_text_encoder
 from training.simulation.reports import ECG_STATEMENTS
@@ -30,8 +30,7 @@ def text_sides(run: Run, cohort: Cohort) -> list[TextExport]:
     """Gather what a run learnt of sentences.
 
     ``echo``: the frozen teacher, where the run has trained its own. ``ecg``: the encoder of the
-    ECG-text loss as fine-tuning left it, where there were texts and the run has kept it; runs from
-    before 2026-11-26 have not.
+    ECG-text loss as fine-tuning left it, where there were texts; distillation's no longer fits.
     """
     found: list[TextExport] = []
     state, is_final = _alignment(run)
@@ -67,10 +66,17 @@ def ecg_prompts() -> Prompts:
 
 
 def _alignment(run: Run) -> tuple[dict[str, Tensor], bool]:
-    """Read the losses as fine-tuning left them, or else distillation; which of both, beside."""
+    """Read the losses as fine-tuning left them, or else distillation; whether the former, beside.
+
+    Runs from before 2026-11-26 have them in their last checkpoint only.
+    """
     final = run.folder / "finetune/alignment.pt"
-    is_final = final.exists()
-    return load_tensors(final if is_final else run.folder / "distill/alignment.pt"), is_final
+    if final.exists():
+        return load_tensors(final), True
+    checkpoint = load_checkpoint(run.folder / "finetune/checkpoint.pt")
+    if checkpoint is not None:
+        return _part(checkpoint["task"], "alignment."), True
+    return load_tensors(run.folder / "distill/alignment.pt"), False
 
 
 def _side(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from model_core.wording import say
 
-# As training/card.py and training/import_published.py write them.
+# As training/card.py, training/text_sides.py and training/import_published.py write them.
 _WORDS = (
     say("Demonstration model: trained on simulated echo outcomes. Research use only."),
     say("Research model, not a medical device. Research use only."),
@@ -38,6 +38,23 @@ _WORDS = (
     say("Adults at rest only: no children, no exercise ECG, no ECG with fewer than twelve leads."),
     say(
         "Segment variance tells where the signal informs the estimate little; it marks no disease."
+    ),
+    say("Echo report"),
+    say("ECG statement"),
+    say("Report sentence"),
+    say(
+        "It learnt from rendered clips of simulated hearts and the sentences of their reports, and "
+        "knows the words of those sentences only. The match was learnt between ECGs and clips, not "
+        "sentences."
+    ),
+    say(
+        "It learnt from short statements about ECGs in fixed phrases, and knows their words only: "
+        "it says what is stated of such ECGs, nothing of an echo."
+    ),
+    say(
+        "The text encoder of the published weights: BERT for biomedical text, trained on ECG "
+        "reports. Scale and shift of its match were not published, so there is no match "
+        "probability."
     ),
 )
 _KNOWN = {str(sentence): sentence for sentence in _WORDS}

@@ -15,7 +15,9 @@ from echoing_gui.features.bench.asker import Asker
 from echoing_gui.features.bench.compare_panel import ComparePanel
 from echoing_gui.features.bench.maps_panel import MapsPanel
 from echoing_gui.features.bench.outlines import outline_painter
+from echoing_gui.features.bench.prompt_panel import PromptPanel
 from echoing_gui.features.bench.segments_panel import SegmentsPanel
+from echoing_gui.features.bench.sentences import spoken
 from echoing_gui.features.bench.view import (
     bench_of,
     can_ask,
@@ -96,6 +98,10 @@ ACTIONS = (
         "Ask another model package about the same ten seconds.",
         enabled=lambda state: state.prediction is not None and state.page_is_seen, group="maps",
     ),
+    Action(
+        "ask_sentences", "M&odel", "Compare with &sentences", ("Ctrl+Shift+T",),
+        "Type sentences and see how far each is from this ECG, zero-shot.", group="maps",
+    ),
 )  # fmt: skip
 
 
@@ -105,8 +111,9 @@ def install(desk: Desk) -> None:
     view = window.traces.view
     asker = Asker(controller, window)
     segments, ask, maps, compare = SegmentsPanel(), AskPanel(), MapsPanel(), ComparePanel()
+    prompts = PromptPanel()
     window.add_page("segments", tr("S&egments"), segments)
-    window.add_page("bench", tr("&Bench"), ask, maps, compare)
+    window.add_page("bench", tr("&Bench"), ask, maps, compare, prompts)
     view.add_overlay(outline_painter(lambda: controller.state))
 
     def say(text: str) -> None:
@@ -167,6 +174,10 @@ def install(desk: Desk) -> None:
             say(tr("What-if, not a result: embedding variance {value}.", value=variance))
         elif after.what_if is None and before.what_if is not None:
             window.statusBar().clearMessage()
+        if after.prompted is not None and after.prompted is not before.prompted and new.facts:
+            side = new.facts.sentence_side(after.prompted.side)
+            if side is not None:
+                say(spoken(after.prompted, side))
 
     def asked(what: Callable[[], None]) -> Callable[[], None]:
         """Do it where its outcome is seen."""
@@ -182,6 +193,16 @@ def install(desk: Desk) -> None:
         one = tr("1 row copied as CSV.")
         say(one if n_rows == 1 else tr("{n} rows copied as CSV.", n=n_rows))
 
+    def copy_sentences() -> None:
+        text = prompts.copy_text(controller.state)
+        if text:
+            QGuiApplication.clipboard().setText(text)
+            say(tr("Sentences copied, with what they do not say."))
+
+    def go_to_sentences() -> None:
+        window.show_page("bench", prompts)
+        prompts.positive.setFocus()
+
     answers: dict[str, Callable[[], object]] = {
         "next_uncertain": lambda: go(1),
         "previous_uncertain": lambda: go(-1),
@@ -194,6 +215,7 @@ def install(desk: Desk) -> None:
         "occlude": asked(asker.occlude),
         "shuffle": asked(asker.shuffle),
         "compare_packages": asked(compare.ask_for_folder),
+        "ask_sentences": go_to_sentences,
     }
     window.add_actions(ACTIONS, answers)
     view.clicked.connect(on_click)
@@ -208,6 +230,9 @@ def install(desk: Desk) -> None:
     maps.stopRequested.connect(asker.stop_occluding)
     maps.quantityRequested.connect(asker.set_quantity)
     maps.shuffleRequested.connect(asker.shuffle)
+    prompts.askRequested.connect(asker.ask_sentences)
+    prompts.sweepRequested.connect(asker.read_sweep)
+    prompts.copyRequested.connect(copy_sentences)
     compare.compareRequested.connect(lambda name: asker.compare(Path(name)))
     for panel in (segments, ask):
         panel.seen.connect(asker.look)

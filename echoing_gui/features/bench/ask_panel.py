@@ -38,10 +38,17 @@ def show_text(where: QLabel, text: str) -> None:
 
 
 class TextGrid(QWidget):
-    """Rows of texts under headings; the first column names the row."""
+    """Rows of texts under headings; the first column names the row.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    first_stretch
+        How much of the room the first column takes, where each other takes 1.
+    """
+
+    def __init__(self, first_stretch: int = 1) -> None:
         super().__init__()
+        self._first_stretch = first_stretch
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setHorizontalSpacing(8)
@@ -59,7 +66,7 @@ class TextGrid(QWidget):
                 row, column = divmod(number, len(headings))
                 made.setObjectName("panelTitle" if row == 0 or column == 0 else "")
                 self._grid.addWidget(made, row, column)
-                self._grid.setColumnStretch(column, 1)
+                self._grid.setColumnStretch(column, self._first_stretch if column == 0 else 1)
         for made, text in zip(self._labels, texts, strict=True):
             made.setText(text)
 

@@ -1,4 +1,4 @@
-"""Two model packages on one ECG, and whether sentences can be compared with it."""
+"""Two model packages on one ECG."""
 
 from __future__ import annotations
 
@@ -37,22 +37,11 @@ class ComparePanel(QWidget):
         self._other = MapWidget(tr("Segment variance of the other package"))
         self._likeness = label("muted")
         self._own_name, self._other_name = label("muted"), label("muted")
-        prompts = label("panelTitle")
-        prompts.setText(tr("Sentences (zero-shot)"))
-        self._prompts = label("muted")
-        self._prompts.setText(
-            tr(
-                "Model packages hold the network for ECGs, but no network for text, so no "
-                "sentence of your own can be compared with this ECG here. Packages made from the "
-                "published weights read their measures from sentences that were embedded when the "
-                "package was made; their model card lists them."
-            )
-        )
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         for widget in (
             title, self._choose, self._status, self._grid, self._reasons, self._own_name, self._own,
-            self._other_name, self._other, self._likeness, prompts, self._prompts,
+            self._other_name, self._other, self._likeness,
         ):  # fmt: skip
             layout.addWidget(widget)
 
