@@ -208,7 +208,7 @@ def kill_and_look(folder: Path, kills: int, seed: int = 0) -> Found:
     rng = random.Random(seed)  # noqa: S311 - moments, no secret
     context = multiprocessing.get_context("fork")
     kinds = list(_savers(folder))
-    found = Found(*(dict.fromkeys(kinds, 0) for _ in range(3)))
+    found = Found(dict.fromkeys(kinds, 0), dict.fromkeys(kinds, 0), dict.fromkeys(kinds, 0))
     last: dict[str, int] = {}
     number = 1
     for _ in range(kills):

@@ -128,6 +128,8 @@ def test_the_result_page_says_interval_model_and_caveat():
     for expected in (
         "90 % interval 43–66 %",
         "Left ventricular ejection fraction; estimate 55 %",
+        "healthy women 54–74 %".capitalize(),
+        "Lang et al.",
         "Demonstration model: trained on simulated echo outcomes.",
         "Research use only. Not a medical device.",
         "Test package 3.1.4",

@@ -9,7 +9,8 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen, QPolygonF
 
 from echoing_gui.theme import Colours
-from model_core.measures import Measure
+from echoing_gui.view_models.results import MeasureRow
+from model_core.measures import MEASURES, Measure
 from model_core.validation import Validation
 
 # Height of the outer interval as a share of its core's.
@@ -131,9 +132,46 @@ def paint_interval(
         painter.drawText(place, Qt.AlignmentFlag.AlignCenter, text)
 
 
-def interval_height(font: QFont) -> int:
-    """Height that `paint_interval` needs, pixels of the user interface."""
-    return round(QFontMetricsF(font).height() * 1.8 + 16)
+def paint_estimate(
+    painter: QPainter, area: QRectF, row: MeasureRow, colours: Colours, font: QFont
+) -> None:
+    """Paint all there is of an estimate on one axis: histogram, dots, interval with its mark.
+
+    Parameters
+    ----------
+    painter, area
+        Where, in pixels of the user interface; as high as `estimate_height` says.
+    row
+        What.
+    colours, font
+        How.
+    """
+    measure = MEASURES[row.key]
+    axis = axis_in(area, measure, font)
+    place = QRectF(area)
+    if row.validation is not None:
+        place.setHeight(HISTOGRAM_HEIGHT)
+        paint_histogram(painter, place, axis, row.validation, row.value, colours)
+        place.translate(0, HISTOGRAM_HEIGHT)
+    if row.dots:
+        place.setHeight(DOTS_HEIGHT)
+        paint_dots(painter, place, axis, row.dots, colours)
+        place.translate(0, DOTS_HEIGHT)
+    place.setBottom(area.bottom())
+    paint_interval(
+        painter, place, measure, row.low, row.value, row.high, colours, font,
+        core=row.core, reference=row.reference,
+    )  # fmt: skip
+
+
+def estimate_height(row: MeasureRow | None, font: QFont) -> int:
+    """Height that `paint_estimate` needs, pixels of the user interface."""
+    height = QFontMetricsF(font).height() * 1.8 + 16
+    if row is not None and row.validation is not None:
+        height += HISTOGRAM_HEIGHT
+    if row is not None and row.dots:
+        height += DOTS_HEIGHT
+    return round(height)
 
 
 def paint_histogram(
@@ -164,7 +202,9 @@ def paint_histogram(
     for start, end, count in zip(
         validation.edges, validation.edges[1:], validation.counts, strict=False
     ):
-        height = room * count / max(highest, 1)
+        if not count:
+            continue
+        height = room * count / highest
         left, right = axis.x(start) + 0.5, axis.x(end) - 0.5
         column = QRectF(left, area.bottom() - height, right - left, height)
         painter.fillRect(column, QColor(colours.edge))

@@ -18,7 +18,7 @@ from PySide6.QtGui import (
 
 from echoing_gui import theme
 from echoing_gui.graphics import paper
-from echoing_gui.graphics.interval import interval_height, paint_interval
+from echoing_gui.graphics.interval import estimate_height, paint_estimate
 from echoing_gui.i18n import tr
 from echoing_gui.view_models.report import (
     FOOTER_MM,
@@ -209,18 +209,20 @@ def _paint_result(painter: QPainter, view: ReportView, page_size: Paper) -> None
     size = _TEXT_MM * _QUARTERS
     y = HEADER_MM * _QUARTERS + 8
 
-    def put(text: str, *, bold: bool = False, larger: float = 1.0, colour: str = "") -> None:
+    def put(
+        text: str, *, bold: bool = False, larger: float = 1.0, colour: str = "", room: float = width
+    ) -> None:
         nonlocal y
         if not text:
             return
         painter.setFont(theme.text_font(size * larger, bold=bold))
         painter.setPen(QColor(colour or theme.PAPER_TEXT))
-        room = QRectF(edge, y, width, 4000)
+        place = QRectF(edge, y, room, 4000)
         flags = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
         flags |= int(Qt.TextFlag.TextWordWrap)
-        used = painter.boundingRect(room, flags, text)
-        painter.drawText(room, flags, text)
-        y += used.height() + 4
+        used = painter.boundingRect(place, flags, text)
+        painter.drawText(place, flags, text)
+        y += used.height() + 2
 
     put(result.headline, bold=True, larger=1.5)
     put(result.detail)
@@ -232,22 +234,22 @@ def _paint_result(painter: QPainter, view: ReportView, page_size: Paper) -> None
     name_width = 90 * _QUARTERS
     for row in result.measures:
         measure = MEASURES[row.key]
-        painter.setPen(QColor(theme.PAPER_TEXT))
-        painter.setFont(theme.text_font(size, bold=True))
-        painter.drawText(QPointF(edge, y + size), f"{measure.label}   {row.interval_text}")
-        painter.setFont(font)
-        painter.drawText(
-            QPointF(edge, y + 2.6 * size),
-            tr("{measure}; estimate {value}", measure=tr(measure.name), value=row.value_text),
-        )
-        area = QRectF(edge + name_width, y, width - name_width, interval_height(font))
-        paint_interval(painter, area, measure, row.low, row.value, row.high, theme.LIGHT, font)
-        y += max(interval_height(font), 3.6 * size) + 8
+        height = estimate_height(row, font)
+        area = QRectF(edge + name_width, y, width - name_width, height)
+        paint_estimate(painter, area, row, theme.LIGHT, font)
+        bottom = area.bottom() + 8
+        put(f"{measure.label}   {row.interval_text}", bold=True, room=name_width - 8)
+        estimate = tr("{measure}; estimate {value}", measure=tr(measure.name), value=row.value_text)
+        for text in (estimate, *row.notes):
+            put(text, room=name_width - 8)
+        y = max(y + 6, bottom)
     for row in result.findings:
         label = FINDINGS[row.key].label
         put(tr("Probability of {finding}: {probability}", finding=label, probability=row.text))
     y += 8
+    put(result.sources)
     put(result.variance_line)
+    y += 6
     label_width = max(
         (QFontMetricsF(font).horizontalAdvance(f"{label}  ") for label, _ in view.facts),
         default=0.0,

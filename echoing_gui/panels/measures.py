@@ -31,9 +31,8 @@ from model_core.measures import FINDINGS, MEASURES
 class IntervalBar(QWidget):
     """Everything about one estimate on the measure's fixed axis."""
 
-    def __init__(self, key: str) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._measure = MEASURES[key]
         self._row: MeasureRow | None = None
         self._colours = theme.LIGHT
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -47,7 +46,7 @@ class IntervalBar(QWidget):
 
     def sizeHint(self) -> QSize:
         """Height by the font and by what there is to draw."""
-        return QSize(200, round(self._above() + interval.interval_height(self._tick_font())))
+        return QSize(200, interval.estimate_height(self._row, self._tick_font()))
 
     def changeEvent(self, event: QEvent) -> None:
         """Ask for another height with another font."""
@@ -60,37 +59,8 @@ class IntervalBar(QWidget):
         row = self._row
         if row is None:
             return
-        painter, font, colours = QPainter(self), self._tick_font(), self._colours
         area = QRectF(self.rect())
-        axis = interval.axis_in(area, self._measure, font)
-        top = area.top()
-        if row.validation is not None:
-            place = QRectF(area.left(), top, area.width(), interval.HISTOGRAM_HEIGHT)
-            interval.paint_histogram(painter, place, axis, row.validation, row.value, colours)
-            top += interval.HISTOGRAM_HEIGHT
-        if row.dots:
-            place = QRectF(area.left(), top, area.width(), interval.DOTS_HEIGHT)
-            interval.paint_dots(painter, place, axis, row.dots, colours)
-            top += interval.DOTS_HEIGHT
-        area.setTop(top)
-        interval.paint_interval(
-            painter,
-            area,
-            self._measure,
-            row.low,
-            row.value,
-            row.high,
-            colours,
-            font,
-            core=row.core,
-            reference=row.reference,
-        )
-
-    def _above(self) -> float:
-        row = self._row
-        has_histogram = row is not None and row.validation is not None
-        has_dots = row is not None and bool(row.dots)
-        return has_histogram * interval.HISTOGRAM_HEIGHT + has_dots * interval.DOTS_HEIGHT
+        interval.paint_estimate(QPainter(self), area, row, self._colours, self._tick_font())
 
     def _tick_font(self) -> QFont:
         font = QFont(self.font())
@@ -143,7 +113,7 @@ class MeasureWidget(QWidget):
         self._interval = QLabel()
         self._value = QLabel()
         self._value.setObjectName("value")
-        self._bar = IntervalBar(key)
+        self._bar = IntervalBar()
         numbers = QHBoxLayout()
         numbers.addWidget(self._value)
         numbers.addWidget(self._interval, 1, Qt.AlignmentFlag.AlignRight)
