@@ -336,7 +336,7 @@ class MainWindow(QMainWindow):
         self._pages = SidePages()
         column.addWidget(self.measures.header)
         column.addWidget(self._pages, 1)
-        side.setMinimumWidth(self.fontMetrics().averageCharWidth() * 44)
+        side.setMinimumWidth(self.fontMetrics().averageCharWidth() * 46)
         self.add_page("result", tr("&Result"), self.measures)
         self.add_page("recording", tr("Re&cording"), self.recording, self.report)
 

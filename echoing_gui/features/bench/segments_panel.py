@@ -59,7 +59,7 @@ _TIPS = {
     6: say("Waves that the program's own delineation marks there, and artefacts."),
 }
 # Room for cells of all columns but the last, in digits.
-_DIGITS = (4.8, 4.4, 5.4, 4.2, 3.8, 6.3)
+_DIGITS = (4.8, 3.6, 4.6, 3.9, 3.2, 6.3)
 _BESIDE_PX = 8
 _SORT_ROLE = Qt.ItemDataRole.UserRole
 
@@ -180,7 +180,7 @@ class SegmentsPanel(QWidget):
         self.table.setAlternatingRowColors(True)
         self.table.setTabKeyNavigation(False)
         self.table.setWordWrap(False)
-        self.table.setStyleSheet("QTableView::item, QHeaderView::section { padding: 1px 3px; }")
+        self.table.setStyleSheet("QTableView::item, QHeaderView::section { padding: 1px; }")
         self.table.verticalHeader().hide()
         header = self.table.horizontalHeader()
         small = self.font()
