@@ -37,12 +37,14 @@ from echoing_gui.features.work_list.lists import Lists
 from echoing_gui.graphics.pages import paint_document
 from echoing_gui.import_dialog import ImportDialog
 from echoing_gui.view_models.report import PAPERS, report_view
+from echoing_gui.window_parts import SidePages
 from model_core.io import READERS
 from model_core.quality.samples import LEAD_FAULTS
 from model_core.types import LeadGrade, LeadQuality, Reason, Severity
 from model_core.wording import say
 from tests.conftest import settle
 from tests.gui_factory import recording, spike_signal
+from tests.test_gui_accessibility import is_clipped, shown_texts
 from tests.test_gui_window import has_result
 from tests.test_translation import texts
 from tests.unit.test_cli import write_record
@@ -236,6 +238,23 @@ def test_files_that_are_refused_and_tables_that_are_asked_about(
     qtbot.waitUntil(lambda: bool(program.window.findChildren(ImportDialog)))
     look("table")
     program.window.findChild(ImportDialog).reject()
+
+
+def test_longer_texts_have_room(qtbot, fake, program, look):
+    fake.reasons["a.hea"] = (NOISY,)
+    opened(qtbot, program, "a.hea")
+    pages = program.window.findChild(SidePages)
+    for _again in range(2):
+        for tab in range(pages.count()):
+            pages.setCurrentIndex(tab)
+
+            def nothing_is_clipped():  # once it is laid out
+                clipped = [each for each in shown_texts(program.window) if is_clipped(each)]
+                assert not clipped, [(each.text(), each.size()) for each in clipped]
+
+            qtbot.waitUntil(nothing_is_clipped)
+        program.controller.predict_here()
+        qtbot.waitUntil(lambda: has_result(program, "a.hea"))
 
 
 def test_a_long_recording(qtbot, fake, program, look):
