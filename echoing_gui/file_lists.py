@@ -196,6 +196,21 @@ def _in_table(table: Path) -> Iterator[Listed]:
         yield Listed(tuple(files[start : start + _STEP]), n_skipped if start == 0 else 0)
 
 
+def table_of(paths: Sequence[Path]) -> str:
+    r"""Write files as a table that `list_files` takes.
+
+    Examples
+    --------
+    >>> table_of([Path("/data/a, b.hea")])
+    'path\n"/data/a, b.hea"\n'
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["path"])
+    writer.writerows([str(path.absolute())] for path in paths)
+    return text.getvalue()
+
+
 def _path_column(folder: Path, rows: Sequence[dict[str, Any]], known: dict[str, str]) -> str:
     """Find the column that names the most files that are there, among those of a known name."""
     sample = rows[:: max(1, len(rows) // _STEP)]

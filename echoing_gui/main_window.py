@@ -42,6 +42,7 @@ from echoing_gui.dialogs import AboutDialog, KeysDialog
 from echoing_gui.errors import ErrorDialog
 from echoing_gui.file_dialogs import file_dialog
 from echoing_gui.i18n import tr
+from echoing_gui.key_map import Keys, keys_in_force, shown
 from echoing_gui.panels import (
     ImportReportPanel,
     MeasuresPanel,
@@ -56,7 +57,7 @@ from echoing_gui.toolbar import ToolBar
 from echoing_gui.view_models import texts
 from echoing_gui.view_models.privacy import PrivacyScreen
 from echoing_gui.view_models.results import RESEARCH_ONLY, full_caveat, package_line
-from echoing_gui.window_parts import MessageBar, SidePages, screen_facts
+from echoing_gui.window_parts import MessageBar, SidePages, screen_facts, without_companions
 
 
 class MainWindow(QMainWindow):
@@ -69,6 +70,7 @@ class MainWindow(QMainWindow):
     """
 
     openRequested = Signal(object)
+    manyDropped = Signal(object)
     demoRequested = Signal()
     predictRequested = Signal()
     pageRequested = Signal(float)
@@ -120,6 +122,7 @@ class MainWindow(QMainWindow):
         self._answers: dict[str, Callable[[], object]] = {}
         self._close_guards: list[Callable[[], bool]] = []
         self._table: dict[str, Action] = {}
+        self.chosen_keys: dict[str, Keys] = {}
         self._qactions: dict[str, QAction] = {}
         self._menus: dict[str, QMenu] = {}
         self._action_group = QActionGroup(self)
@@ -197,17 +200,26 @@ class MainWindow(QMainWindow):
             qaction = QAction(tr(action.text), self._action_group)
             qaction.setData(action.key)
             qaction.setObjectName(action.key)
-            qaction.setShortcuts([QKeySequence(keys) for keys in action.shortcuts])
             qaction.setCheckable(action.checked is not None)
-            qaction.setToolTip(f"{tr(action.tip)} ({_shown(action)})")
             qaction.setStatusTip(tr(action.tip))
             menu.addAction(qaction)
             self._table[action.key] = action
             self._qactions[action.key] = qaction
+        self.set_keys(self.chosen_keys)
         for title, menu in self._menus.items():
             menu.menuAction().setVisible(
                 any(each.menu.startswith(title) for each in self._table.values())
             )
+
+    def set_keys(self, chosen: Mapping[str, Keys]) -> None:
+        """Take the user's own keys, by action, in place of those that actions come with."""
+        self.chosen_keys = dict(chosen)
+        for key, keys in keys_in_force(self._table.values(), chosen).items():
+            sequences = [QKeySequence(each) for each in keys]
+            qaction, tip = self._qactions[key], tr(self._table[key].tip)
+            if qaction.shortcuts() != sequences:
+                qaction.setShortcuts(sequences)
+            qaction.setToolTip(f"{tip} ({shown(keys[:1])})" if keys else tip)
 
     def trigger(self, key: str) -> None:
         """Do what an action does."""
@@ -309,15 +321,20 @@ class MainWindow(QMainWindow):
         super().keyReleaseEvent(event)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        """Accept one file of this computer."""
+        """Accept files and folders of this computer."""
         urls = event.mimeData().urls()
-        if len(urls) == 1 and urls[0].isLocalFile():
+        if urls and all(url.isLocalFile() for url in urls):
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:
-        """Open the file."""
+        """Open the file; hand on a folder, or several files."""
         event.acceptProposedAction()
-        self.openRequested.emit(Path(event.mimeData().urls()[0].toLocalFile()))
+        paths = [Path(url.toLocalFile()) for url in event.mimeData().urls()]
+        ecgs = without_companions(paths)
+        if len(ecgs) == 1 and not ecgs[0].is_dir():
+            self.openRequested.emit(ecgs[0])
+        else:
+            self.manyDropped.emit(tuple(ecgs))
 
     def _menu(self, title: str) -> QMenu:
         """Give a menu of the bar, or one within it, which is made when it is first asked for."""
@@ -431,7 +448,8 @@ class MainWindow(QMainWindow):
         self.setWindowState(self.windowState() ^ Qt.WindowState.WindowFullScreen)
 
     def _show_keys(self) -> None:
-        rows = [(_shown(action), tr(action.tip)) for action in self.actions_table]
+        keys = keys_in_force(self.actions_table, self.chosen_keys)
+        rows = [(shown(keys[each.key]), tr(each.tip)) for each in self.actions_table]
         others = [(tr(keys), tr(text)) for keys, text in OTHER_KEYS]
         KeysDialog([*rows, *others], self).open()
 
@@ -471,7 +489,3 @@ class MainWindow(QMainWindow):
 
     def _report_screen(self) -> None:
         self.screenChanged.emit(screen_facts(self.screen(), self.devicePixelRatioF()))
-
-
-def _shown(action: Action) -> str:
-    return QKeySequence(action.shortcuts[0]).toString(QKeySequence.SequenceFormat.NativeText)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtGui import QScreen
@@ -138,3 +139,19 @@ def screen_facts(screen: QScreen, pixel_ratio: float) -> ScreenFacts:
     if not (_PLAUSIBLE_DPI[0] <= dpi <= _PLAUSIBLE_DPI[1] and abs(square - 1) < 0.05):
         dpi = 96.0 * pixel_ratio
     return ScreenFacts(key, screen.model() or screen.name(), dpi / 25.4)
+
+
+def without_companions(paths: Sequence[Path]) -> list[Path]:
+    """Leave out the files of samples whose header is among the files, too.
+
+    Examples
+    --------
+    >>> [path.name for path in without_companions([Path("a.dat"), Path("a.hea"), Path("b.mat")])]
+    ['a.hea', 'b.mat']
+    """
+    headers = {path.with_suffix("") for path in paths if path.suffix.lower() == ".hea"}
+    return [
+        path
+        for path in paths
+        if path.suffix.lower() == ".hea" or path.with_suffix("") not in headers
+    ]

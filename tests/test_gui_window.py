@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QApplication,
     QFileDialog,
     QLabel,
+    QMessageBox,
     QPlainTextEdit,
     QToolButton,
     QTreeWidget,
@@ -235,9 +236,53 @@ def test_a_dropped_file_is_opened(qtbot, program, tmp_path):
     qtbot.waitUntil(lambda: has_result(program, "b.hea"))
 
 
-def test_addresses_and_several_files_are_not_accepted(program):
+def test_addresses_are_not_accepted(program):
     assert not drop(program.window, [QUrl("https://example.org/b.hea")])
-    assert not drop(program.window, [QUrl.fromLocalFile("/a.hea"), QUrl.fromLocalFile("/b.hea")])
+    mixed = [QUrl.fromLocalFile("/a.hea"), QUrl("https://example.org/b.hea")]
+    assert not drop(program.window, mixed)
+
+
+def test_a_dropped_header_with_its_samples_is_one_ecg(qtbot, program, tmp_path):
+    files = [tmp_path / "b.dat", tmp_path / "b.hea"]
+    assert drop(program.window, [QUrl.fromLocalFile(str(path)) for path in files])
+    qtbot.waitUntil(lambda: has_result(program, "b.hea"))
+
+
+@pytest.mark.parametrize("whole_folder", [True, False])
+def test_a_folder_or_several_files_are_offered_as_a_work_list(
+    qtbot, program, tmp_path, whole_folder
+):
+    folder = tmp_path / "ecgs"
+    folder.mkdir()
+    files = [folder / f"e{n}.hea" for n in range(3)]
+    for path in files:
+        path.touch()
+    dropped = [folder] if whole_folder else files
+    assert drop(program.window, [QUrl.fromLocalFile(str(path)) for path in dropped])
+    assert program.controller.state.work_list is None  # nothing happens unasked
+    box = program.window.findChild(QMessageBox)
+    assert str(folder) not in box.text()
+    box.defaultButton().click()
+    qtbot.waitUntil(
+        lambda: (
+            program.controller.state.work_list is not None
+            and not program.controller.state.work_list.listing
+        )
+    )
+    rows = program.controller.state.work_list.rows
+    assert sorted(row.path for row in rows) == files
+    table = tmp_path / "work_list" / "dropped.csv"
+    assert table.exists() is not whole_folder
+    program.window.trigger("close_list")
+    assert not table.exists()
+
+
+def test_folders_and_files_together_are_told_not_to_make_a_list(program, tmp_path):
+    (tmp_path / "ecgs").mkdir()
+    dropped = [tmp_path / "ecgs", tmp_path / "a.hea", tmp_path / "b.hea"]
+    assert drop(program.window, [QUrl.fromLocalFile(str(path)) for path in dropped])
+    assert "make no work list" in program.controller.state.message.text
+    assert program.controller.state.message.hint
 
 
 def test_the_file_dialog_opens_what_was_chosen(qtbot, program, tmp_path):

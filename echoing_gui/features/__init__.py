@@ -15,6 +15,7 @@ from echoing_gui.features import (
     bench,
     exporting,
     filters,
+    keys,
     measuring,
     model_packages,
     preferences,
@@ -39,4 +40,5 @@ FEATURES: tuple[Callable[[Desk], None], ...] = (
     model_packages.install,
     privacy.install,
     audit_check.install,
+    keys.install,
 )

@@ -71,6 +71,7 @@ def install(desk: Desk) -> None:
             # What was changed by keys while the dialog was open stays.
             lambda changes: controller.set_options(replace(controller.state.options, **changes))
         )
+        dialog.keysRequested.connect(lambda: (dialog.accept(), window.trigger("change_keys")))
         dialog.open()
 
     window.add_actions(ACTIONS, {"preferences": show})
@@ -162,6 +163,7 @@ class PreferencesDialog(QDialog):
     """
 
     chosen = Signal(object)
+    keysRequested = Signal()
 
     def __init__(self, options: DisplayOptions, parent: QWidget | None) -> None:
         super().__init__(parent)
@@ -197,6 +199,8 @@ class PreferencesDialog(QDialog):
         buttons = QDialogButtonBox(standard.Ok | standard.Cancel | standard.RestoreDefaults)
         buttons.accepted.connect(self.accept)
         buttons.rejected.connect(self.reject)
+        keys = buttons.addButton(tr("&Keys…"), QDialogButtonBox.ButtonRole.ActionRole)
+        keys.clicked.connect(self.keysRequested)
         buttons.button(standard.RestoreDefaults).clicked.connect(
             lambda: self._show(DisplayOptions())
         )

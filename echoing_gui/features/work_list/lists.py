@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-from PySide6.QtCore import QObject
-from PySide6.QtWidgets import QFileDialog
+from PySide6.QtCore import QObject, Qt
+from PySide6.QtWidgets import QFileDialog, QMessageBox
 
 from echoing_gui.desk import Desk
 from echoing_gui.errors import to_message
@@ -61,6 +61,7 @@ class Lists(QObject):
         self._jobs.finished.connect(self._on_finished)
         desk.window.add_view(VIEW, self.view)
         desk.window.closing.connect(self._jobs.close)
+        desk.window.manyDropped.connect(self.offer)
         desk.controller.state_changed.connect(self._on_state)
         self.view.folderRequested.connect(self.ask_for_folder)
         self.view.tableRequested.connect(self.ask_for_table)
@@ -109,6 +110,51 @@ class Lists(QObject):
             return
         self.open_source(source)
 
+    def offer(self, paths: tuple[Path, ...]) -> None:
+        """Offer what was dropped onto the window as a work list: a folder, or files."""
+        folders = [path for path in paths if path.is_dir()]
+        if folders and len(paths) > 1:
+            self._tell(
+                tr("Folders and several files together make no work list."),
+                tr("Drop one folder, or only files."),
+                Level.ERROR,
+            )
+            return
+        box = QMessageBox(self._desk.window)
+        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        box.setIcon(QMessageBox.Icon.Question)
+        box.setWindowTitle(tr("Work list"))
+        box.setText(
+            tr("Open the folder that you dropped as a work list?")
+            if folders
+            else tr("Open the {n} files that you dropped as a work list?", n=len(paths))
+        )
+        box.setInformativeText(
+            tr(
+                "An estimate is made from each ECG in it. A work list that is open is closed; its "
+                "results are kept."
+            )
+        )
+        agree = box.addButton(tr("&Open"), QMessageBox.ButtonRole.AcceptRole)
+        box.addButton(tr("Cancel"), QMessageBox.ButtonRole.RejectRole)
+        box.setDefaultButton(agree)
+        agree.clicked.connect(
+            lambda: self.open_source(folders[0]) if folders else self._open_files(paths)
+        )
+        box.open()
+
+    def _open_files(self, paths: tuple[Path, ...]) -> None:
+        """Open files through a table of them, which goes with the list."""
+        from echoing_gui.file_lists import table_of
+
+        try:
+            content = table_of(paths).encode("utf-8", "surrogateescape")
+            atomic_write(self._dropped, content)
+        except OSError as error:
+            self._tell_unsaved(error)
+            return
+        self.open_source(self._dropped)
+
     def open_source(self, source: Path) -> None:
         """List the files of a folder or table and estimate from them.
 
@@ -119,6 +165,8 @@ class Lists(QObject):
         """
         self._stop_all()
         self._current = -1
+        if source != self._dropped:
+            self._dropped.unlink(missing_ok=True)
         try:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             content = json.dumps({"source": str(source.absolute())})
@@ -146,7 +194,8 @@ class Lists(QObject):
     def close_list(self) -> None:
         """Close the list; what was done stays in the store."""
         self._stop_all()
-        self._remembered.unlink(missing_ok=True)
+        for path in (self._remembered, self._dropped):
+            path.unlink(missing_ok=True)
         self._controller.change(work_list=None)
         self.view.set_map(np.empty(0, np.intp), None)
 
@@ -213,6 +262,10 @@ class Lists(QObject):
     @property
     def _remembered(self) -> Path:
         return self._folder / "last.json"
+
+    @property
+    def _dropped(self) -> Path:
+        return self._folder / "dropped.csv"
 
     def _file_dialog(self, title: str) -> QFileDialog:
         dialog = file_dialog(self._desk.window, title)

@@ -1,0 +1,115 @@
+"""Keys of the user's own: said where they collide, kept, listed by F1, and given back."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QKeySequence
+from PySide6.QtWidgets import QTreeWidget
+
+from echoing_gui.dialogs import KeysDialog
+from echoing_gui.features.keys import KeysEditor
+from echoing_gui.key_map import collide, holder, keys_in_force, load_keys
+from tests.gui_factory import FakeServices, make_program
+
+
+def editor(program) -> KeysEditor:
+    program.window.trigger("change_keys")
+    return program.window.findChild(KeysEditor)
+
+
+def give(dialog: KeysEditor, action: str, keys: str) -> str:
+    dialog.choose(action)
+    dialog.edit.setKeySequence(QKeySequence(keys))
+    dialog.set_button.click()
+    return dialog.said.text()
+
+
+def listed(program) -> dict[str, str]:
+    program.window.trigger("shortcuts")
+    dialog = program.window.findChild(KeysDialog)
+    table = dialog.findChild(QTreeWidget)
+    items = [table.topLevelItem(row) for row in range(table.topLevelItemCount())]
+    dialog.close()
+    return {item.text(1): item.text(0) for item in items}
+
+
+def test_a_key_is_changed_kept_and_listed(qtbot, program, tmp_path):
+    dialog = editor(program)
+    assert give(dialog, "privacy", "Ctrl+Alt+H") == ""
+    dialog.accept()
+    qtbot.keyClick(program.window, Qt.Key.Key_F9)
+    assert not program.controller.state.options.private
+    modifiers = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier
+    qtbot.keyClick(program.window, Qt.Key.Key_H, modifiers)
+    assert program.controller.state.options.private
+    assert json.loads((tmp_path / "keys.json").read_text()) == {"privacy": ["Ctrl+Alt+H"]}
+    tip = next(each.tip for each in program.window.actions_table if each.key == "privacy")
+    assert listed(program)[str(tip)] == "Ctrl+Alt+H"
+    assert "Ctrl+Alt+H" in program.window._qactions["privacy"].toolTip()
+    again = make_program(FakeServices(), tmp_path)
+    assert again.window._qactions["privacy"].shortcut() == QKeySequence("Ctrl+Alt+H")
+    again.window.close()
+    again.window.deleteLater()
+    again.controller.deleteLater()
+
+
+def test_a_key_that_is_taken_is_said_and_changes_nothing(program):
+    dialog = editor(program)
+    assert "is taken by “Export”" in give(dialog, "privacy", "Ctrl+S")
+    assert "is taken by" in give(dialog, "privacy", "F7")  # which begins those of the filters
+    assert "used by the window itself" in give(dialog, "privacy", "U")
+    dialog.accept()
+    assert program.window._qactions["privacy"].shortcut() == QKeySequence("F9")
+
+
+def test_a_key_that_was_given_up_can_be_taken_and_all_come_back(program, tmp_path):
+    dialog = editor(program)
+    dialog.choose("full_screen")
+    dialog.clear_button.click()
+    assert give(dialog, "privacy", "F11") == ""
+    dialog.accept()
+    actions = program.window._qactions
+    assert actions["full_screen"].shortcuts() == []
+    assert actions["privacy"].shortcuts() == [QKeySequence("F11")]
+    dialog = editor(program)
+    dialog.reset_all_button.click()
+    dialog.accept()
+    assert actions["full_screen"].shortcuts() == [QKeySequence("F11")]
+    assert actions["privacy"].shortcuts() == [QKeySequence("F9")]
+    assert json.loads((tmp_path / "keys.json").read_text()) == {}
+
+
+def test_cancelling_changes_nothing(program, tmp_path):
+    dialog = editor(program)
+    give(dialog, "privacy", "Ctrl+Alt+H")
+    dialog.reject()
+    assert program.window._qactions["privacy"].shortcut() == QKeySequence("F9")
+    assert not (tmp_path / "keys.json").exists()
+
+
+def test_no_action_loses_its_keys_without_a_choice_and_chosen_ones_belong_to_one(program):
+    table = program.window.actions_table
+    assert keys_in_force(table, {}) == {each.key: each.shortcuts for each in table}
+    # As when a later version gives an action the key that the user gave to another.
+    found = keys_in_force(table, {"privacy": ("Ctrl+O",)})
+    assert found["privacy"] == ("Ctrl+O",)
+    assert found["open"] == ()
+    everyone = [key for keys in found.values() for key in keys]
+    assert len(everyone) == len(set(everyone))
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"open": 1}', '{"open": [1, "F2"]}', "{"])
+def test_a_damaged_file_of_keys_leaves_what_makes_sense(tmp_path, content):
+    (tmp_path / "keys.json").write_text(content)
+    expected = {"open": ("F2",)} if "F2" in content else {}
+    assert load_keys(tmp_path) == expected
+
+
+def test_sequences_that_begin_one_another_collide():
+    assert collide("F7", "F7, 1")
+    assert not collide("F7, 1", "F7, 2")
+    assert holder("F7", "x", {"filter": ("F7, 0",), "x": ("F7",)}) == "filter"
+    assert holder("F6", "x", {"filter": ("F7, 0",)}) is None
