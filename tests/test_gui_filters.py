@@ -169,7 +169,9 @@ def test_the_report_is_drawn_and_named_as_on_screen(qtbot, program):
     for study_id in ("", "study 1"):
         state = report_state(program.controller.state, study_id)
         view = report_view(state, PAPERS[0], "")
-        assert "high-pass 0.5 Hz, low-pass 40 Hz, notch 60 Hz (display only)" in view.caption
+        names = "high-pass 0.5 Hz, low-pass 40 Hz, notch 60 Hz (display only)"
+        assert view.caption.endswith(names)
+        assert view.stands_out == names
         on_paper = view.ecg[0].sheet.pieces[0].values_mv
         np.testing.assert_allclose(on_paper, lead_i(program)[: on_paper.size], atol=1e-6)
 

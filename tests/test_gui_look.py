@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QFileDialog, QLabel
 
 from echoing_gui.features.serial import SerialView, compare, measured
 from echoing_gui.state import AppState, Layout
+from echoing_gui.view_models.report import PAPERS, report_view
 from echoing_gui.view_models.results import recording_view
 from model_core.types import LeadGrade, LeadQuality
 from tests.gui_factory import prediction, recording, spike_signal
@@ -98,6 +99,14 @@ def test_a_noisy_lead_is_a_finding_of_the_input_check():
     noisy = LeadQuality("V3", LeadGrade.NOISY, message="Lead V3 is noisy.")
     state = AppState(recording=of, prediction=replace(prediction(of), lead_quality=(noisy,)))
     assert recording_view(state).quality == ("Lead V3 is noisy.",)
+
+
+def test_a_noisy_lead_is_marked_on_paper_too():
+    of = recording("a.hea")
+    noisy = LeadQuality("V3", LeadGrade.NOISY, message="Lead V3 is noisy.")
+    state = AppState(recording=of, prediction=replace(prediction(of), lead_quality=(noisy,)))
+    (page,) = report_view(state, PAPERS[0], "").ecg
+    assert {piece.lead for piece in page.sheet.pieces if piece.quality is noisy} == {"V3"}
 
 
 def test_each_kind_of_file_is_named_once_in_the_dialog(qtbot, program):
