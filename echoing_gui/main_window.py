@@ -41,6 +41,7 @@ from echoing_gui.calibration_dialog import CalibrationDialog
 from echoing_gui.dialogs import AboutDialog, KeysDialog
 from echoing_gui.errors import ErrorDialog
 from echoing_gui.file_dialogs import file_dialog
+from echoing_gui.graphics.buttons import come_after
 from echoing_gui.i18n import tr
 from echoing_gui.key_map import Keys, keys_in_force, shown
 from echoing_gui.panels import (
@@ -283,6 +284,8 @@ class MainWindow(QMainWindow):
         """Take the scale of the screen and notice when the window moves to another one."""
         super().showEvent(event)
         self._apply_theme()
+        # Pages came after it, but it stands below them all.
+        come_after(self.previousInFocusChain(), self._scale)
         handle = self.windowHandle()
         handle.screenChanged.connect(self._on_screen, Qt.ConnectionType.UniqueConnection)
         self._on_screen(handle.screen())

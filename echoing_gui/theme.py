@@ -330,6 +330,18 @@ QScrollBar::add-page, QScrollBar::sub-page {{ background: transparent; }}
 QCheckBox::indicator:unchecked {{ border: 1px solid {muted}; border-radius: 2px;
   background: {base}; width: 12px; height: 12px; }}
 #side, #side QScrollArea, #sideContent {{ background: {base}; border: 0; }}
+#side QScrollArea {{ border: 2px solid {base}; }}
+#side QScrollArea:focus {{ border-color: {accent}; }}
+#focusLine {{ background: {accent}; }}
+QAbstractItemView {{ border: 1px solid {line}; padding: 1px; }}
+QAbstractItemView:focus {{ border: 2px solid {accent}; padding: 0; }}
+QCheckBox, QRadioButton {{ border: 2px solid transparent; border-radius: 4px; padding: 1px; }}
+QCheckBox:focus, QRadioButton:focus {{ border-color: {accent}; }}
+QComboBox:focus {{ background: {accent}; color: {on_accent}; }}
+QTabBar::tab {{ background: {window}; border: 1px solid {line}; padding: 5px 11px; margin: 1px; }}
+QTabBar::tab:right {{ padding: 11px 5px; }}
+QTabBar::tab:selected {{ background: {base}; border-color: {edge}; }}
+QTabBar::tab:selected:focus {{ border: 2px solid {accent}; }}
 #headline {{ font-size: {headline_pt}; font-weight: 600; }}
 #panelTitle {{ font-weight: 600; color: {muted}; }}
 #muted {{ color: {muted}; }}

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtWidgets import QFileDialog, QLabel
+from PySide6.QtCore import QPoint, QRect, Qt
+from PySide6.QtWidgets import QFileDialog, QLabel, QToolButton, QWidget
 
 from echoing_gui.features.serial import SerialView, compare, measured
 from echoing_gui.state import AppState, Layout
 from echoing_gui.view_models.report import PAPERS, report_view
 from echoing_gui.view_models.results import recording_view
 from model_core.types import LeadGrade, LeadQuality
-from tests.gui_factory import prediction, recording, spike_signal
+from tests.conftest import settle
+from tests.gui_factory import NOISY_LEAD, prediction, recording, spike_signal
 from tests.test_gui_window import has_result
 
 
@@ -116,3 +118,54 @@ def test_each_kind_of_file_is_named_once_in_the_dialog(qtbot, program):
     assert "*.xml" in suffixes
     assert len(suffixes) == len(set(suffixes))
     dialog.reject()
+
+
+def test_every_control_shows_that_it_has_the_focus(qtbot, program):
+    """WCAG 2.4.7: something within the control, or on its edge, looks different then."""
+    window = program.window
+    program.controller.open_file(Path("a.hea"))
+    qtbot.waitUntil(lambda: has_result(program, "a.hea"))
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow)
+    for page in ("result", "recording", "measurements", "notes"):
+        window.show_page(page)
+        settle()
+        controls = [
+            each
+            for each in window.findChildren(QWidget)
+            if each.isVisible() and each.isEnabled() and not each.visibleRegion().isEmpty()
+            if each.focusPolicy() & Qt.FocusPolicy.TabFocus and each.focusProxy() is None
+        ]
+        assert len(controls) > 10
+        for control in controls:
+            # The room around it too: where a frame is drawn by a parent.
+            place = QRect(control.mapTo(window, QPoint()), control.size()).adjusted(-2, -2, 2, 2)
+            seen = []
+            for focused in (True, False):
+                control.setFocus(Qt.FocusReason.TabFocusReason)
+                if not focused:
+                    control.clearFocus()
+                settle()
+                seen.append(window.grab(place).toImage())
+            assert seen[0] != seen[1], (page, control, control.accessibleName())
+
+
+def test_reasons_for_doubt_come_before_the_measures_and_the_scale_last_under_tab(
+    qtbot, program, fake
+):
+    fake.reasons["a.hea"] = (NOISY_LEAD,)
+    program.controller.open_file(Path("a.hea"))
+    qtbot.waitUntil(lambda: has_result(program, "a.hea"))
+    window, order = program.window, []
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow)
+    qtbot.waitUntil(lambda: window.findChild(QToolButton, "chip").isVisible())
+    window.traces.setFocus()
+    while window.focusWidget() not in order:
+        order.append(window.focusWidget())
+        window.focusNextPrevChild(True)
+    places = [
+        next(n for n, each in enumerate(order) if each.objectName() == name)
+        for name in ("result", "chip", "fold", "scaleFine")
+    ]
+    assert places == sorted(places)

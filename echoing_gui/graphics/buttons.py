@@ -1,4 +1,4 @@
-"""A push button whose text wraps: Qt's own makes a column as wide as its longest button."""
+"""A push button whose text wraps, and the turn of widgets under the Tab key."""
 
 from __future__ import annotations
 
@@ -8,8 +8,26 @@ from PySide6.QtWidgets import QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWi
 _MARGINS = (12, 6, 12, 6)
 
 
+def come_after(before: QWidget, widget: QWidget) -> None:
+    """Let Tab go to a widget after another one, or after the last before it that takes the focus.
+
+    Parameters
+    ----------
+    before
+        Where the widget's place is.
+    widget
+        What was made later than what stands behind it.
+    """
+    while before.focusPolicy() is Qt.FocusPolicy.NoFocus:
+        before = before.previousInFocusChain()
+    if before is not widget:
+        QWidget.setTabOrder(before, widget)
+
+
 class TextButton(QPushButton):
     """A button with a text that wraps, and perhaps a second one below it.
+
+    Qt's own buttons make a column as wide as the longest of them.
 
     Parameters
     ----------

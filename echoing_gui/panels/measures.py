@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 
 from echoing_gui import theme
 from echoing_gui.graphics import interval
-from echoing_gui.graphics.buttons import TextButton
+from echoing_gui.graphics.buttons import TextButton, come_after
 from echoing_gui.graphics.flow import FlowLayout
 from echoing_gui.i18n import tr
 from echoing_gui.state import AppState
@@ -195,6 +195,7 @@ class ChipsRow(QWidget):
             old = item.widget()
             if old is not None:
                 old.deleteLater()
+        before: QWidget = self
         for chip in chips:
             button = QToolButton()
             button.setText(chip.text)
@@ -205,6 +206,9 @@ class ChipsRow(QWidget):
             button.installEventFilter(self)
             button.clicked.connect(partial(self._sentence.setText, chip.sentence))
             self._flow.addWidget(button)
+            # They are made later than what stands below them.
+            come_after(before, button)
+            before = button
         self._sentence.setText("")
         self._sentence.hide()
 

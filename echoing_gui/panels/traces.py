@@ -8,6 +8,7 @@ from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QAccessible,
     QAccessibleEvent,
+    QFocusEvent,
     QKeyEvent,
     QMouseEvent,
     QPaintDevice,
@@ -18,6 +19,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import (
     QAbstractSlider,
     QApplication,
+    QFrame,
     QGridLayout,
     QScrollBar,
     QToolTip,
@@ -35,6 +37,7 @@ from echoing_gui.view_models.hover import hover_text
 from echoing_gui.view_models.sheet import Sheet, build_sheet
 
 _ARROW_MM = 10.0
+_FOCUS_LINE_PX = 3
 _Move = QAbstractSlider.SliderAction
 # Which scroll bar a key moves (0 horizontal, 1 vertical), and how.
 _KEYS = {
@@ -91,6 +94,10 @@ class EcgView(QWidget):
         self._canvas = Canvas(self)
         self._canvas.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._canvas.resized.connect(self._place)
+        # The canvas fills the view, so its focus is shown by a line upon it.
+        self._focus_line = QFrame(self)
+        self._focus_line.setObjectName("focusLine")
+        self._focus_line.hide()
         self._bars = (QScrollBar(Qt.Orientation.Horizontal), QScrollBar(Qt.Orientation.Vertical))
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
@@ -284,7 +291,19 @@ class EcgView(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Fit the scroll bars; not from within the canvas, which would miss its own next size."""
         super().resizeEvent(event)
+        self._focus_line.setGeometry(0, 0, self.width(), _FOCUS_LINE_PX)
         self._update_range()
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        """Show that keys move the ECG."""
+        super().focusInEvent(event)
+        self._focus_line.raise_()
+        self._focus_line.show()
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        """Show that they do no more."""
+        super().focusOutEvent(event)
+        self._focus_line.hide()
 
     def sizeHint(self) -> QSize:
         """Room for ten seconds at the usual size of a screen's pixels."""
