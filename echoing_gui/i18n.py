@@ -3,7 +3,8 @@
 The catalogue of a language is every file `assets/languages/CODE/*.json`, taken together: English
 text to translated text, placeholders kept. What a catalogue lacks stays English, so that nothing is
 ever blank. Numbers keep the decimal point in every language: they are read beside exports, files
-and the English literature, where a comma would be taken for something else.
+and the English literature, where a comma would be taken for something else. Where a translation is
+in use, a thin space and no comma parts the thousands of a count, which could be read as decimals.
 """
 
 from __future__ import annotations
@@ -58,9 +59,18 @@ def tr(text: str, **values: object) -> str:
     translated = _catalogue.get(template, template)
     if not values:
         return translated
-    return translated.format(
-        **{
-            name: tr(value) if isinstance(value, Sentence) else value
-            for name, value in values.items()
-        }
-    )
+    return translated.format(**{name: _shown(value) for name, value in values.items()})
+
+
+class _Count(int):
+    """A whole number whose thousands are parted by a thin space."""
+
+    def __format__(self, form: str) -> str:
+        return super().__format__(form).replace(",", "\u202f")
+
+
+def _shown(value: object) -> object:
+    """Give what stands for a placeholder in the language in use."""
+    if isinstance(value, Sentence):
+        return tr(value)
+    return _Count(value) if _catalogue and type(value) is int else value

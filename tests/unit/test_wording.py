@@ -24,6 +24,7 @@ GERMAN = {
     "{names} and {last}": "{names} und {last}",
     "Said {where}.": "{where} gesagt.",
     "there": "Dort",
+    "{n:,} files": "{n:,} Dateien",
     "The file lasts {duration_s:g} s.": "Die Datei dauert {duration_s:g} s.",
 }
 SENTENCE = say("Lead {lead} is {state}.", lead="V1", state=say("flat"))
@@ -57,6 +58,13 @@ def test_it_is_translated_with_what_it_is_made_of(german):
         "Ableitung Lead {lead} is {state}.: Nulllinie."
     )
     assert tr(say("The file lasts {duration_s:g} s.", duration_s=2.5)) == "Die Datei dauert 2.5 s."
+
+
+def test_thousands_cannot_be_taken_for_decimals(german):
+    assert tr("{n:,} files", n=12345) == "12\u202f345 Dateien"
+    assert tr("{n:,} files", n=345) == "345 Dateien"
+    use_language("en")
+    assert tr("{n:,} files", n=12345) == "12,345 files"
 
 
 def test_joined_texts_are_translated_each(german):

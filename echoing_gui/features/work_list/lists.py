@@ -392,7 +392,7 @@ class Lists(QObject):
             name, n = report.value
             self._desk.audit.record("exported", **self._export_facts)
             one = tr("1 recording was exported to {name}.", name=name)
-            many = tr("{n} recordings were exported to {name}.", n=f"{n:,}", name=name)
+            many = tr("{n:,} recordings were exported to {name}.", n=n, name=name)
             text = one if n == 1 else many
             self._tell(text, "", Level.INFO)
         elif isinstance(report.error, OSError):

@@ -261,8 +261,8 @@ class ScatterPlot(_Points):
         self.show_points(drawn, np.column_stack([values_of(rows, x), values_of(rows, y)]), None)
         n = len(self._places)
         self.note.setText(
-            tr("{n} recordings have both. Click a point to find it in the table, double-click to "
-               "open its ECG.", n=f"{n:,}")
+            tr("{n:,} recordings have both. Click a point to find it in the table, double-click to "
+               "open its ECG.", n=n)
         )  # fmt: skip
 
 
@@ -295,7 +295,7 @@ class HistogramPlot(Plot):
         self.plot.setLabel("left", tr("Recordings"))
         n = len(values)
         self.show_axes(shown=n > 0)
-        text = tr("1 recording.") if n == 1 else tr("{n} recordings.", n=f"{n:,}")
+        text = tr("1 recording.") if n == 1 else tr("{n:,} recordings.", n=n)
         if len(values):
             middle = np.percentile(values, [25, 50, 75])
             text += " " + tr(
@@ -340,8 +340,8 @@ class MapPlot(_Points):
         )
         self.show_points(self._numbers, self._map.places, column)
         text = tr(
-            "{n} embeddings, principal components. Near points are ECGs that the model sees alike; "
-            "the axes have no clinical meaning.", n=f"{len(self._numbers):,}",
+            "{n:,} embeddings, principal components. Near points are ECGs that the model sees "
+            "alike; the axes have no clinical meaning.", n=len(self._numbers),
         )  # fmt: skip
         if column is not None:
             text += " " + tr(
@@ -415,8 +415,8 @@ class RiskPlot(Plot):
         self.plot.setYRange(0, float(max(found.risk[keep].max(), found.mae)))
         self.plot.setXRange(0, 100)
         text = tr(
-            "n = {n}; drawn from {least} ECGs on. Mean absolute error of all (dashed) {mae} "
-            "{unit}; area under the curve (AURC) {aurc} {unit}.", n=f"{found.n:,}",
+            "n = {n:,}; drawn from {least} ECGs on. Mean absolute error of all (dashed) {mae} "
+            "{unit}; area under the curve (AURC) {aurc} {unit}.", n=found.n,
             mae=f"{found.mae:.2f}", least=_LEAST_KEPT,
             aurc=f"{found.aurc:.2f}", unit=measure.unit,
         )  # fmt: skip
@@ -438,8 +438,8 @@ def _auroc_text(key: str, rows: Sequence[ListRow]) -> str:
         area = auroc(score, holds) if len(judged) else None
         shown = f"{area:.3f}" if area is not None else "-"
         texts.append(
-            tr("AUROC of {label} {area} ({n} have it).",
-               label=finding.label, area=shown, n=f"{int(holds.sum()):,}")
+            tr("AUROC of {label} {area} ({n:,} have it).",
+               label=finding.label, area=shown, n=int(holds.sum()))
         )  # fmt: skip
     return " ".join(texts)
 

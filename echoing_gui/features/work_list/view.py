@@ -266,7 +266,7 @@ class WorkListView(QWidget):
         self.table.rows.set_rows(rows, self._columns, shown)
         all_of_them = len(shown) == len(rows)
         self.count.setText(
-            "" if all_of_them else tr("{n} of {all}", n=f"{len(shown):,}", all=f"{len(rows):,}")
+            "" if all_of_them else tr("{n:,} of {all:,}", n=len(shown), all=len(rows))
         )
 
     def _draw_plots(self) -> None:
