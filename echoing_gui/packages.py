@@ -130,9 +130,12 @@ class PackageLibrary:
         """
         from model_core.runtime.package import load_package, package_contents
         from model_core.runtime.predictor import Predictor
+        from model_core.runtime.text import TextEncoder
 
         package = load_package(source)
         Predictor(package).self_test()
+        for part in package.texts:
+            TextEncoder(part)  # which compares its golden sentence
         key = package.identity.package_id
         target = self._installed / key
         try:

@@ -58,12 +58,16 @@ def _steps(picture: Path | None) -> Iterator[str]:
     yield f"version {resources.program_version()}"
     from model_core.runtime.package import load_package
     from model_core.runtime.predictor import Predictor
+    from model_core.runtime.text import TextEncoder
 
     predictor = Predictor(load_package(resources.default_package_path()))
     difference = predictor.self_test()
     identity = predictor.package.identity
     package = f"{identity.name} {identity.version}"
     yield f"model package {package}: golden numbers within {difference:.1e}"
+    for part in predictor.package.texts:
+        difference = TextEncoder(part).self_test()
+        yield f"its text side {part.side.key}: golden sentence within {difference:.1e}"
 
     log.addHandler(logging.NullHandler())
     unexpected = Unexpected()
