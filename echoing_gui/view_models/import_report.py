@@ -125,7 +125,9 @@ def _gaps(report: ImportReport, recording: Recording | LongRecording) -> str:
 def _measured(measurements: tuple[MachineMeasurement, ...]) -> str:
     names = {
         "heart_rate": tr("heart rate"),
+        "atrial_rate": tr("atrial rate"),
         "rr_interval": "RR",
+        "p_duration": tr("P duration"),
         "pr_interval": "PR",
         "qrs_duration": "QRS",
         "qt_interval": "QT",

@@ -23,7 +23,9 @@ _AGE_UNITS = {"D": "days", "W": "weeks", "M": "months", "Y": "years"}
 
 _MEASUREMENTS = (
     (r"(ventricular )?heart rate|ventricular rate", "heart_rate", "/min"),
+    (r"atrial (heart )?rate", "atrial_rate", "/min"),
     (r"rr interval", "rr_interval", "ms"),
+    (r"p (wave )?duration", "p_duration", "ms"),
     (r"pr interval", "pr_interval", "ms"),
     (r"qrs duration", "qrs_duration", "ms"),
     (r"qt interval", "qt_interval", "ms"),

@@ -246,11 +246,22 @@ def _mv(path: Path, lead: Any) -> Any:  # noqa: ANN401 - see stored_of
     return (lead.samples * lead.resolution + lead.offset) * factor
 
 
-def _qtc_ms(annotations: Mapping[str, str]) -> float | None:
-    """QTc whose formula the file does not name, or names otherwise than Bazett and Fridericia."""
-    stated = annotations.get("qtc") or annotations.get("MDC_ECG_TIME_PD_QTc") or ""
-    match = re.match(r"(\d+(?:\.\d+)?) ms\b", str(stated))
-    return float(match[1]) if match else None
+def _others(annotations: Mapping[str, str]) -> dict[str, float | None]:
+    """What the decoder has no field for; QTc by a formula that the file does not name, or another.
+
+    Times are in ms, rates in beats a minute.
+    """
+
+    def number(unit: str, *keys: str) -> float | None:
+        stated = next((annotations[key] for key in keys if annotations.get(key)), "")
+        match = re.match(rf"(\d+(?:\.\d+)?){unit}", str(stated))
+        return (float(match[1]) or None) if match else None
+
+    return {
+        "atrial_rate": number("$", "AtrialRate"),
+        "p_duration": number(r" ms\b", "MDC_ECG_TIME_PD_P"),
+        "qtc": number(r" ms\b", "qtc", "MDC_ECG_TIME_PD_QTc"),
+    }
 
 
 def _filters(filters: Any) -> tuple[str, ...]:  # noqa: ANN401 - see stored_of
@@ -272,9 +283,8 @@ def _metadata(
     values: dict[str, Any] = {
         key: getattr(record.measurements, field) for field, (key, _) in _MEASUREMENTS.items()
     }
-    values["qtc"] = _qtc_ms(record.annotations)
-    values.update(replaced)
-    units = dict(_MEASUREMENTS.values())
+    values |= _others(record.annotations) | dict(replaced)
+    units = {**dict(_MEASUREMENTS.values()), "atrial_rate": "/min"}
     statements = [
         Statement(plain(f"{left} {right}"), plain(record.interpretation.source, 20))
         for left, right in record.interpretation.statements
@@ -288,7 +298,9 @@ def _metadata(
     if record.interpretation.source != "machine":
         statements += [Statement(plain(line), "machine") for line in machine]
     comments = [patient.clinical_history]
-    comments += [record.annotations.get(key, "") for key in ("comment", "comments")]
+    comments += [
+        record.annotations.get(key, "") for key in ("comment", "comments", "reason_for_test")
+    ]
     return RecordingMetadata(
         acquired_at=recording.date.isoformat() if recording.date else "",
         age=age,

@@ -39,6 +39,8 @@ SUFFIXES: tuple[str, ...] = (".xml",)
 
 _MEASUREMENTS = (
     ("VentricularRate", "heart_rate", "/min"),
+    ("AtrialRate", "atrial_rate", "/min"),
+    ("PDuration", "p_duration", "ms"),
     ("RRInterval", "rr_interval", "ms"),
     ("PQInterval", "pr_interval", "ms"),
     ("QRSDuration", "qrs_duration", "ms"),

@@ -64,7 +64,7 @@ def read(path: Path) -> Recording:
 
 
 def _intervals(stated: Mapping[str, str]) -> dict[str, float | None]:
-    """PR, QRS and QT, ms, between the borders of waves that section 7 states for all leads."""
+    """P, PR, QRS and QT, ms, between the borders of waves that section 7 states for all leads."""
 
     def between(first: str, last: str) -> float | None:
         ends = [stated.get(f"median_{name}_ms") for name in (first, last)]
@@ -74,6 +74,7 @@ def _intervals(stated: Mapping[str, str]) -> dict[str, float | None]:
         return length if length > 0 else None
 
     return {
+        "p_duration": between("p_onset", "p_offset"),
         "pr_interval": between("p_onset", "qrs_onset"),
         "qrs_duration": between("qrs_onset", "qrs_offset"),
         "qt_interval": between("qrs_onset", "t_offset"),

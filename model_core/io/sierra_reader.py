@@ -6,7 +6,14 @@ from pathlib import Path
 
 from model_core.io._complete import complete
 from model_core.io._kit import age_between, age_of, decode, stored_of
-from model_core.io._xml import MAX_BYTES, in_plain_encoding, parse_xml, root_name
+from model_core.io._xml import (
+    MAX_BYTES,
+    in_plain_encoding,
+    number_of,
+    parse_xml,
+    root_name,
+    text_of,
+)
 from model_core.types import Recording
 from model_core.wording import say
 
@@ -45,6 +52,7 @@ def read(path: Path) -> Recording:
         fs=fs,
         rate_source=say("as stated in the file"),
         age=age or age_between(record.patient.birth_date, record.recording.date),
+        measurements={"atrial_rate": number_of(text_of(root, ".//globalmeasurements/atrialrate"))},
         cut_s=ECG_S if calibrated else None,
         repairs=(
             say("After {end_s:g} s follows the device's calibration pulse: cut off.", end_s=ECG_S),

@@ -62,6 +62,8 @@ _AGE = re.compile(
     r"(?<![a-z])age>?\s*:\s*(\d{1,3}(?:\.\d+)?)(?![\d.])(?:\s*(years?|months?|weeks?|days?|[ymwd])\b)?",
     re.IGNORECASE,
 )
+# As in the headers of the MIT-BIH databases: 69 M 1085 1629 x1
+_AGE_AND_SEX = re.compile(r"(\d{1,3}) ([FM])\b")
 _SEX = re.compile(r"(?<![a-z])(?:sex|gender)>?\s*:\s*(f|m)(?:emale|ale)?\b", re.IGNORECASE)
 
 
@@ -411,9 +413,11 @@ def _age(comments: tuple[str, ...]) -> Age | None:
         age, unit = float(match[1]), (match[2] or "years").lower()
         unit = next(name for name in DAYS_PER_AGE_UNIT if name.startswith(unit[0]))
         return Age(age, unit) if age * DAYS_PER_AGE_UNIT[unit] <= 120 * 365.25 else None
-    return None
+    short = [int(match[1]) for match in map(_AGE_AND_SEX.match, comments) if match]
+    return Age(short[0]) if short and short[0] <= 120 else None
 
 
 def _sex(comments: tuple[str, ...]) -> str:
     found = [match[1].lower() for match in map(_SEX.search, comments) if match]
+    found += [match[2].lower() for match in map(_AGE_AND_SEX.match, comments) if match]
     return {"f": "female", "m": "male"}[found[0]] if found else ""

@@ -191,6 +191,17 @@ def test_statements_and_marks_of_the_device_come_along(samples: Path) -> None:
     assert beats[0].time_s == pytest.approx(0.398)
 
 
+def test_what_the_decoder_has_no_field_for_comes_along_too(samples: Path) -> None:
+    muse = read_recording(samples / "muse_xml/guangxi_teaching_sinus_rhythm.xml").metadata
+    assert {m.key: (m.value, m.unit) for m in muse.measurements}["atrial_rate"] == (97, "/min")
+    assert any("开放性骨折" in comment for comment in muse.comments)  # why the ECG was asked for
+    sierra = read_recording(samples / "philips_sierra_xml/129DYPRG.XML").metadata
+    assert {m.key: m.value for m in sierra.measurements}["atrial_rate"] == 41
+    for name in ("aecg/ecgtoolkit_Example.xml", "scp/ecgtoolkit_Example.scp"):
+        found = read_recording(samples / name).metadata
+        assert {m.key: m.value for m in found.measurements}["p_duration"] == 102
+
+
 def test_marks_in_a_file_beside_lie_on_the_beats(samples: Path, tmp_path: Path) -> None:
     """By the library's own reading for WFDB; by the largest deflection near each for ISHNE."""
     record = read_recording(samples / "wfdb/100.hea")

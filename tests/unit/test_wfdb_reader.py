@@ -328,6 +328,9 @@ def test_comments_tell_age_sex_and_simulation(tmp_path: Path) -> None:
         ("# Age: 3 months", 0.25, ""),
         ("# Dosage: 30 mg", None, ""),
         ("# Sex: Unknown", None, ""),
+        ("# 69 M 1085 1629 x1", 69.0, "male"),
+        ("# -1 F 0 0 x1", None, ""),
+        ("# 30 mg", None, ""),
     ],
 )
 def test_age_and_sex(tmp_path: Path, comment: str, age_y: float | None, sex: str) -> None:
