@@ -247,7 +247,7 @@ def _mv(path: Path, lead: Any) -> Any:  # noqa: ANN401 - see stored_of
 
 
 def _others(annotations: Mapping[str, str]) -> dict[str, float | None]:
-    """What the decoder has no field for; QTc by a formula that the file does not name, or another.
+    """Get what the decoder has no field for; QTc by a formula that the file does not name.
 
     Times are in ms, rates in beats a minute.
     """
