@@ -24,7 +24,7 @@ from echoing_gui.files import replacing
 from echoing_gui.reports import Report
 from model_core.errors import EchoingError
 from model_core.measures import FINDINGS, MEASURES
-from model_core.wording import joined, say
+from model_core.wording import joined, say, system_words
 
 Cell = str | int | float | None
 Row = dict[str, Cell]
@@ -375,11 +375,7 @@ def _new_file(path: Path) -> Iterator[Path]:
         with replacing(path) as unfinished:
             yield unfinished
     except OSError as error:
-        said = [
-            say("Nothing was exported: {why}.", why=error.strerror)
-            if error.strerror
-            else say("Nothing was exported: the file cannot be written.")
-        ]
+        said = [say("Nothing was exported: {why}.", why=system_words(error))]
         if path.exists():
             said.append(say("The file of that name is as it was before."))
         raise EchoingError(

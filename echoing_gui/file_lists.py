@@ -16,7 +16,7 @@ from typing import Any
 
 from model_core.errors import ReadError
 from model_core.measures import MEASURES
-from model_core.wording import say
+from model_core.wording import say, system_words
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
 MOST_FILES = 200_000
@@ -259,7 +259,7 @@ def _read_csv(table: Path) -> list[dict[str, Any]]:
             say(
                 "The table {name} cannot be opened: {why}.",
                 name=table.name,
-                why=error.strerror or say("unknown fault"),
+                why=system_words(error),
             ),
             hint=say("Check that the drive is connected and that you may read the file."),
             code="not_readable",

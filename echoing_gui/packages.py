@@ -18,7 +18,7 @@ from echoing_gui.view_models.package_words import known
 from echoing_gui.view_models.results import FOREIGN
 from model_core.errors import PackageError
 from model_core.tokens import Splitting
-from model_core.wording import say
+from model_core.wording import say, system_words
 
 if TYPE_CHECKING:
     from model_core.runtime.package import ModelPackage, TextPart
@@ -157,7 +157,7 @@ class PackageLibrary:
                 shutil.rmtree(fresh, ignore_errors=True)
         except OSError as error:
             raise PackageError(
-                say("The model package could not be stored: {why}.", why=error.strerror or error),
+                say("The model package could not be stored: {why}.", why=system_words(error)),
                 hint=say("Free some disk space, then install it again."),
                 code="package_not_stored",
             ) from error
@@ -183,7 +183,7 @@ class PackageLibrary:
             shutil.rmtree(self.folder(key))
         except OSError as error:
             raise PackageError(
-                say("The model package could not be removed: {why}.", why=error.strerror or error),
+                say("The model package could not be removed: {why}.", why=system_words(error)),
                 hint=say("Close other programs that use it, then try again."),
                 code="package_not_removed",
             ) from error

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from model_core.errors import EchoingError
-from model_core.wording import say
+from model_core.wording import say, system_words
 
 SCHEMA_VERSION = 1
 PROMPTS_PATH = Path(__file__).with_name("prompts.json")
@@ -148,7 +148,7 @@ def load_prompts(path: Path | None = None) -> Prompts:
             say(
                 "The prompts {file} cannot be read: {why}.",
                 file=path.name,
-                why=error.strerror or str(error),
+                why=system_words(error),
             ),
             code="unreadable_prompts",
         ) from error

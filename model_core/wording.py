@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Mapping, Sequence
 from typing import Self
@@ -109,3 +110,29 @@ def listed(names: Sequence[str]) -> str:
     if len(names) == 1:
         return names[0]
     return say("{names} and {last}", names=joined(names[:-1], ", "), last=names[-1])
+
+
+def system_words(error: OSError) -> str:
+    """Give what the system holds against reading or writing, as a phrase without a full stop.
+
+    Examples
+    --------
+    >>> system_words(OSError(errno.ENOSPC, "whatever the system's language makes of it"))
+    'No space left on device'
+    """
+    return _SYSTEM_WORDS.get(error.errno or 0) or error.strerror or say("unknown fault")
+
+
+# As POSIX systems say it in English; rarer ones stay in the system's own language.
+_SYSTEM_WORDS = {
+    errno.ENOSPC: say("No space left on device"),
+    errno.EDQUOT: say("Disk quota exceeded"),
+    errno.EROFS: say("Read-only file system"),
+    errno.EACCES: say("Permission denied"),
+    errno.EPERM: say("Operation not permitted"),
+    errno.ENOENT: say("No such file or directory"),
+    errno.EISDIR: say("Is a directory"),
+    errno.ENAMETOOLONG: say("File name too long"),
+    errno.EBUSY: say("Device or resource busy"),
+    errno.EIO: say("Input/output error"),
+}

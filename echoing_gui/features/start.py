@@ -28,6 +28,7 @@ from echoing_gui.state import AppState, Stage
 from echoing_gui.view_models.results import RESEARCH_ONLY
 from echoing_gui.view_models.start import DEMONSTRATIONS, STEPS
 from echoing_gui.view_models.wrapping import breakable
+from model_core.wording import system_words
 
 VIEW = "start"
 GUIDE = "guide"
@@ -270,7 +271,7 @@ class _Start(QObject):
             save_recent(self._desk.folder, recent)
         except OSError as error:
             self._desk.controller.tell(
-                tr("The list of recent files could not be written: {why}.", why=error.strerror)
+                tr("The list of recent files could not be written: {why}.", why=system_words(error))
             )
 
 

@@ -29,7 +29,7 @@ from model_core.io.table_reader import TableLayout, TableProposal, propose_layou
 from model_core.leads import STANDARD_LEADS
 from model_core.long_recording import LongRecording, Overview, survey
 from model_core.types import FloatArray, Recording
-from model_core.wording import joined, say
+from model_core.wording import joined, say, system_words
 
 __all__ = [
     "DELIMITERS",
@@ -336,7 +336,7 @@ def _unreadable(path: Path, error: OSError) -> ReadError:
         say(
             "The file {file} cannot be opened: {why}.",
             file=path.name,
-            why=error.strerror or say("unknown fault"),
+            why=system_words(error),
         ),
         hint=say("Check that the drive is connected and that you may read the file."),
         code="not_readable",

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from model_core.errors import ReadError
 from model_core.io._complete import plain
 from model_core.io._mat import read_mat
-from model_core.wording import say
+from model_core.wording import say, system_words
 
 MAX_BYTES = 128_000_000
 MAX_LINE = 2_000_000
@@ -28,7 +28,9 @@ def unreadable(path: Path, error: Exception) -> ReadError:
     """Tell in words what numpy or the disk has to say; numpy leaks many kinds."""
     if isinstance(error, OSError) and error.strerror:
         return ReadError(
-            say("The file {file} cannot be opened: {why}.", file=path.name, why=error.strerror),
+            say(
+                "The file {file} cannot be opened: {why}.", file=path.name, why=system_words(error)
+            ),
             hint=say("Check that the drive is connected and that you may read the file."),
             code="not_readable",
         )

@@ -22,7 +22,7 @@ from model_core.runtime.graph_check import graph_fault
 from model_core.runtime.manifest import Manifest, TextSide
 from model_core.tokens import Splitting, Tokenizer
 from model_core.types import PackageIdentity
-from model_core.wording import say
+from model_core.wording import say, system_words
 
 MANIFEST_NAME = "manifest.json"
 GRAPH_NAME = "student.onnx"
@@ -134,7 +134,7 @@ def package_contents(path: Path) -> dict[str, bytes]:
             say(
                 "The model package {file} cannot be opened: {why}.",
                 file=path.name,
-                why=error.strerror or str(error),
+                why=system_words(error),
             ),
             hint=say("Install the model package again."),
             code="package_not_found",

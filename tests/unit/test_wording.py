@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,10 @@ from echoing_gui import i18n
 from echoing_gui.errors import to_message
 from echoing_gui.i18n import tr, use_language
 from echoing_gui.reading import ReadingProcess
+from model_core import wording
 from model_core.errors import EchoingError, ReadError
 from model_core.reasons import Reason, Severity
-from model_core.wording import joined, listed, say
+from model_core.wording import joined, listed, say, system_words
 from tests import hostile
 
 GERMAN = {
@@ -109,6 +111,14 @@ def test_what_the_reading_process_says_can_be_translated(german):
         process.close()
     assert str(caught.value) == "Said there."
     assert tr(caught.value.message) == "Dort gesagt."
+
+
+@pytest.mark.parametrize("code", wording._SYSTEM_WORDS)
+def test_words_of_the_system_are_its_own(code):
+    # Tests run in the C locale; where an error has no number of its own, its text is taken.
+    assert system_words(OSError(code, "Kein Platz")) == os.strerror(code)
+    assert system_words(OSError(0, "Something rare")) == "Something rare"
+    assert system_words(OSError("no number")) == "unknown fault"
 
 
 def test_every_language_has_a_folder():

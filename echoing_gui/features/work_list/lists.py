@@ -24,6 +24,7 @@ from echoing_gui.jobs import JobReport, JobRunner
 from echoing_gui.state import AppState, Level, UserMessage
 from echoing_gui.state_work_list import ListRow, RowState, WorkList
 from model_core.errors import CancelToken, EchoingError
+from model_core.wording import system_words
 
 if TYPE_CHECKING:
     from echoing_gui.exports import Item, Kind
@@ -407,7 +408,7 @@ class Lists(QObject):
             tr(
                 "The results of the work list cannot be kept ({reason}), so the work is paused; "
                 "what was kept before is not lost.",
-                reason=error.strerror or tr("unknown fault"),
+                reason=system_words(error),
             ),
             tr("Free some disk space, then continue."),
             Level.ERROR,
