@@ -329,6 +329,10 @@ QScrollBar::add-line, QScrollBar::sub-line {{ width: 0; height: 0; }}
 QScrollBar::add-page, QScrollBar::sub-page {{ background: transparent; }}
 QCheckBox::indicator:unchecked {{ border: 1px solid {muted}; border-radius: 2px;
   background: {base}; width: 12px; height: 12px; }}
+QRadioButton::indicator {{ border: 1px solid {muted}; border-radius: 7px; background: {base};
+  width: 12px; height: 12px; }}
+QRadioButton::indicator:checked {{ background: qradialgradient(cx: 0.5, cy: 0.5, radius: 0.5,
+  fx: 0.5, fy: 0.5, stop: 0 {accent}, stop: 0.55 {accent}, stop: 0.65 {base}, stop: 1 {base}); }}
 #side, #side QScrollArea, #sideContent {{ background: {base}; border: 0; }}
 #side QScrollArea {{ border: 2px solid {base}; }}
 #side QScrollArea:focus {{ border-color: {accent}; }}

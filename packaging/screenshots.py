@@ -10,7 +10,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,8 @@ from PySide6.QtCore import QEventLoop, QTimer
 
 from echoing_gui.features.serial import Serial, SerialView
 from echoing_gui.resources import asset
-from echoing_gui.state import ThemeChoice
+from echoing_gui.settings import Settings, save_settings
+from echoing_gui.state import DisplayOptions, ThemeChoice
 from echoing_gui.wiring import Program, build, default_services, make_application
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -49,6 +50,8 @@ class Picture:
         What no action does.
     ready
         When the picture can be taken, beyond the estimate.
+    language
+        Of the window.
     """
 
     name: str
@@ -57,6 +60,7 @@ class Picture:
     do: tuple[str, ...] = ()
     further: Callable[[Program], object] | None = None
     ready: Callable[[Program], bool] = lambda _program: True
+    language: str = "en"
 
 
 def _compare(program: Program) -> None:
@@ -95,6 +99,7 @@ PICTURES = (
     Picture("comparison", "Two ECGs in one scale.", further=_compare, ready=_compared),
     Picture("beats", "Their median beats.", further=_beats, ready=_compared),
     Picture("guide", "The guided first reading.", do=("guide",)),
+    Picture("german", "The same in German.", language="de"),
 )
 
 
@@ -133,9 +138,12 @@ def settle() -> None:
 def take(picture: Picture, theme: ThemeChoice, folder: Path) -> None:
     """Take one picture of a fresh window."""
     app = make_application()
-    program = build(default_services(), folder / f"{picture.name}-{theme.value}")
+    settings = folder / f"{picture.name}-{theme.value}"
+    settings.mkdir()
+    options = DisplayOptions(theme=theme, language=picture.language)
+    save_settings(settings / "settings.json", Settings(options))
+    program = build(default_services(), settings)
     controller, window = program.controller, program.window
-    controller.set_options(replace(controller.state.options, theme=theme))
     window.resize(*SIZE)
     window.show()
     controller.load_package()

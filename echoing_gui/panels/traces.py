@@ -291,7 +291,7 @@ class EcgView(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Fit the scroll bars; not from within the canvas, which would miss its own next size."""
         super().resizeEvent(event)
-        self._focus_line.setGeometry(0, 0, self.width(), _FOCUS_LINE_PX)
+        self._focus_line.setGeometry(0, 0, _FOCUS_LINE_PX, self.height())
         self._update_range()
 
     def focusInEvent(self, event: QFocusEvent) -> None:
