@@ -193,7 +193,8 @@ class MainWindow(QMainWindow):
             What to do, by key, for those that do not change display options.
         """
         self._answers.update(answers)
-        for action in actions:
+        added = list(actions)
+        for action in added:
             menu = self._menu(action.menu)
             before = self._table.get(menu.actions()[-1].data()) if menu.actions() else None
             if before is not None and before.group != action.group:
@@ -206,7 +207,7 @@ class MainWindow(QMainWindow):
             menu.addAction(qaction)
             self._table[action.key] = action
             self._qactions[action.key] = qaction
-        self.set_keys(self.chosen_keys)
+        self._give_keys(added)
         for title, menu in self._menus.items():
             menu.menuAction().setVisible(
                 any(each.menu.startswith(title) for each in self._table.values())
@@ -215,12 +216,7 @@ class MainWindow(QMainWindow):
     def set_keys(self, chosen: Mapping[str, Keys]) -> None:
         """Take the user's own keys, by action, in place of those that actions come with."""
         self.chosen_keys = dict(chosen)
-        for key, keys in keys_in_force(self._table.values(), chosen).items():
-            sequences = [QKeySequence(each) for each in keys]
-            qaction, tip = self._qactions[key], tr(self._table[key].tip)
-            if qaction.shortcuts() != sequences:
-                qaction.setShortcuts(sequences)
-            qaction.setToolTip(f"{tip} ({shown(keys[:1])})" if keys else tip)
+        self._give_keys(self._table.values())
 
     def trigger(self, key: str) -> None:
         """Do what an action does."""
@@ -338,6 +334,14 @@ class MainWindow(QMainWindow):
             self.openRequested.emit(ecgs[0])
         else:
             self.manyDropped.emit(tuple(ecgs))
+
+    def _give_keys(self, actions: Iterable[Action]) -> None:
+        in_force = keys_in_force(self._table.values(), self.chosen_keys)
+        for action in actions:
+            keys, qaction = in_force[action.key], self._qactions[action.key]
+            qaction.setShortcuts([QKeySequence(each) for each in keys])
+            tip = tr(action.tip)
+            qaction.setToolTip(f"{tip} ({shown(keys[:1])})" if keys else tip)
 
     def _menu(self, title: str) -> QMenu:
         """Give a menu of the bar, or one within it, which is made when it is first asked for."""

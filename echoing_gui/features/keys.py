@@ -180,7 +180,6 @@ class KeysEditor(QDialog):
 def install(desk: Desk) -> None:
     """Take the user's own keys, and offer to change them."""
     window, controller = desk.window, desk.controller
-    window.set_keys(load_keys(desk.folder))
 
     def take(chosen: Mapping[str, Keys]) -> None:
         window.set_keys(chosen)
@@ -198,3 +197,6 @@ def install(desk: Desk) -> None:
         dialog.open()
 
     window.add_actions(ACTIONS, {"change_keys": show})
+    chosen = load_keys(desk.folder)
+    if chosen:
+        window.set_keys(chosen)
