@@ -71,7 +71,7 @@ from training.validation import validate
 
 PACKAGE_NAME = "EchoingECG demonstration"
 # Of the package; rises with the weights.
-PACKAGE_VERSION = "0.3.0"
+PACKAGE_VERSION = "0.4.0"
 GOLDEN_FS = 500.0
 # From how many ECGs of each source the training domain is learned.
 LEAST_DOMAIN_ECGS, MOST_DOMAIN_ECGS = 20, 10_000
