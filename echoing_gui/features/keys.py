@@ -95,7 +95,7 @@ class KeysEditor(QDialog):
         buttons.accepted.connect(self.accept)
         buttons.rejected.connect(self.reject)
         self._fill()
-        self.table.setCurrentItem(self.table.topLevelItem(0))
+        self.choose(actions[0].key)
         self.table.resizeColumnToContents(0)
         metrics = self.fontMetrics()
         self.resize(metrics.averageCharWidth() * 90, metrics.height() * 32)
