@@ -69,7 +69,7 @@ _DATA = re.compile(
 # Qt's own words, which come with Qt in the language in use, and a graph's menu that is not offered.
 _QT = re.compile(
     r"&?(OK|Cancel|Close|Save|Open|Restore Defaults|Apply|Reset|Scroll Left|Scroll Right)|"
-    r"Export(\.\.\.)?|Plot Options|Transforms|Grid"
+    r"Press shortcut|Export(\.\.\.)?|Plot Options|Transforms|Grid"
 )
 NOISY = Reason("noisy_lead", Severity.CAUTION, say("Samples are missing in the recording."), "V3")
 FLAT = Reason("flat_lead", Severity.REFUSE, LEAD_FAULTS["flat_lead"](say("in all leads")), "V2")

@@ -9,7 +9,6 @@ from PySide6.QtWidgets import (
     QHeaderView,
     QLabel,
     QPushButton,
-    QSizePolicy,
     QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
@@ -110,7 +109,6 @@ class CaliperList(QWidget):
         for widget in (title, self._hint, self._table):
             layout.addWidget(widget)
         layout.addLayout(buttons)
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         self._table.itemSelectionChanged.connect(self._on_selected)
         self._copy.clicked.connect(self.copyRequested)
         self._delete.clicked.connect(self.deleteRequested)

@@ -15,7 +15,6 @@ from PySide6.QtWidgets import (
     QLabel,
     QLineEdit,
     QPushButton,
-    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -92,7 +91,6 @@ class NotesPanel(QWidget):
             layout.addWidget(widget)
         layout.addLayout(buttons)
         layout.addWidget(self._form)
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         self._editing.toggled.connect(self.editingChosen)
         self._new.clicked.connect(self.newRequested)
         self._delete.clicked.connect(lambda: self.deleteRequested.emit(self._row()))
