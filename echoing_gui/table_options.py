@@ -36,7 +36,7 @@ def add_table_options(predict: argparse.ArgumentParser) -> None:
 
 
 def _delimiter(text: str) -> str:
-    named = {name: mark for mark, name in DELIMITERS.items()}
+    named: dict[str, str] = {name: mark for mark, name in DELIMITERS.items()}
     if named.get(text, text) not in DELIMITERS:
         raise argparse.ArgumentTypeError(f"must be one of {', '.join(named)}")
     return named.get(text, text)
