@@ -68,7 +68,9 @@ def desk(qtbot, demo, tmp_path):
 
 
 def panel(program):
-    return program.window.findChild(PromptPanel)
+    found = program.window.findChild(PromptPanel)
+    assert found is not None
+    return found
 
 
 def texts(widget):

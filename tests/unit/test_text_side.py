@@ -84,7 +84,7 @@ def test_every_file_of_a_text_side_is_needed_and_checked(tmp_path: Path, name: s
     ],
 )
 def test_text_sides_that_cannot_be_used(tmp_path: Path, changes: dict[str, bytes], code: str):
-    assert refusal(tmp_path, text_contents(**changes)) == code
+    assert refusal(tmp_path, text_contents(TEXT_SIDE, **changes)) == code
 
 
 def test_sentences_of_a_package_have_to_fit_its_encoder(tmp_path: Path):
