@@ -25,7 +25,13 @@ from benchmarks.not_ecg import FROM_ECG, FS, KINDS, N, at_rate, made, with_limb_
 from model_core.leads import STANDARD_LEADS
 from model_core.quality import FEWEST_BEATS
 from model_core.quality.features import Features, measure_features
-from model_core.quality.learned import CLIP_SD, COEFFICIENTS, recording_vector, shape_vector
+from model_core.quality.learned import (
+    CLIP_SD,
+    COEFFICIENTS,
+    pace_vector,
+    recording_vector,
+    shape_vector,
+)
 from model_core.quality.placement import EXCHANGES, exchanged, placement_vector
 from model_core.quality.samples import check_samples, lead_faults
 
@@ -41,6 +47,8 @@ N_REPEATED = 300
 N_DRAWN = 150
 # Largest share of the good tuning ECGs that may be refused as no ECG.
 REFUSED = 0.004
+# Largest share of them that may be refused for either a too slow or a too fast course.
+REFUSED_FOR_PACE = 0.002
 # Share that may be asked about an exchange: more for the commonest, that of the arms.
 ASKED, ASKED_ARMS = 0.001, 0.008
 # Exchanges of which fewer are found are not looked for: they would cost questions for nothing.
@@ -181,11 +189,68 @@ def rounded(value: Any) -> Any:  # noqa: ANN401 - JSON
     return value
 
 
+def misrated(case: Case, factor: float) -> tuple[FloatArray, float]:
+    """Ten seconds by a stated rate that the true one is so many times: its start, or it twice."""
+    stated = case.fs / factor
+    n = round(10 * stated)
+    x = case.signal_mv.astype(np.float64)
+    return np.tile(x, -(-n // x.shape[1]))[:, :n], stated
+
+
+def paces(signals: Iterable[tuple[FloatArray, float]]) -> tuple[FloatArray, BoolArray]:
+    """Vectors of signals with their rates, and whether the checks before the score find nothing."""
+    vectors: list[FloatArray] = []
+    asked: list[bool] = []
+    for signal, fs in signals:
+        found = measure_features(signal, fs, STANDARD_LEADS)
+        asked.append(scored(signal, found, fs))
+        vectors.append(pace_vector(found))
+    return np.array(vectors), np.array(asked)
+
+
+def fit_pace(good: list[Case], stored: dict[str, Any]) -> None:
+    """Fit what tells a stated rate that is half or twice the true one; adds to what is stored."""
+    print("pace", flush=True)
+    # Those of PTB-XL serve at 100 Hz; at 500 Hz they would be the same ECGs once more.
+    good = [case for case in good if case.source != "PTB-XL 500 Hz"]
+    patients = {name: k for k, name in enumerate(sorted({c.source[:3] + c.patient for c in good}))}
+    order = np.random.default_rng(0).permutation(len(patients))
+    groups = order[[patients[case.source[:3] + case.patient] for case in good]]
+    at_two_rates = np.array([case.fs == FS for case in good])
+    right, sound = paces((case.signal_mv.astype(np.float64), case.fs) for case in good)
+    by = standardiser(right[sound])
+    stored["standardisers"]["pace"] = by
+    for name, factor in (("slow", 2.0), ("fast", 0.5)):
+        wrong, heard = paces(misrated(case, factor) for case in good if case.fs == FS)
+        z = standardised(np.concatenate([right[sound], wrong[heard]]), by)
+        y = np.r_[np.zeros(sound.sum()), np.ones(heard.sum())]
+        folds = np.r_[groups[sound], groups[at_two_rates][heard]]
+        penalty, held = best_penalty(z, y, folds)
+        limit = float(np.quantile(held[y == 0], 1 - REFUSED_FOR_PACE, method="higher"))
+        found = (held[y == 1] > limit).mean()
+        print(f"  {name}: {(y == 0).sum()} ECGs, {found:.3f} of {heard.sum()} found, {limit:.2f}")
+        stored["scores"][name] = score("pace", *regression(z, y, penalty), limit)
+
+
+def write(stored: dict[str, Any], path: Path) -> None:
+    text = json.dumps(rounded(stored), separators=(",", ":")).replace('},"', '},\n"')
+    path.write_text(text + "\n", encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--out", type=Path, default=COEFFICIENTS)
+    parser.add_argument(
+        "--pace-only", action="store_true", help="leave the other scores as they are"
+    )
     options = parser.parse_args()
+    if options.pace_only:
+        stored = json.loads(options.out.read_text(encoding="utf-8"))
+        tuning = [case for case in cases(options.data) if case.half == TUNING]
+        fit_pace([case for case in tuning if case.label != "II"], stored)
+        write(stored, options.out)
+        return
 
     ecgs: list[Case] = []
     vectors: list[FloatArray] = []
@@ -275,8 +340,8 @@ def main() -> None:
         "standardisers": {"quality": quality, "shape": by, "placement": placement},
         "scores": scores,
     }
-    text = json.dumps(rounded(stored), separators=(",", ":")).replace('},"', '},\n"')
-    options.out.write_text(text + "\n", encoding="utf-8")
+    fit_pace([case for case, is_poor in zip(ecgs, poor, strict=True) if not is_poor], stored)
+    write(stored, options.out)
 
 
 if __name__ == "__main__":

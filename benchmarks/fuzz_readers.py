@@ -194,7 +194,8 @@ def fuzz(parser: str, n_mutations: int, most_s: float, seed: int = 20261126) -> 
             found = _one(outcome, number, lambda target=target: read(target))
             checked = parser in CHECKED and victim.suffix != ".hea"
             if checked and found is not None and original is not None:
-                same = np.array_equal(found.signal_mv, original.signal_mv, equal_nan=True)
+                same = (found.fs, found.lead_names) == (original.fs, original.lead_names)
+                same = same and np.array_equal(found.signal_mv, original.signal_mv, equal_nan=True)
                 outcome.faults += [] if same else [f"mutant {number}: changed, and not told"]
     return outcome
 

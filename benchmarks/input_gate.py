@@ -130,7 +130,7 @@ def on_ecgs(gate: Gate, held_out: list[Case]) -> tuple[str, list[Case]]:
         )
     text = "### Good ECGs\n\n" + table(
         (
-            *("source", "ECGs", "refused", "asked about placement"),
+            *("source", "ECGs", "refused", "asked about"),
             *("leads marked", "ECGs with a mark", "first reason to refuse"),
         ),
         rows,
@@ -214,11 +214,12 @@ def on_rates(gate: Gate, good: list[Case]) -> str:
             # Ten seconds by the stated rate: the start of it, or the recording once more.
             n = round(10 * stated)
             x = np.tile(x, -(-n // x.shape[1]))[:, :n]
-            codes += gate(x, stated).refused[:1]
+            found = gate(x, stated)
+            codes += found.refused[:1] or ["asked about"] * bool(found.asked)
         n = min(EACH_FACTOR, len(fast))
         rows.append((f"{factor:g}", n, share(len(codes), n), counted(codes)))
     return "### A rate stated wrongly\n\n" + table(
-        ("true over stated rate", "ECGs", "refused", "first reason"), rows
+        ("true over stated rate", "ECGs", "result withheld", "first reason"), rows
     )
 
 

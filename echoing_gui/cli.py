@@ -34,7 +34,7 @@ from model_core.errors import EchoingError, PackageError
 from model_core.io import TableLayout, open_recording, read_part
 from model_core.long_recording import LongRecording
 from model_core.measures import MEASURES
-from model_core.quality import CONFIRMABLE, MICROVOLTS, PLACEMENT, from_microvolts
+from model_core.quality import CONFIRMABLE, MICROVOLTS, PLACEMENT, RATE, from_microvolts
 from model_core.records import new_study_id
 from model_core.runtime.package import ModelPackage
 from model_core.runtime.predictor import Predictor
@@ -190,7 +190,8 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         metavar="CODE",
         help="answer yes to a question that the result would be withheld for, which is logged: "
-        f"{PLACEMENT} (of one file only) or {MICROVOLTS} (of all files given); may be given twice",
+        f"{PLACEMENT} (of one file only), {RATE} or {MICROVOLTS} (of all files given); may be "
+        "given again for another",
     )
     add_table_options(predict)
     return parser

@@ -53,6 +53,7 @@ def _short(code: str) -> str:
         "lead_time_step": tr("Shift in time"),
         "electrode_placement": tr("Electrodes confirmed"),
         "microvolts": tr("Unit confirmed"),
+        "sampling_rate": tr("Rate confirmed"),
         "noisy_lead": tr("Noise"),
         "output_implausible": tr("Implausible"),
     }.get(code, tr("Caution"))

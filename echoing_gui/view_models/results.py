@@ -400,6 +400,8 @@ def _question(prediction: Prediction) -> tuple[str, str] | None:
         return None
     if withheld[0].code == "microvolts":
         statement = tr("I confirm that they are microvolts")
+    elif withheld[0].code == "sampling_rate":
+        statement = tr("I confirm that the sampling rate is right")
     elif withheld[0].lead:
         statement = tr("I confirm that the lead is the right way round")
     else:

@@ -22,16 +22,24 @@ from model_core.quality.learned import learned_scores, recording_vector, shape_v
 from model_core.quality.placement import check_placement
 from model_core.quality.reasons import refuse, refuse_leads
 from model_core.quality.samples import check_samples, lead_faults
-from model_core.quality.timing import check_timing, step_caution
+from model_core.quality.timing import check_course, check_timing, step_caution
 from model_core.types import QualityReport, Reason, Recording, Severity
 from model_core.wording import say
 
-__all__ = ["CONFIRMABLE", "MICROVOLTS", "PLACEMENT", "assess", "assess_samples", "from_microvolts"]
+__all__ = [
+    "CONFIRMABLE",
+    "MICROVOLTS",
+    "PLACEMENT",
+    "RATE",
+    "assess",
+    "assess_samples",
+    "from_microvolts",
+]
 
 FS_RANGE_HZ = (100.0, 2000.0)
 # Reasons that the user can answer: by `confirmed`, and by `from_microvolts`.
-PLACEMENT, MICROVOLTS = "electrode_placement", "microvolts"
-CONFIRMABLE = (PLACEMENT, MICROVOLTS)
+PLACEMENT, RATE, MICROVOLTS = "electrode_placement", "sampling_rate", "microvolts"
+CONFIRMABLE = (PLACEMENT, RATE, MICROVOLTS)
 FEWEST_BEATS = 2
 RESTING_AT_MOST_S = 60.0
 _ONE_AFTER_ANOTHER = say(
@@ -67,8 +75,8 @@ def assess(
         Leads that the model takes. The checks that were learned on twelve leads are left out where
         they are fewer.
     confirmed
-        What the user has confirmed. With `PLACEMENT`, that reason becomes a caution; a recording in
-        microvolts goes through `from_microvolts` first.
+        What the user has confirmed. With `PLACEMENT` or `RATE`, that reason becomes a caution; a
+        recording in microvolts goes through `from_microvolts` first.
 
     Returns
     -------
@@ -89,9 +97,11 @@ def assess(
         stated = recording.metadata.measurements
         reasons = check_timing(features, part, recording.fs, recording.duration_s, stated)
     if not reasons and names == STANDARD_LEADS:
-        reasons = _poor_quality(features) or check_placement(
-            features, confirmed=PLACEMENT in confirmed
-        )
+        stated = recording.metadata.measurements
+        reasons = _poor_quality(features) or [
+            *check_course(features, recording.fs, stated, confirmed=RATE in confirmed),
+            *check_placement(features, confirmed=PLACEMENT in confirmed),
+        ]
     reasons = [*reasons, *map(step_caution, features.delineation.steps)]
     report = recording.metadata.report
     if report is not None and (report.checksum_failed or report.incomplete):

@@ -16,6 +16,8 @@ _PART_S = 0.05
 # Of the leads in order of size: the least, the third of twelve, the middle, the tenth, the largest.
 _ORDER = (0.0, 0.2, 0.5, 0.85, 1.0)
 _TINY = 1e-6
+# Which of the vector, from its end, is measured between samples that follow one another.
+JOINTS = -2
 
 
 def measure_form(

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_core.quality.features import Features
+from model_core.quality.form import JOINTS
 
 _FloatArray = NDArray[np.float64]
 
@@ -52,7 +53,7 @@ class LinearScore:
 
 @functools.cache
 def learned_scores() -> dict[str, LinearScore]:
-    """Scores by name: ``not_an_ecg``, ``poor_quality`` and the placements by their exchange."""
+    """Scores by name: ``not_an_ecg``, ``poor_quality``, ``slow``, ``fast``, and the exchanges."""
     stored: dict[str, Any] = json.loads(COEFFICIENTS.read_text(encoding="utf-8"))
     return {
         name: LinearScore(
@@ -78,3 +79,12 @@ def recording_vector(features: Features) -> _FloatArray:
 def shape_vector(features: Features) -> _FloatArray:
     """`recording_vector` and the form of the beats."""
     return np.concatenate([recording_vector(features), features.form])
+
+
+def pace_vector(features: Features) -> _FloatArray:
+    """`shape_vector` without what is measured from sample to sample, whatever their rate.
+
+    Rate of the heart, widths and spectrum of its waves: in a heart, healthy or sick, they do not
+    all change together, as they do where time is stretched.
+    """
+    return np.delete(shape_vector(features), JOINTS)

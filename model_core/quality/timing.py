@@ -7,9 +7,10 @@ from numpy.typing import NDArray
 
 from model_core.delineation import LeadStep
 from model_core.quality.features import Features
+from model_core.quality.learned import learned_scores, pace_vector
 from model_core.quality.reasons import refuse
 from model_core.types import MachineMeasurement, Reason, Severity
-from model_core.wording import say
+from model_core.wording import joined, say
 
 HEART_RATE_BPM = (20.0, 300.0)
 QRS_MS = (40.0, 250.0)
@@ -121,6 +122,40 @@ def check_timing(
                 )
             ]
     return []
+
+
+def check_course(
+    features: Features,
+    fs: float,
+    measurements: tuple[MachineMeasurement, ...],
+    *,
+    confirmed: bool = False,
+) -> list[Reason]:
+    """Ask about what looks like an ECG whose time is stretched or pressed by about two.
+
+    Not where the device's own heart rate has been compared; only a caution once it is confirmed.
+    """
+    pace, scores = pace_vector(features), learned_scores()
+    slow, fast = scores["slow"].exceeded(pace), scores["fast"].exceeded(pace)
+    if _machine_bpm(measurements) or not (slow or fast):
+        return []
+    found = say(
+        "At {fs:g} samples a second the heart would beat {bpm:.0f} times a minute with QRS "
+        "complexes of {qrs_ms:.0f} ms, and all waves would be {as_slow}: it looks like an ECG of "
+        "about {times} that rate.",
+        fs=fs,
+        bpm=60 / float(np.exp(features.whole["rr"])),
+        qrs_ms=1000 * features.whole["qrs_s"],
+        as_slow=say("as slow") if slow else say("as fast"),
+        times=say("twice") if slow else say("half"),
+    )
+    if confirmed:
+        severity = Severity.CAUTION
+        then = say("You confirmed that the sampling rate is right.")
+    else:
+        severity = Severity.CONFIRM
+        then = say("The result is withheld until you confirm that the sampling rate is right.")
+    return [Reason("sampling_rate", severity, joined([found, then]))]
 
 
 def _mistaken(what: str) -> Reason:
