@@ -103,6 +103,18 @@ def frames_of(path: Path) -> Frames | None:
         return _frames(file, path.stat().st_size)
 
 
+def most_channels(path: Path) -> int:
+    """Largest number of channels that the file states, in whichever order of its bytes is less."""
+    most = 0
+    with path.open("rb") as file:
+        for item in _items(file, 0, path.stat().st_size):
+            if item is not None and item.tag == _CHANNELS:
+                file.seek(item.value)
+                raw = file.read(min(item.end - item.value, 8))
+                most = max(most, min(int.from_bytes(raw, "big"), int.from_bytes(raw, "little")))
+    return most
+
+
 def _frames(file: BinaryIO, size: int) -> Frames | None:
     head, places = bytearray(), list[tuple[int, int, int]]()
     big_endian, n_channels, block, sequences, sample_bytes = True, 1, 1, 0, 2

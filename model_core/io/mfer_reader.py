@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from model_core.errors import ReadError
-from model_core.io._complete import Stored, check_kind, checked_size, complete
+from model_core.io._complete import FS_RANGE_HZ, Stored, check_kind, checked_size, complete
 from model_core.io._in_file import InFile, Samples
 from model_core.io._kit import age_between, age_of, decode, stored_of
-from model_core.io._mfer_frames import frames_of
+from model_core.io._mfer_frames import frames_of, most_channels
 from model_core.types import Recording
 from model_core.wording import say
 
@@ -79,6 +79,10 @@ def _stored(path: Path, part: BinaryIO | None = None) -> Stored:
         return MFERParser().parse(path if part is None else cast("Any", os.dup(part.fileno())))
 
     limit = MAX_WHOLE_BYTES if part is None else MAX_BYTES
+    if part is None:
+        checked_size(path, limit)
+        # The decoder takes memory and time for every channel before it looks for its samples.
+        check_kind(path, max(most_channels(path), 1), 2, FS_RANGE_HZ[0])
     record, warned = decode(path, FORMAT_NAME, limit, parse)
     rates: list[float] = record.raw_metadata.get("sampling_rates") or []
     fs = float(rates[0]) if rates else float(record.leads[0].sampling_rate) if record.leads else 0.0

@@ -397,6 +397,16 @@ def test_mfer_rate_is_not_rounded(tmp_path: Path) -> None:
     assert read_recording(mfer(tmp_path / "b.mwf", values, broken)).fs == pytest.approx(976.5625)
 
 
+def test_mfer_with_half_a_million_channels_costs_no_time(tmp_path: Path) -> None:
+    path = mfer(tmp_path / "a.mwf", counts(2), b"\0\0" + (100).to_bytes(2, "little"))
+    # As a mutant of the fuzzing had it: three bytes that count the channels
+    data = path.read_bytes() + bytes(1_000_000)
+    path.write_bytes(data.replace(b"\5\1\2", b"\5\3\x40\1\x09", 1))
+    started = time.perf_counter()
+    assert refusal(path).code == "too_large"
+    assert time.perf_counter() - started < 2.0
+
+
 # Files made from real ones ----------------------------------------------------------------------
 
 
