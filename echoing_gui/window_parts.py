@@ -106,7 +106,9 @@ class SidePages(QTabWidget):
             return
         self.setCurrentWidget(page)
         if panel is not None:
-            page.widget().layout().activate()
+            layout = page.widget().layout()
+            if layout is not None:
+                layout.activate()
             page.verticalScrollBar().setValue(panel.y())
 
 

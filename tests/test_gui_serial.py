@@ -6,6 +6,7 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,13 +25,15 @@ from tests.drawn_ecg import DrawnBeat, draw_ecg
 from tests.gui_factory import FLAT_LEAD, prediction, recording
 
 
-def ecg(name: str, rate: float = 60.0, t_mv: float = 0.35, **metadata) -> Recording:
+def ecg(name: str, rate: float = 60.0, t_mv: float = 0.35, **metadata: Any) -> Recording:
     times_s = np.arange(0.5, 9.6, 60 / rate)
     drawn = draw_ecg(times_s, 10.0, 500.0, DrawnBeat(t_mv=t_mv))
     return recording(name, drawn.astype(np.float32), **metadata)
 
 
-ROE = {"patient": (("Name", "Roe^Jane"), ("Identifier", "4711"), ("Date of birth", "1950-01-02"))}
+ROE: dict[str, Any] = {
+    "patient": (("Name", "Roe^Jane"), ("Identifier", "4711"), ("Date of birth", "1950-01-02"))
+}
 
 
 @pytest.mark.parametrize(
@@ -97,7 +100,7 @@ def pair(qtbot, program, fake):
     """This ECG on screen, and another one of the same patient to compare with."""
     fake.files["now.hea"] = ecg("now", 90.0, acquired_at="2021-01-01T10:00:00", **ROE)
     fake.files["old.hea"] = ecg("old", 60.0, -0.35, acquired_at="2020-01-01T10:00:00", **ROE)
-    other = {"patient": (("Identifier", "99"),)}
+    other: dict[str, Any] = {"patient": (("Identifier", "99"),)}
     fake.files["other.hea"] = ecg("other", 70.0, **other)
     program.controller.open_file(Path("now.hea"))
     qtbot.waitUntil(lambda: program.controller.state.prediction is not None)

@@ -259,18 +259,16 @@ def test_a_folder_or_several_files_are_offered_as_a_work_list(
         path.touch()
     dropped = [folder] if whole_folder else files
     assert drop(program.window, [QUrl.fromLocalFile(str(path)) for path in dropped])
-    assert program.controller.state.work_list is None  # nothing happens unasked
+
+    def work_list():
+        return program.controller.state.work_list
+
+    assert work_list() is None  # nothing happens unasked
     box = program.window.findChild(QMessageBox)
     assert str(folder) not in box.text()
     box.defaultButton().click()
-    qtbot.waitUntil(
-        lambda: (
-            program.controller.state.work_list is not None
-            and not program.controller.state.work_list.listing
-        )
-    )
-    rows = program.controller.state.work_list.rows
-    assert sorted(row.path for row in rows) == files
+    qtbot.waitUntil(lambda: work_list() is not None and not work_list().listing)
+    assert sorted(row.path for row in work_list().rows) == files
     table = tmp_path / "work_list" / "dropped.csv"
     assert table.exists() is not whole_folder
     program.window.trigger("close_list")

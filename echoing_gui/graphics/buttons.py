@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWi
 _MARGINS = (12, 6, 12, 6)
 
 
-def come_after(before: QWidget, widget: QWidget) -> None:
+def come_after(before: QWidget | None, widget: QWidget) -> None:
     """Let Tab go to a widget after another one, or after the last before it that takes the focus.
 
     Parameters
@@ -18,9 +18,9 @@ def come_after(before: QWidget, widget: QWidget) -> None:
     widget
         What was made later than what stands behind it.
     """
-    while before.focusPolicy() is Qt.FocusPolicy.NoFocus:
+    while before is not None and before.focusPolicy() is Qt.FocusPolicy.NoFocus:
         before = before.previousInFocusChain()
-    if before is not widget:
+    if before is not None and before is not widget:
         QWidget.setTabOrder(before, widget)
 
 
@@ -42,13 +42,13 @@ class TextButton(QPushButton):
     def __init__(self, text: str = "", detail: str = "", parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._lines = (QLabel(wordWrap=True), QLabel(wordWrap=True))
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(*_MARGINS)
-        layout.setSpacing(1)
+        self._column = QVBoxLayout(self)
+        self._column.setContentsMargins(*_MARGINS)
+        self._column.setSpacing(1)
         for line in self._lines:
             line.setTextFormat(Qt.TextFormat.PlainText)
             line.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-            layout.addWidget(line)
+            self._column.addWidget(line)
         if detail:
             self._lines[0].setObjectName("stretch")
             self._lines[1].setText(detail)
@@ -71,8 +71,8 @@ class TextButton(QPushButton):
 
     def sizeHint(self) -> QSize:
         """Room for the texts as they wrap."""
-        return self.layout().sizeHint()
+        return self._column.sizeHint()
 
     def minimumSizeHint(self) -> QSize:
         """Room for the longest word."""
-        return self.layout().minimumSize()
+        return self._column.minimumSize()
