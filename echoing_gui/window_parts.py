@@ -106,7 +106,8 @@ class SidePages(QTabWidget):
             return
         self.setCurrentWidget(page)
         if panel is not None:
-            layout = page.widget().layout()
+            content = page.widget()
+            layout = content.layout() if content is not None else None
             if layout is not None:
                 layout.activate()
             page.verticalScrollBar().setValue(panel.y())
