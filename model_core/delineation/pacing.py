@@ -11,6 +11,9 @@ from model_core.delineation.signals import fill_gaps, windows
 # that of the QRS complex; in QRS complexes of LUDB at most 0.8 mV, or 6 times their surroundings.
 _SPIKE_AT_LEAST_MV = 0.85
 _SPIKE_STEEPER = 3.5
+# Samples among the surroundings that do not count: another spike's, since two ventricles, or atrium
+# and ventricle, may be paced one after the other.
+_OTHER_SPIKE = 3
 # A paced QRS complex begins no sooner after its spike.
 _ONSET_AFTER_SPIKE_S = 0.014
 
@@ -30,13 +33,18 @@ def spikes_of(signal: FloatArray, fs: float) -> BoolArray:
     near, far = round(0.016 * fs), round(0.15 * fs)
     least = max(_SPIKE_AT_LEAST_MV / 2, float(np.quantile(jump, 0.9)))
     high: IntArray = np.flatnonzero(jump[0] > least)
-    before = windows(jump, high, far, -near)[0].max(axis=1)
-    after = windows(jump, high, -near, far)[0].max(axis=1)
+    before = _highest_but_a_spike(windows(jump, high, far, -near)[0])
+    after = _highest_but_a_spike(windows(jump, high, -near, far)[0])
     steeper: FloatArray = jump[0, high] / (np.maximum(before, after) + 1e-9)
     sure = (jump[0, high] > _SPIKE_AT_LEAST_MV) & (steeper > _SPIKE_STEEPER)
     # Where some are sure, weaker ones are spikes too.
     spikes[high[steeper > _SPIKE_STEEPER / 2 if sure.sum() > 3 else sure]] = True
     return spikes
+
+
+def _highest_but_a_spike(surroundings: FloatArray) -> FloatArray:
+    """Highest jump in each row, leaving out as many samples as another spike may have."""
+    return np.partition(surroundings, -1 - _OTHER_SPIKE, axis=1)[:, -1 - _OTHER_SPIKE]
 
 
 def bridge(signal: FloatArray, spikes: BoolArray, fs: float) -> FloatArray:

@@ -103,6 +103,15 @@ def test_spikes_make_beats_paced_and_are_no_part_of_them():
     assert (delineate(plain, 500.0, STANDARD_LEADS).beat_class == BeatClass.NORMAL).all()
 
 
+def test_two_spikes_one_after_the_other_do_not_hide_each_other():
+    signal = draw_ecg(TIMES_S, 10.0, 500.0, DrawnBeat(p_mv=0.0, qrs_half_s=0.08))
+    for before_s in (0.136, 0.11):  # both ventricles are paced
+        signal[:, np.rint((TIMES_S - before_s) * 500).astype(int)] += 0.6
+    found = delineate(signal, 500.0, STANDARD_LEADS)
+    assert (found.beat_class == BeatClass.PACED).all()
+    assert near(found.qrs_onset, TIMES_S - 0.08, 500.0, 0.02).all()
+
+
 @pytest.mark.parametrize(("lead", "at_s", "by_ms"), [("V6", 3.3, 52), ("III", 7.0, -30)])
 @pytest.mark.parametrize("fs", [100.0, 500.0])
 def test_a_lead_that_loses_its_place_in_time_is_named_and_left_out(fs, lead, at_s, by_ms):
