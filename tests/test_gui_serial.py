@@ -78,7 +78,7 @@ def test_overlapping_intervals_show_no_difference_whatever_the_values():
     of = recording()
     (row, *_) = measure_rows(prediction(of, lvef=45.0), prediction(of, lvef=60.0))
     assert row.difference == "+15 points"
-    assert row.note == "The intervals overlap: no difference is shown."
+    assert row.note == "The intervals overlap: that proves no change."
     withheld = measure_rows(prediction(of, FLAT_LEAD), prediction(of))
     assert withheld[0].earlier == "no result"
     assert withheld[0].difference == ""

@@ -126,7 +126,7 @@ def measure_rows(earlier: Prediction | None, now: Prediction | None) -> tuple[Di
                 old.interval.low <= new.interval.high and new.interval.low <= old.interval.high
             )
             note = (
-                tr("The intervals overlap: no difference is shown.")
+                tr("The intervals overlap: that proves no change.")
                 if overlap
                 else tr("The intervals do not overlap.")
             )
