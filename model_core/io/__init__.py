@@ -122,7 +122,7 @@ def find_reader(path: Path) -> Reader | None:
     try:
         return _reader_of(path)
     except ReadError as error:
-        if error.code in {"unknown_format", "unsupported_format"}:
+        if error.code in {"empty_file", "unknown_format", "unsupported_format"}:
             return None
         raise
 

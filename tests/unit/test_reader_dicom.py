@@ -424,4 +424,5 @@ def test_measurements_are_known_by_code_in_any_language(tmp_path: Path) -> None:
         "qrs_duration": (92.0, "ms"),
         "qt_interval": (380.0, "ms"),
         "qtc": (410.0, "ms"),
+        "atrial_rate": (300.0, "/min"),
     }
