@@ -256,7 +256,7 @@ def test_a_folder_or_several_files_are_offered_as_a_work_list(
     folder.mkdir()
     files = [folder / f"e{n}.hea" for n in range(3)]
     for path in files:
-        path.touch()
+        path.write_text("ecg 12 500 5000")
     dropped = [folder] if whole_folder else files
     assert drop(program.window, [QUrl.fromLocalFile(str(path)) for path in dropped])
 

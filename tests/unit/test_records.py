@@ -19,7 +19,17 @@ from model_core.records import deidentified, dicom_ecg, dicom_report, fhir_bundl
 from model_core.types import Age, Recording, RecordingMetadata, Statement
 from tests.gui_factory import FLAT_LEAD, prediction
 
-SECRETS = ("Roe", "Jane", "4711", "Mount Hope", "1931", "SN-88", "roe_jane.xml", "f00d")
+SECRETS = (
+    "Roe",
+    "Jane",
+    "ID-4711",
+    "Mount Hope",
+    "1931-01-02",
+    "19310102",
+    "SN-88",
+    "roe_jane.xml",
+    "f00df00d",
+)
 
 
 def recording(fs: float = 500.0, leads: tuple[str, ...] = STANDARD_LEADS) -> Recording:
@@ -40,7 +50,11 @@ def recording(fs: float = 500.0, leads: tuple[str, ...] = STANDARD_LEADS) -> Rec
             sex="female",
             comments=("Jane Roe, Mount Hope",),
             notes=("Recorder SN-88.",),
-            patient=(("Name", "Roe Jane"), ("Identifier", "4711"), ("Date of birth", "1931-01-02")),
+            patient=(
+                ("Name", "Roe Jane"),
+                ("Identifier", "ID-4711"),
+                ("Date of birth", "1931-01-02"),
+            ),
             acquisition=(("Device", "SN-88"), ("Place", "Mount Hope")),
             statements=(Statement("Jane has a left bundle branch block"),),
         ),
