@@ -272,6 +272,12 @@ def apply_colours(app: QApplication, colours: Colours) -> None:
         QPalette.ColorRole.HighlightedText: colours.on_accent,
         QPalette.ColorRole.Accent: colours.accent,
         QPalette.ColorRole.Link: colours.accent,
+        # Fusion draws frames and grooves in these; without them, a dark window has white ones.
+        QPalette.ColorRole.Light: colours.raised,
+        QPalette.ColorRole.Midlight: colours.line,
+        QPalette.ColorRole.Mid: colours.line,
+        QPalette.ColorRole.Dark: colours.edge,
+        QPalette.ColorRole.Shadow: colours.edge,
     }
     for role, colour in roles.items():
         palette.setColor(role, QColor(colour))
@@ -281,16 +287,6 @@ def apply_colours(app: QApplication, colours: Colours) -> None:
         QPalette.ColorRole.ButtonText,
     ):
         palette.setColor(QPalette.ColorGroup.Disabled, role, QColor(colours.muted))
-    # Fusion draws frames and grooves in these; without them, a dark window has white ones.
-    shades = {
-        QPalette.ColorRole.Light: colours.raised,
-        QPalette.ColorRole.Midlight: colours.line,
-        QPalette.ColorRole.Mid: colours.line,
-        QPalette.ColorRole.Dark: colours.edge,
-        QPalette.ColorRole.Shadow: colours.edge,
-    }
-    for role, colour in shades.items():
-        palette.setColor(role, QColor(colour))
     app.setPalette(palette)
     app.setStyleSheet(sheet)
 
