@@ -102,7 +102,8 @@ def assess(
             *check_course(features, recording.fs, stated, confirmed=RATE in confirmed),
             *check_placement(features, confirmed=PLACEMENT in confirmed),
         ]
-    reasons = [*reasons, *map(step_caution, features.delineation.steps)]
+    from_s = recording.start_s + start_s
+    reasons += [step_caution(step, from_s) for step in features.delineation.steps]
     report = recording.metadata.report
     if report is not None and (report.checksum_failed or report.incomplete):
         code = "checksum_failed" if report.checksum_failed else "incomplete"

@@ -226,30 +226,24 @@ def mains_peak_hz(signal_mv: NDArray[np.float64], fs: float) -> float:
     return 0.0 if any(abs(peak - mains) <= _NEAR_HZ for mains in MAINS_HZ) else peak
 
 
-def step_caution(step: LeadStep) -> Reason:
+def step_caution(step: LeadStep, start_s: float) -> Reason:
     """Say that a lead loses its place in time; the estimate may be given all the same.
 
     Parameters
     ----------
     step
         With seconds of the window.
+    start_s
+        Where the window starts, seconds of the recording.
     """
-    values = {"at_s": step.at_s, "lead": step.lead, "by_ms": abs(step.by_ms)}
-    message = (
-        say(
-            "From {at_s:.1f} s on, lead {lead} is {by_ms:.0f} ms later against the other leads "
-            "than before: the device or a conversion lost their common time. Intervals across "
-            "leads are wrong there; the computed ones leave this lead out. Export or record the "
-            "ECG again if you can.",
-            **values,
-        )
-        if step.by_ms > 0
-        else say(
-            "From {at_s:.1f} s on, lead {lead} is {by_ms:.0f} ms earlier against the other leads "
-            "than before: the device or a conversion lost their common time. Intervals across "
-            "leads are wrong there; the computed ones leave this lead out. Export or record the "
-            "ECG again if you can.",
-            **values,
-        )
+    message = say(
+        "From {at_s:.1f} s on, lead {lead} is {by_ms:.0f} ms {later} against the other leads "
+        "than before: the device or a conversion lost their common time. Intervals across "
+        "leads are wrong there; the computed ones leave this lead out. Export or record the "
+        "ECG again if you can.",
+        at_s=start_s + step.at_s,
+        lead=step.lead,
+        by_ms=abs(step.by_ms),
+        later=say("later") if step.by_ms > 0 else say("earlier"),
     )
     return Reason("lead_time_step", Severity.CAUTION, message, lead=step.lead)

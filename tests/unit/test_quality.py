@@ -63,6 +63,9 @@ def test_a_lead_that_shifts_in_time_is_a_caution_that_names_it() -> None:
     (reason,) = (each for each in reasons if each.code == "lead_time_step")
     assert (reason.lead, reason.severity) == ("V4", Severity.CAUTION)
     assert "52 ms later" in reason.message
+    late_start = dataclasses.replace(changed(shift), start_s=60.0)
+    told = [each.message for each in assess(late_start, confirmed=CONFIRMABLE).reasons]
+    assert any(message.startswith("From 64.") for message in told)
 
 
 @pytest.mark.parametrize("absent", STANDARD_LEADS)
