@@ -16,8 +16,9 @@ from echoing_gui.reports import (
     package_report,
     prediction_report,
     recording_report,
+    window_hash,
 )
-from model_core.errors import PackageError, ReadError
+from model_core.errors import PackageError
 from model_core.runtime.predictor import Predictor
 from model_core.types import FloatArray
 from model_core.wording import say
@@ -36,7 +37,7 @@ class Estimated:
     Attributes
     ----------
     recording_id
-        SHA-256 of what was read.
+        Of what was read.
     report
         As in docs/json-output.md, without the file's name; None if the recording is the one that
         was known, so that nothing was estimated.
@@ -100,32 +101,27 @@ def estimate_file(path: Path, package: Path, package_id: str, known: str) -> Est
     Raises
     ------
     EchoingError
-        If the file cannot be read, holds a long recording, or the network fails.
+        If the file cannot be read, or the network fails.
     """
-    from model_core.io import open_recording
+    from model_core.io import open_recording, read_part
     from model_core.long_recording import LongRecording
 
-    recording = open_recording(path)
-    if isinstance(recording, LongRecording):
-        raise ReadError(
-            say(
-                "This is a recording of {minutes:.0f} minutes; which ten seconds to estimate from "
-                "is yours to choose.",
-                minutes=recording.duration_s / 60,
-            ),
-            hint=say("Open it and choose ten seconds."),
-            code="long_recording",
-        )
-    if recording.recording_id == known:
+    found = open_recording(path)
+    if found.recording_id == known:
         return Estimated(known, None)
     predictor = _predictor(package, package_id)
-    prediction = predictor.predict(recording)
-    report = blank_report(None, package_report(predictor.package)) | {
-        "sha256": recording.recording_id,
-        "recording": recording_report(recording),
-        **prediction_report(prediction),
-    }
-    return Estimated(recording.recording_id, report, prediction.embedding_mean)
+    report = blank_report(None, package_report(predictor.package))
+    report["recording"] = recording_report(found)
+    if isinstance(found, LongRecording):
+        seen = read_part(found, 0.0, predictor.package.manifest.input.duration_s)
+        report["window_sha256"] = window_hash(seen)
+    else:
+        seen = found
+        report["sha256"] = found.recording_id
+    prediction = predictor.predict(seen)
+    return Estimated(
+        found.recording_id, report | prediction_report(prediction), prediction.embedding_mean
+    )
 
 
 @functools.lru_cache(maxsize=1)

@@ -35,7 +35,7 @@ class ListRow:
     state
         What it came to.
     recording_id
-        SHA-256 of the recording; empty while it is not read.
+        Of the recording; empty while it is not read.
     values, lows, highs
         Estimate and ends of its interval by measure, in its unit; empty unless reported.
     probabilities
@@ -44,6 +44,10 @@ class ListRow:
         Embedding variance, dimensionless; None if the model did not run.
     n_noisy, n_unusable
         Leads of that quality; None where it was not looked at.
+    window_s
+        First and last second of the recording that the model saw; None while it is not read.
+    duration_s
+        Length of the recording, s; None while it is not read.
     codes, sentences
         Of reasons or of the error: for scripts and for people.
     same_as
@@ -65,6 +69,8 @@ class ListRow:
     variance: float | None = None
     n_noisy: int | None = None
     n_unusable: int | None = None
+    window_s: tuple[float, float] | None = None
+    duration_s: float | None = None
     codes: tuple[str, ...] = ()
     sentences: tuple[str, ...] = ()
     same_as: int = 0

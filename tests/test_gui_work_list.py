@@ -105,6 +105,7 @@ def test_refusals_errors_and_cautions_stand_in_their_rows(qtbot, program, folder
     assert rows["b/ecg3.hea"].codes == ("size_mismatch",)
     assert rows["samples.csv"].codes == ("layout_needed",)
     why = dict(zip(shown(program, "name"), shown(program, "why"), strict=True))
+    assert why["a/ecg2.hea"] == "Only seconds 0 to 10 of 1 min 10 s were looked at."
     assert "A chest lead is flat." in why["a/ecg0.hea"]
     assert "State rate, unit" in why["samples.csv"]
     table = lists_of(program).view.table.rows

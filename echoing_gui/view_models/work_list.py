@@ -23,6 +23,8 @@ STATE_TEXTS = {
     RowState.NOT_REPORTABLE: say("Not reportable"),
     RowState.ERROR: say("Not read"),
 }
+# Not worth telling when it was not looked at.
+_A_BIT_S = 0.05
 # Sorted so that what needs somebody comes first.
 _STATE_ORDER = {
     RowState.ERROR: 0,
@@ -218,6 +220,16 @@ def progress_text(work: WorkList | None) -> str:
 def why_text(row: ListRow) -> str:
     """Say what there is to know of a row, in sentences."""
     sentences = [tr(sentence) for sentence in row.sentences]
+    if row.window_s and row.duration_s:
+        start_s, end_s = row.window_s
+        if end_s - start_s < row.duration_s - _A_BIT_S:
+            seen = tr(
+                "Only seconds {start:g} to {end:g} of {whole} were looked at.",
+                start=start_s,
+                end=end_s,
+                whole=duration_text(row.duration_s),
+            )
+            sentences.insert(0, seen)
     if row.same_as:
         sentences.insert(0, tr("The same recording as row {n}.", n=row.same_as))
     return " ".join(sentences)

@@ -14,11 +14,12 @@ import pytest
 
 from echoing_gui.estimating import Estimated, ProcessWorker
 from echoing_gui.features.work_list import store as store_module
+from echoing_gui.features.work_list.running import with_report
 from echoing_gui.features.work_list.store import ResultStore
 from echoing_gui.file_lists import ListedFile, list_files
 from echoing_gui.state_work_list import ListRow, RowState
 from echoing_gui.view_models.cohort import auroc, embedding_map, risk_coverage
-from echoing_gui.view_models.work_list import Filter, columns_of, order_of, shown_rows
+from echoing_gui.view_models.work_list import Filter, columns_of, order_of, shown_rows, why_text
 from model_core.errors import EchoingError, ReadError
 from model_core.runtime.package import load_package
 from model_core.wording import say
@@ -245,12 +246,32 @@ def test_the_worker_estimates_in_a_process_of_its_own(folder: Path, worker: Proc
     assert worker.estimate(folder / "c.hea", found.recording_id).report is None
 
 
+def test_of_a_long_recording_the_first_ten_seconds_are_estimated(
+    folder: Path, worker: ProcessWorker
+) -> None:
+    signal = synthetic_ecg(duration_s=75.0).signal_mv
+    found = worker.estimate(write_record(folder / "long.hea", signal), "")
+    alone = worker.estimate(write_record(folder / "short.hea", signal[:, :5000]), "")
+    assert found.report is not None
+    assert alone.report is not None
+    assert found.report["measures"] == alone.report["measures"]
+    assert found.report["window_s"] == [0, 10]
+    assert found.report["recording"]["duration_s"] == 75
+    # As `echoing predict` has it.
+    assert found.report["sha256"] is None
+    assert len(found.report["window_sha256"]) == 64
+    assert worker.estimate(folder / "long.hea", found.recording_id).report is None
+    row = with_report(rows(50.0)[0], found.report)
+    assert row.state is RowState.CAUTION
+    assert why_text(row).startswith("Only seconds 0 to 10 of 1 min 15 s were looked at. ")
+    assert not why_text(with_report(rows(50.0)[0], alone.report)).startswith("Only")
+
+
 def test_the_worker_says_what_needs_the_user(folder: Path, worker: ProcessWorker) -> None:
-    long = write_record(folder / "long.hea", np.tile(synthetic_ecg().signal_mv, 7))
     (folder / "samples.csv").write_text("0.1,0.2\n" * 40)
     (folder / "c.dat").write_bytes(b"short")
     for path, code in (
-        (long, "long_recording"), (folder / "samples.csv", "layout_needed"),
+        (folder / "samples.csv", "layout_needed"),
         (folder / "c.hea", "size_mismatch"), (folder / "gone.hea", "header_missing"),
     ):  # fmt: skip
         with pytest.raises(EchoingError) as caught:

@@ -226,6 +226,8 @@ def with_report(row: ListRow, report: Report) -> ListRow:
         variance=report["embedding_variance"],
         n_noisy=grades.count("noisy") if grades else None,
         n_unusable=grades.count("unusable") if grades else None,
+        window_s=tuple(report["window_s"]),
+        duration_s=report["recording"]["duration_s"],
         codes=tuple(dict.fromkeys(each["code"] for each in report["reasons"])),
         sentences=tuple(dict.fromkeys(each["message"] for each in report["reasons"])),
     )
