@@ -309,7 +309,7 @@ def _check_file(path: Path) -> None:
             )
     elif path.is_dir():
         # A WFDB record may have the name of a folder beside its header.
-        if not path.name or not path.with_suffix(".hea").is_file():
+        if not path.name or not wfdb_reader.header_of(path).is_file():
             raise ReadError(
                 say("{file} is a folder.", file=path.resolve().name),
                 hint=say("Open a file in it; the work list takes a whole folder."),

@@ -5,8 +5,11 @@ Format: signal(5) of the WFDB Applications Guide, https://physionet.org/physioto
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import itertools
 import math
+import re
 from pathlib import Path
 from typing import Any, cast
 
@@ -82,17 +85,38 @@ def _check_flac(path: Path, n_samples: int) -> None:
 
 def call_wfdb(header: Path, function: str, **options: object) -> Any:  # noqa: ANN401 - wfdb has no types
     """Call a function of the `wfdb` package on a record."""
-    import wfdb  # pyright: ignore[reportMissingTypeStubs]
-
     try:
         # An absolute path never looks like an address to wfdb; see also `wfdb_reader.open_file`.
-        return getattr(cast("Any", wfdb), function)(str(header.with_suffix("")), **options)
+        return getattr(_wfdb(), function)(str(header.with_suffix("")), **options)
     except Exception as error:  # wfdb leaks at least seven kinds on damaged files
         raise ReadError(
             say("The record {header} is damaged or not a WFDB record.", header=header.name),
             hint=say("Export or copy it again."),
             code="damaged",
         ) from error
+
+
+@functools.cache
+def _wfdb() -> Any:  # noqa: ANN401 - as above
+    """Import the package, and let it take record and data file names with dots.
+
+    Which names may be read is decided before it is asked.
+    """
+    import wfdb  # pyright: ignore[reportMissingTypeStubs]
+
+    # Where a later version has no such patterns, it refuses those names or takes them by itself.
+    with contextlib.suppress(ImportError, AttributeError):
+        from wfdb.io import _header  # pyright: ignore[reportMissingTypeStubs]
+
+        patterns = cast("Any", _header)
+        for name, narrow, wide in (
+            ("rx_record", r"(?P<record_name>[-\w]+)", r"(?P<record_name>[-.\w]+)"),
+            ("rx_signal", r"(?P<file_name>~?[-\w]*\.?[\w]*)", r"(?P<file_name>~?[-.\w]*)"),
+        ):
+            pattern = getattr(patterns, name)
+            widened = re.compile(pattern.pattern.replace(narrow, wide), pattern.flags)
+            setattr(patterns, name, widened)
+    return wfdb
 
 
 def counts(

@@ -18,7 +18,8 @@ MAX_HEADER_BYTES = 1_000_000
 MAX_SIGNALS = 64
 MAX_SEGMENTS = 1000
 
-_DATA_FILE_NAME = re.compile(r"[-\w]+(\.[-\w]+)*")
+# Of records, segments and data files: never of a folder.
+PLAIN_NAME = r"[-\w]+(?:\.[-\w]+)*"
 # Gain, baseline and unit, for instance 1000.0(0)/mV
 _GAIN = re.compile(r"(\d+\.?\d*(?:[eE][-+]?\d+)?)(?:\(-?\d+\))?(?:/(\S+))?")
 FLAC_FORMATS = ("508", "516", "524")
@@ -64,6 +65,14 @@ class Signal:
     name: str
 
 
+def header_of(path: Path) -> Path:
+    """Name the header of a record, from itself, a data file, or the record's name."""
+    named, beside = path.with_name(f"{path.name}.hea"), path.with_suffix(".hea")
+    # What looks like an ending may be part of a record's name, which may have dots.
+    is_name = named.is_file() and not (path.is_file() and beside.is_file())
+    return named if is_name else beside
+
+
 def bad_header(
     header: Path,
     why: str,
@@ -99,7 +108,9 @@ def header_lines(header: Path) -> tuple[list[str], tuple[str, ...]]:
 
 def record_line(header: Path, line: str) -> tuple[int, float, int]:
     """Get number of signals, frame rate in Hz and number of frames."""
-    match = re.fullmatch(r"[-\w]+(?:/\d+)?\s+(\d+)\s+(\d+\.?\d*)(?:/\S*)?\s+(\d+)(?:\s.*)?", line)
+    match = re.fullmatch(
+        rf"{PLAIN_NAME}(?:/\d+)?\s+(\d+)\s+(\d+\.?\d*)(?:/\S*)?\s+(\d+)(?:\s.*)?", line
+    )
     if not match or int(match[3]) == 0:
         raise bad_header(
             header, say("its first line must state the number of signals, the rate and the length")
@@ -118,7 +129,7 @@ def signal_line(header: Path, line: str) -> Signal:
     """Judge one signal line; refused where its gain or its place in the file is in doubt."""
     fields = [*line.split(), "", ""]
     name, layout, gain = fields[0], _FORMAT.fullmatch(fields[1]), _GAIN.fullmatch(fields[2])
-    if not _DATA_FILE_NAME.fullmatch(name):
+    if not re.fullmatch(PLAIN_NAME, name):
         raise bad_header(
             header, say("a data file is not named as a plain file name"), "bad_file_name"
         )

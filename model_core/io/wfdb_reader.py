@@ -26,8 +26,10 @@ from model_core.io._wfdb_header import (
     FORMATS,
     MAX_HEADER_BYTES,
     MAX_SIGNALS,
+    PLAIN_NAME,
     bad_header,
     header_lines,
+    header_of,
     record_line,
     signal_line,
 )
@@ -106,10 +108,10 @@ def recognises(path: Path, head: bytes) -> bool:  # noqa: ARG001 - a data file h
     """Whether `path` is a WFDB header, a data file that one names, or a record's name."""
     if path.suffix.lower() in SUFFIXES:
         return True
-    header = path.with_suffix(".hea")
+    header = header_of(path)
     if not header.is_file():
         return False
-    return not path.suffix or path.name in header.read_text(encoding="latin-1")
+    return header.stem == path.name or path.name in header.read_text(encoding="latin-1")
 
 
 def read(path: Path) -> Recording:
@@ -137,7 +139,8 @@ def read(path: Path) -> Recording:
 
 def open_file(path: Path) -> InFile:
     """Read what a WFDB record says of its samples."""
-    header = path.with_suffix(".hea")
+    header = header_of(path)
+    is_record_name = header.stem == path.name
     if not header.is_file():
         raise ReadError(
             say("The header {header} is not there.", header=header.name),
@@ -158,7 +161,7 @@ def open_file(path: Path) -> InFile:
     part = (
         _open_segments(header, lines) if "/" in lines[0].split()[0] else _open_part(header, lines)
     )
-    if path.suffix and path.resolve() not in part.paths:
+    if not is_record_name and path.resolve() not in part.paths:
         raise ReadError(
             say(
                 "The header {header} does not name {file} as its data file.",
@@ -320,7 +323,7 @@ def _open_segments(header: Path, lines: list[str]) -> _Part:
     n_signals, frame_rate, n_frames = record_line(header, lines[0])
     segments: list[tuple[str, int]] = []
     for line in lines[1:]:
-        match = re.fullmatch(r"(~|[-\w]+)\s+(\d+)", line)
+        match = re.fullmatch(rf"(~|{PLAIN_NAME})\s+(\d+)", line)
         if not match:
             raise bad_header(header, say("a segment is not named as a plain record name"))
         if int(match[2]):  # a first segment of length 0 only describes the layout

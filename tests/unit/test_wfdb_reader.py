@@ -86,6 +86,40 @@ def test_header_data_file_or_record_name(tmp_path: Path, name: str) -> None:
     assert read_recording(tmp_path / name).source_name == "rec.hea"
 
 
+def test_record_names_with_dots(tmp_path: Path) -> None:
+    digital = counts()
+    write_record(tmp_path, digital, name="rec.1")
+    # Neither of them is the record asked for.
+    write_record(tmp_path, counts(2), ["I", "II"], name="rec")
+    write_record(tmp_path, counts(2), ["I", "II"], name="rec.2")
+    for name in ("rec.1.hea", "rec.1.dat", "rec.1"):
+        recording = read_recording(tmp_path / name)
+        assert recording.source_name == "rec.1.hea"
+        np.testing.assert_allclose(as_stored(recording), digital / 1000.0, rtol=1e-6)
+
+
+def test_names_with_dots_in_every_place(tmp_path: Path) -> None:
+    """A folder beside the header, segments, data files and marks."""
+    digital = counts(2, 300)
+    write_record(tmp_path, digital, ["I", "II"], name="p.7.a", data_name="p.7.a.samples.dat")
+    (tmp_path / "p.7.hea").write_text("p.7/1 2 100 300\np.7.a 300\n")
+    (tmp_path / "p.7").mkdir()
+    sample, symbol = np.array([100]), ["N"]
+    wfdb.wrann("beats", "atr", sample, symbol, fs=100, write_dir=str(tmp_path))
+    (tmp_path / "beats.atr").rename(tmp_path / "p.7.atr")
+    recording = read_recording(tmp_path / "p.7")
+    np.testing.assert_allclose(as_stored(recording), digital / 1000.0, rtol=1e-6)
+    assert [mark.time_s for mark in recording.metadata.annotations] == [1.0]
+
+
+def test_what_is_no_record_name_with_dots(tmp_path: Path) -> None:
+    write_record(tmp_path, counts(), name="rec.1")
+    assert refusal(tmp_path / "rec.3").code == "not_found"
+    assert refusal(tmp_path / "rec.3.hea").code == "header_missing"
+    header = write_record(tmp_path, counts(), name="bad", record_line="../bad 12 100 1000")
+    assert refusal(header).code == "bad_header"
+
+
 def test_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_record(tmp_path / "inner", counts())
     monkeypatch.chdir(tmp_path)
