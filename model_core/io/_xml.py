@@ -105,7 +105,8 @@ def text_of(element: Element | None, path: str = ".") -> str:
 
 def number_of(text: str) -> float | None:
     """Plain decimal number; None for anything else."""
-    return float(text) if re.fullmatch(r"[+-]?\d{1,18}(\.\d+)?([eE][+-]?\d{1,2})?", text) else None
+    match = re.fullmatch(r"[+-]?(\d{1,18}(\.\d*)?|\.\d+)([eE][+-]?\d{1,2})?", text)
+    return float(text) if match else None
 
 
 def _text(data: bytes) -> str:

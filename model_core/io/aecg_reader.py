@@ -8,10 +8,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from model_core.io._complete import complete, plain
+from model_core.errors import ReadError
+from model_core.io._complete import complete, mv_per_unit, plain
 from model_core.io._kit import age_between, age_of, decode, stored_of
 from model_core.io._xml import MAX_BYTES, in_plain_encoding, number_of, parse_xml, root_name
-from model_core.types import Annotation, Recording
+from model_core.types import Age, Annotation, Recording
 from model_core.wording import say
 
 if TYPE_CHECKING:
@@ -22,7 +23,9 @@ SUFFIXES: tuple[str, ...] = (".xml",)
 
 MAX_ANNOTATIONS = 20_000
 
-_REPORTED_AGE = "reported age"
+# Of LOINC, and as writers that use other codes name it
+_AGE_CODES = ("21612-7", "30525-0")
+_AGE_NAMES = ("reported age", "age")
 
 
 def recognises(path: Path, head: bytes) -> bool:  # noqa: ARG001 - the root element tells
@@ -35,11 +38,9 @@ def read(path: Path) -> Recording:
     from ecgdatakit.parsing.parsers.hl7_aecg import HL7aECGParser
 
     root = parse_xml(path)
+    _check_amplitudes(path, root)
     with in_plain_encoding(path) as plain_path:
         record, warned = decode(plain_path, FORMAT_NAME, MAX_BYTES, HL7aECGParser().parse)
-    observations: dict[str, str] = record.raw_metadata.get("related_observations", {})
-    stated = next((v for key, v in observations.items() if key.lower() == _REPORTED_AGE), "")
-    value, _, unit = stated.partition(" ")
     stored = stored_of(
         path,
         record,
@@ -47,15 +48,51 @@ def read(path: Path) -> Recording:
         format_name=FORMAT_NAME,
         fs=float(record.raw_metadata["rhythm_time"]["sampling_rate_exact"]),
         rate_source=say("from the time between samples in the file"),
-        age=age_of(value, unit) or age_between(record.patient.birth_date, record.recording.date),
+        age=_age(root) or age_between(record.patient.birth_date, record.recording.date),
         annotations=_marks(root),
     )
     return complete(stored, [path], path)
 
 
+def _attribute(element: Element | None, name: str) -> str:
+    return "" if element is None else element.get(name, "").strip()
+
+
+def _check_amplitudes(path: Path, root: Element) -> None:
+    """Refuse scales and zeros that cannot be understood: the decoder takes them for 1 and 0."""
+    for sequence in root.iter("sequence"):
+        scale, origin = sequence.find("value/scale"), sequence.find("value/origin")
+        zero = number_of(_attribute(origin, "value") or "0")
+        if (scale is not None and number_of(_attribute(scale, "value")) is None) or (
+            zero != 0 and (zero is None or mv_per_unit(_attribute(origin, "unit")) is None)
+        ):
+            raise ReadError(
+                say(
+                    "{file} does not state the gain of lead {lead} in volts.",
+                    file=path.name,
+                    lead=plain(
+                        _attribute(sequence.find("code"), "code").rpartition("_LEAD_")[2], 40
+                    ),
+                ),
+                hint=say("Have the source of the file state gain and unit."),
+                code="gain_missing",
+            )
+
+
+def _age(root: Element) -> Age | None:
+    for observed in root.findall("controlVariable/relatedObservation"):
+        code, value = observed.find("code"), observed.find("value")
+        named = _attribute(code, "displayName").lower() in _AGE_NAMES
+        if named or _attribute(code, "code") in _AGE_CODES:
+            return age_of(_attribute(value, "value"), _attribute(value, "unit"))
+    return None
+
+
 def _marks(root: Element) -> list[Annotation]:
     """Waves marked on the rhythm, in order of time; lead-wise marks name their lead."""
-    series = root.find("component/series")
+    every = root.findall("component/series")
+    beat = "REPRESENTATIVE_BEAT"
+    series = next((s for s in every if _attribute(s.find("code"), "code").upper() != beat), None)
     head = None if series is None else series.find(".//head")
     origin = None if head is None else _seconds(head)
     found: list[Annotation] = []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -20,7 +22,7 @@ from model_core.io._complete import (
     notch,
     plain,
 )
-from model_core.io._kit import age_of
+from model_core.io._kit import age_between, age_of
 from model_core.io._xml import integers_of, number_of, parse_xml, root_name, text_of
 from model_core.types import (
     ImportReport,
@@ -51,6 +53,8 @@ _MEASUREMENTS = (
     ("TAxis", "t_axis", "degrees"),
 )
 
+_STATEMENTS = ("Statement", "DiagnosisText", "ConclusionText")
+
 
 def recognises(path: Path, head: bytes) -> bool:  # noqa: ARG001 - the root element tells
     """Whether the file is a CardioSoft export."""
@@ -60,12 +64,13 @@ def recognises(path: Path, head: bytes) -> bool:  # noqa: ARG001 - the root elem
 def read(path: Path) -> Recording:
     """Read a CardioSoft export; see `model_core.io.read_recording`."""
     root = parse_xml(path)
-    strip, whole = root.find(".//StripData"), root.find(".//FullDisclosure")
+    strips = [s for s in root.iter("StripData") if s.find("WaveformData") is not None]
+    whole = root.find(".//FullDisclosure")
     repairs: list[str] = []
-    if strip is not None and strip.find("WaveformData") is not None:
-        block = strip
-        names, counts = _strip(path, strip)
-        if len(root.findall(".//StripData")) > 1:
+    if strips:
+        block = strips[0]
+        names, counts = _strip(path, block)
+        if len(strips) > 1:
             repairs.append(say("The file holds several strips: the first one is shown."))
     elif whole is not None:
         block = whole
@@ -73,7 +78,8 @@ def read(path: Path) -> Recording:
     else:
         _refuse(path, say("it holds no strip of ECG"), "no_signal")
     uv_per_count = number_of(text_of(block, "Resolution"))
-    unit = _attribute(block, "Resolution", "units").lower().removesuffix("perlsb") or "uv"
+    stated_unit = re.sub("perlsb$", "", _attribute(block, "Resolution", "units"), flags=re.I)
+    unit = stated_unit or "uV"
     mv_per_count = (uv_per_count or 0.0) * (mv_per_unit(unit) or 0.0)
     if not mv_per_count > 0:
         _refuse(path, say("it does not state its resolution in volts"), "gain_missing")
@@ -86,7 +92,9 @@ def read(path: Path) -> Recording:
                 format_name=FORMAT_NAME,
                 rate_source=say("as stated for the strip"),
                 gain=say("{gain:g} {unit} a count", gain=uv_per_count, unit=unit),
-                gain_source=say("as stated in the file"),
+                gain_source=say("as stated in the file")
+                if stated_unit
+                else say("as stated in the file, its unit by the format's rule"),
                 unit=unit,
                 device_filters=_filters(root),
                 integrity=NO_CHECKSUM,
@@ -162,18 +170,28 @@ def _filters(root: Element) -> tuple[str, ...]:
 def _metadata(root: Element) -> RecordingMetadata:
     person, measured = root.find(".//PatientInfo"), root.find(".//RestingECGMeasurements")
     age = None if person is None else person.find("Age")
+    acquired_at = _time(root.find("ObservationDateTime"))
+    born = None if person is None else _day(person.find("BirthDateTime"))
+    acquired = datetime.fromisoformat(acquired_at) if acquired_at else None
     values = ((key, number_of(text_of(measured, tag)), unit) for tag, key, unit in _MEASUREMENTS)
     return RecordingMetadata(
-        acquired_at=_time(root.find("ObservationDateTime")),
-        age=None if age is None else age_of(text_of(age), age.get("units", "")),
+        acquired_at=acquired_at,
+        age=(None if age is None else age_of(text_of(age), age.get("units", "")))
+        or age_between(born, acquired),
         sex={"female": "female", "male": "male"}.get(text_of(person, "Gender").lower(), ""),
         patient=labelled(
             (
                 (
-                    "Name",
+                    say("Name"),
                     f"{text_of(person, 'Name/FamilyName')} {text_of(person, 'Name/GivenName')}",
                 ),
                 (say("Identifier"), text_of(person, "PID")),
+                (
+                    say("Pacemaker"),
+                    {"yes": say("yes"), "no": say("no")}.get(
+                        text_of(person, "PaceMaker").lower(), ""
+                    ),
+                ),
             )
         ),
         acquisition=labelled(
@@ -186,19 +204,31 @@ def _metadata(root: Element) -> RecordingMetadata:
             MachineMeasurement(key, value, unit) for key, value, unit in values if value is not None
         ),
         statements=tuple(
-            Statement(plain(line.text))
-            for line in root.iterfind("Interpretation//Statement")
-            if (line.text or "").strip()
+            dict.fromkeys(
+                Statement(plain(line.text))
+                for line in root.iterfind("Interpretation//*")
+                if line.tag in _STATEMENTS and (line.text or "").strip()
+            )
         ),
     )
 
 
 def _time(stated: Element | None) -> str:
-    parts = [
-        number_of(text_of(stated, tag))
-        for tag in ("Year", "Month", "Day", "Hour", "Minute", "Second")
-    ]
-    if any(part is None for part in parts):
+    """Day and time, ISO 8601; empty if they are not stated, or no time that there is."""
+    clock = [number_of(text_of(stated, tag)) for tag in ("Hour", "Minute", "Second")]
+    day = _day(stated)
+    if day is None or None in clock:
         return ""
-    year, month, day, hour, minute, second = (int(part or 0) for part in parts)
-    return f"{year:04d}-{month:02d}-{day:02d}T{hour:02d}:{minute:02d}:{second:02d}"
+    hour, minute, second = (int(part or 0) for part in clock)
+    try:
+        return day.replace(hour=hour, minute=minute, second=second).isoformat()
+    except (ValueError, OverflowError):
+        return ""
+
+
+def _day(stated: Element | None) -> datetime | None:
+    year, month, day = (int(number_of(text_of(stated, t)) or 0) for t in ("Year", "Month", "Day"))
+    try:
+        return datetime(year, month, day)  # noqa: DTZ001 - no zone is stated
+    except (ValueError, OverflowError):
+        return None

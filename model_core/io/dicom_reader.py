@@ -275,7 +275,7 @@ def _group(path: Path, number: int, item: Any, order: str, repairs: list[str]) -
         if skew >= 1:
             raise ReadError(
                 say(
-                    "{file} states that lead {lead} begins {ms:.3g} ms beside the others, which is "
+                    "{file} states that lead {lead} begins {ms:g} ms beside the others, which is "
                     "not supported.",
                     file=path.name,
                     lead=name,

@@ -36,6 +36,9 @@ _LEADS = dict(
     )
 )
 
+# Of a type that is not known, of one chamber or two, with one pole or two
+_PACEMAKERS = range(1, 6)
+
 
 def recognises(path: Path, head: bytes) -> bool:  # noqa: ARG001 - the first bytes tell
     """Whether the file begins as an ISHNE recording."""
@@ -131,6 +134,7 @@ def open_file(path: Path) -> InFile:
                     (say("Name"), f"{_text(header[68:108])} {_text(header[28:68])}"),
                     (say("Identifier"), _text(header[108:128])),
                     (say("Date of birth"), born.date().isoformat() if born else ""),
+                    (say("Pacemaker"), say("yes") if number(230) in _PACEMAKERS else ""),
                 )
             ),
             acquisition=labelled([(say("Recorder"), _text(header[232:272]))]),

@@ -34,7 +34,7 @@ def read(path: Path) -> Recording:
             hint=say("Export it with one rate."),
             code="several_rates",
         )
-    stated = root.get("AGE", "").strip()
+    stated, cycle = root.get("AGE", "").strip(), root.find("TYPICAL_CYCLE")
     years: int | None = record.patient.age
     age = age_of(stated, root.get("AGE_UNITS", "")) if stated else None
     age = age or age_between(record.patient.birth_date, record.recording.date)
@@ -46,6 +46,10 @@ def read(path: Path) -> Recording:
         fs=rates.pop() or 0.0,
         rate_source=say("as stated for each lead"),
         age=age or (age_of(years, "years") if years else None),
+        measurements={
+            key: number_of("" if cycle is None else cycle.get(name, ""))
+            for key, name in (("p_duration", "P_DURATION"), ("qtc", "QTC"))
+        },
         repairs=(say("The reader of this format was never checked on a file from a device."),),
     )
     return complete(stored, [path], path)

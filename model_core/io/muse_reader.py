@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model_core.errors import ReadError
-from model_core.io._complete import complete
+from model_core.io._complete import complete, plain
 from model_core.io._kit import CHECKSUM_AGREES, age_between, age_of, decode, stored_of
 from model_core.io._xml import (
     MAX_BYTES,
@@ -43,12 +43,23 @@ def read(path: Path) -> Recording:
     root = parse_xml(path)
     with in_plain_encoding(path) as plain_path:
         record, warned = decode(plain_path, FORMAT_NAME, MAX_BYTES, GEMuseXMLParser().parse)
-    rhythm = [w for w in root.findall("Waveform") if text_of(w, "WaveformType").lower() == "rhythm"]
-    waveform = rhythm[0] if rhythm else root.find("Waveform")
-    fs = (number_of(text_of(waveform, "SampleBase")) or 0.0) * 10.0 ** (
-        number_of(text_of(waveform, "SampleExponent")) or 0.0
-    )
-    repairs: list[str] = []
+    # As the decoder does: what has no type is rhythm.
+    kinds = ("rhythm", "")
+    every = root.findall("Waveform")
+    waveform = next((w for w in every if text_of(w, "WaveformType").lower() in kinds), None)
+    exponent = number_of(text_of(waveform, "SampleExponent") or "0")
+    base = number_of(text_of(waveform, "SampleBase")) or 0.0
+    fs = 0.0 if exponent is None else base * 10.0**exponent
+    leads = [] if waveform is None else waveform.findall("LeadData")
+    _check_offsets(path, leads)
+    repairs: list[str] = [
+        say(
+            "The device says that lead {lead} was not connected.",
+            lead=plain(text_of(lead, "LeadID"), 20),
+        )
+        for lead in leads
+        if text_of(lead, "LeadOff").upper() == "TRUE"
+    ]
     stored = stored_of(
         path,
         record,
@@ -59,7 +70,7 @@ def read(path: Path) -> Recording:
         age=age_of(text_of(root, ".//PatientAge"), text_of(root, ".//AgeUnits"))
         if text_of(root, ".//PatientAge")
         else age_between(record.patient.birth_date, record.recording.date),
-        integrity=_integrity(path, waveform, warned),
+        integrity=_integrity(path, leads, warned),
         measurements={
             "rr_interval": _rr_ms(root, record.measurements.heart_rate, repairs),
             "qtc": number_of(text_of(root, "RestingECGMeasurements/QTCorrected")),
@@ -70,8 +81,25 @@ def read(path: Path) -> Recording:
     return complete(stored, [path], path)
 
 
-def _integrity(path: Path, waveform: Element | None, warned: tuple[str, ...]) -> str:
-    leads = [] if waveform is None else waveform.findall("LeadData")
+def _check_offsets(path: Path, leads: list[Element]) -> None:
+    """Refuse leads that do not begin together; the decoder puts them side by side."""
+    for lead in leads:
+        offset_ms = number_of(text_of(lead, "LeadTimeOffset"))
+        if offset_ms:
+            raise ReadError(
+                say(
+                    "{file} states that lead {lead} begins {ms:g} ms beside the others, which is "
+                    "not supported.",
+                    file=path.name,
+                    lead=plain(text_of(lead, "LeadID"), 20),
+                    ms=offset_ms,
+                ),
+                hint=say("Export it with leads recorded at the same time."),
+                code="skewed",
+            )
+
+
+def _integrity(path: Path, leads: list[Element], warned: tuple[str, ...]) -> str:
     checksums = {text_of(lead, "LeadDataCRC32") for lead in leads}
     if checksums & {"0", ""} or not checksums:  # 0: the writer did not compute it
         return say("The file holds no checksum for some leads: damage would not be noticed.")

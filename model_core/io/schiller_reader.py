@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from model_core.errors import ReadError
 from model_core.io._complete import NO_CHECKSUM, Stored, complete, labelled, mv_per_unit, plain
+from model_core.io._kit import age_between
 from model_core.io._xml import integers_of, number_of, parse_xml, root_name, text_of
 from model_core.types import ImportReport, MachineMeasurement, Recording, RecordingMetadata
 from model_core.wording import say
@@ -144,8 +146,10 @@ def _metadata(root: Element) -> RecordingMetadata:
         f"{text_of(start, 'date')}T{text_of(start, 'time')}",
     )
     sex = text_of(person, "gender").lower()[:1]
+    acquired_at = "{}-{}-{}T{}:{}:{}".format(*when.groups()) if when else ""
     return RecordingMetadata(
-        acquired_at="{}-{}-{}T{}:{}:{}".format(*when.groups()) if when else "",
+        acquired_at=acquired_at,
+        age=age_between(_day(text_of(person, "birthdate")), _day(text_of(start, "date"))),
         sex={"f": "female", "m": "male"}.get(sex, ""),
         patient=labelled(
             (
@@ -167,3 +171,10 @@ def _metadata(root: Element) -> RecordingMetadata:
             if (value := stated.get(name))
         ),
     )
+
+
+def _day(stated: str) -> datetime | None:
+    try:
+        return datetime.strptime(stated[:8], "%Y%m%d")  # noqa: DTZ007 - no zone is stated
+    except ValueError:
+        return None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from model_core.errors import ReadError
 from model_core.io._complete import complete
 from model_core.io._kit import age_between, age_of, decode, stored_of
 from model_core.io._xml import (
@@ -14,8 +16,12 @@ from model_core.io._xml import (
     root_name,
     text_of,
 )
+from model_core.leads import LIMB_FROM_I_AND_II, LIMB_LEADS, canonical_lead_names
 from model_core.types import Recording
 from model_core.wording import say
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
 
 FORMAT_NAME: str = "Philips Sierra XML"
 SUFFIXES: tuple[str, ...] = (".xml",)
@@ -36,6 +42,7 @@ def read(path: Path) -> Recording:
     from ecgdatakit.parsing.parsers.sierra_xml import SierraXMLParser
 
     root = parse_xml(path)
+    _check_order(path, root)
     with in_plain_encoding(path) as plain_path:
         record, warned = decode(plain_path, FORMAT_NAME, MAX_BYTES, SierraXMLParser().parse)
     fs = float(record.leads[0].sampling_rate) if record.leads else 0.0
@@ -61,3 +68,20 @@ def read(path: Path) -> Recording:
         else (),
     )
     return complete(stored, [path], path)
+
+
+def _check_order(path: Path, root: Element) -> None:
+    """Refuse packed limb leads in another order: they are stored as differences by their places."""
+    waveforms = root.find(".//parsedwaveforms")
+    stated = "" if waveforms is None else waveforms.get("leadlabels", "")
+    packed = waveforms is not None and "XLI" in (
+        waveforms.get("compression", ""),
+        waveforms.get("compressmethod", ""),
+    )
+    names = canonical_lead_names(stated.split())
+    if packed and names[:6] != LIMB_LEADS and set(names) & set(LIMB_FROM_I_AND_II):
+        raise ReadError(
+            say("{file} holds packed limb leads in an order that is not known.", file=path.name),
+            hint=say("Export it without compression."),
+            code="unsupported",
+        )

@@ -1,0 +1,226 @@
+"""What carts and archives write beside the usual: made files, each with what it must come to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model_core.io import read_recording
+from model_core.types import Recording
+from tests.reading import refusal, report_of
+from tests.unit.test_reader_signals import counts as counts_of
+from tests.unit.test_reader_signals import ishne
+from tests.unit.test_reader_xml import LEADS, cardiosoft, counts, muse, schiller, strip
+
+
+def measured(recording: Recording) -> dict[str, float]:
+    return {item.key: item.value for item in recording.metadata.measurements}
+
+
+def change(path: Path, *pairs: tuple[str, str]) -> Path:
+    text = path.read_text(encoding="utf-8")
+    for old, new in pairs:
+        assert old in text
+        text = text.replace(old, new)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+# HL7 aECG ---------------------------------------------------------------------------------------
+
+
+def series(kind: str, scale: str = '<scale value="5" unit="uV"/>', mark_ms: int = 0) -> str:
+    rows = "".join(
+        f'<component><sequence><code code="MDC_ECG_LEAD_{name}"/><value><origin value="0" '
+        f'unit="uV"/>{scale}<digits>{" ".join(map(str, row))}</digits></value></sequence>'
+        "</component>"
+        for name, row in zip(LEADS, counts(), strict=True)
+    )
+    mark = (
+        '<subjectOf><annotationSet><component><annotation><value code="MDC_ECG_WAVC_QRSWAVE"/>'
+        '<support><supportingROI><component><boundary><code code="TIME_RELATIVE"/><value>'
+        f'<low value="{mark_ms}" unit="ms"/></value></boundary></component></supportingROI>'
+        "</support></annotation></component></annotationSet></subjectOf>"
+    )
+    return (
+        f'<component><series><code code="{kind}"/><component><sequenceSet><component><sequence>'
+        '<code code="TIME_RELATIVE"/><value><head value="0" unit="ms"/><increment value="2" '
+        f'unit="ms"/></value></sequence></component>{rows}</sequenceSet></component>'
+        f"{mark if mark_ms else ''}</series></component>"
+    )
+
+
+def aecg(path: Path, *parts: str) -> Path:
+    path.write_text(f'<AnnotatedECG xmlns="urn:hl7-org:v3">{"".join(parts)}</AnnotatedECG>')
+    return path
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('scale value="5"', 'scale value="2,5"'),
+        ('scale value="5"', 'scale value=""'),
+        ('origin value="0"', 'origin value="1,5"'),
+        ('origin value="0" unit="uV"', 'origin value="1" unit="counts"'),
+    ],
+)
+def test_amplitudes_of_aecg_that_cannot_be_understood_are_refused(
+    tmp_path: Path, old: str, new: str
+) -> None:
+    path = change(aecg(tmp_path / "a.xml", series("RHYTHM")), (old, new))
+    assert refusal(path).code == "gain_missing"
+
+
+def test_a_scale_may_begin_with_its_point(tmp_path: Path) -> None:
+    path = aecg(tmp_path / "a.xml", series("RHYTHM", '<scale value=".005" unit="mV"/>'))
+    recording = read_recording(path)
+    rows = [recording.lead_names.index(name) for name in LEADS]
+    np.testing.assert_allclose(recording.signal_mv[rows], counts() * 0.005, rtol=1e-6)
+
+
+def test_marks_of_a_median_beat_are_not_those_of_the_rhythm(tmp_path: Path) -> None:
+    beat, rhythm = series("REPRESENTATIVE_BEAT", mark_ms=200), series("RHYTHM", mark_ms=1200)
+    for number, parts in enumerate([(beat, rhythm), (rhythm, beat)]):
+        marks = read_recording(aecg(tmp_path / f"{number}.xml", *parts)).metadata.annotations
+        assert [mark.time_s for mark in marks] == [1.2]
+
+
+@pytest.mark.parametrize(
+    ("code", "name", "value", "told"),
+    [
+        ("21612-7", "Age", 'value="61" unit="a"', "61 years"),
+        ("21612-7", "", 'value="5" unit="mo"', "5 months"),
+        ("30525-0", "Patient age", 'value="6" unit="wk"', "6 weeks"),
+        ("X", "Reported Age", 'value="70" unit="a"', "70 years"),
+        ("X", "Height", 'value="170" unit="cm"', "None"),
+    ],
+)
+def test_age_of_aecg_by_code_or_name(
+    tmp_path: Path, code: str, name: str, value: str, told: str
+) -> None:
+    observed = (
+        f'<controlVariable><relatedObservation><code code="{code}" displayName="{name}"/>'
+        f"<value {value}/></relatedObservation></controlVariable>"
+    )
+    path = aecg(tmp_path / "a.xml", series("RHYTHM"), observed)
+    assert str(read_recording(path).metadata.age) == told
+
+
+# GE ---------------------------------------------------------------------------------------------
+
+
+def test_a_waveform_of_muse_without_a_type_has_its_own_rate(tmp_path: Path) -> None:
+    path = muse(tmp_path / "a.xml", counts(), fs="500")
+    text = path.read_text(encoding="utf-8")
+    rhythm = text[text.index("<Waveform>") : text.index("</RestingECG>")]
+    median = rhythm.replace(">Rhythm<", ">Median<").replace("<SampleBase>500", "<SampleBase>250")
+    untyped = rhythm.replace("<WaveformType>Rhythm</WaveformType>", "")
+    assert read_recording(change(path, (rhythm, median + untyped))).fs == 500.0
+
+
+def test_muse_says_that_an_electrode_was_off_and_that_leads_are_not_simultaneous(
+    tmp_path: Path,
+) -> None:
+    lead = "<LeadID>V2</LeadID>"
+    path = change(muse(tmp_path / "a.xml", counts()), (lead, f"{lead}<LeadOff>TRUE</LeadOff>"))
+    assert any("V2 was not connected" in text for text in report_of(read_recording(path)).repairs)
+    offset = f"{lead}<LeadTimeOffset>2500</LeadTimeOffset>"
+    error = refusal(change(muse(tmp_path / "b.xml", counts()), (lead, offset)))
+    assert error.code == "skewed"
+    assert "V2 begins 2500 ms" in str(error)
+
+
+def test_an_exponent_of_muse_that_is_no_number_is_refused(tmp_path: Path) -> None:
+    assert refusal(muse(tmp_path / "a.xml", counts(), exponent="x")).code == "bad_rate"
+
+
+def test_the_first_strip_of_cardiosoft_with_samples_counts(tmp_path: Path) -> None:
+    empty = "<StripData><SampleRate units='Hz'>250</SampleRate></StripData>"
+    recording = read_recording(cardiosoft(tmp_path / "a.xml", empty + strip(counts())))
+    assert recording.fs == 500.0
+    assert report_of(recording).repairs == ()
+    assert report_of(recording).unit == "uV"
+
+
+def test_cardiosoft_without_a_unit_says_where_it_comes_from(tmp_path: Path) -> None:
+    block = strip(counts(), "<Resolution>5</Resolution>")
+    recording = read_recording(cardiosoft(tmp_path / "a.xml", block))
+    assert "by the format's rule" in report_of(recording).gain_source
+
+
+def test_cardiosoft_tells_birth_pacemaker_and_diagnoses(tmp_path: Path) -> None:
+    path = cardiosoft(tmp_path / "a.xml", strip(counts()))
+    text = path.read_text(encoding="latin-1")
+    born = "<BirthDateTime><Day>4</Day><Month>2</Month><Year>1960</Year></BirthDateTime>"
+    text = text.replace("<Age units='Months'>5</Age>", f"{born}<PaceMaker>Yes</PaceMaker>")
+    lines = "<Diagnosis><DiagnosisText>Paced rhythm</DiagnosisText></Diagnosis>"
+    lines += "<Conclusion><ConclusionText>Paced rhythm</ConclusionText></Conclusion>"
+    text = text.replace("</PatientInfo>", f"</PatientInfo><Interpretation>{lines}</Interpretation>")
+    path.write_text(text, encoding="latin-1")
+    metadata = read_recording(path).metadata
+    assert str(metadata.age) == "59 years"
+    assert ("Pacemaker", "yes") in metadata.patient
+    assert [statement.text for statement in metadata.statements] == ["Paced rhythm"]
+
+
+@pytest.mark.parametrize("part", ["Hour>9<", "Month>2<", "Year>2020<"])
+def test_cardiosoft_at_a_time_that_there_is_not(tmp_path: Path, part: str) -> None:
+    path = cardiosoft(tmp_path / "a.xml", strip(counts()))
+    text = path.read_text(encoding="latin-1")
+    number = part[part.index(">") + 1 : -1]
+    path.write_text(text.replace(part, part.replace(number, "9" * 17)), encoding="latin-1")
+    assert read_recording(path).metadata.acquired_at == ""
+
+
+# Others -----------------------------------------------------------------------------------------
+
+
+def test_age_of_schiller_is_that_on_the_day(tmp_path: Path) -> None:
+    path = schiller(tmp_path / "a.xml", counts())
+    change(path, ("<gender>", "<birthdate>19600204</birthdate><gender>"))
+    assert str(read_recording(path).metadata.age) == "59 years"
+
+
+@pytest.mark.parametrize(
+    ("labels", "code"),
+    [
+        ("aVL I aVR II aVF III V1 V2 V3 V4 V5 V6", "unsupported"),
+        ("I II III aVR aVL aVF V1 V2 V3 V4 V5 V6", "damaged"),  # its samples are none
+        ("I II V1 V2 V3 V4 V5 V6", "damaged"),
+    ],
+)
+def test_packed_limb_leads_of_philips_are_known_by_their_places(
+    tmp_path: Path, labels: str, code: str
+) -> None:
+    path = tmp_path / "a.xml"
+    path.write_text(
+        "<restingecgdata><documentinfo><documenttype>SierraECG</documenttype><documentversion>1.04"
+        f'</documentversion></documentinfo><waveforms><parsedwaveforms compression="XLI" '
+        f'leadlabels="{labels}" dataencoding="Base64" samplespersecond="500" resolution="5" '
+        'durationperchannel="10000">AAAA</parsedwaveforms></waveforms></restingecgdata>'
+    )
+    assert refusal(path).code == code
+
+
+def test_mortara_states_qtc_and_p(tmp_path: Path) -> None:
+    data = "AAABAAIAAwA="
+    path = tmp_path / "a.xml"
+    path.write_text(
+        f'<ECG><CHANNEL UNITS_PER_MV="400" SAMPLE_FREQ="1000" NAME="I" DATA="{data}"/>'
+        '<TYPICAL_CYCLE P_DURATION="112" QTC="431" QTB="440"/></ECG>'
+    )
+    recording = read_recording(path)
+    np.testing.assert_allclose(recording.signal_mv[0], np.arange(4) / 400, rtol=1e-6)
+    assert measured(recording) == {"p_duration": 112.0, "qtc": 431.0, "qtc_bazett": 440.0}
+
+
+@pytest.mark.parametrize(("stated", "told"), [(0, False), (1, True), (5, True), (-9, False)])
+def test_ishne_states_a_pacemaker(tmp_path: Path, stated: int, told: bool) -> None:
+    path = ishne(tmp_path / "a.ecg", counts_of(3), (5, 6, 11), checksum=b"\0\0")
+    data = bytearray(path.read_bytes())
+    data[230:232] = stated.to_bytes(2, "little", signed=True)
+    path.write_bytes(data)
+    patient = read_recording(path).metadata.patient
+    assert (("Pacemaker", "yes") in patient) is told
