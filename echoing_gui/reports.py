@@ -67,7 +67,7 @@ def error_report(error: EchoingError) -> Report:
 
 
 def window_hash(part: Recording) -> str:
-    """SHA-256 over the samples that the model saw of a recording that stays in its file."""
+    """SHA-256 over the samples that were looked at of a recording that stays in its file."""
     return hashlib.sha256(part.signal_mv.tobytes()).hexdigest()
 
 

@@ -45,7 +45,7 @@ class ListRow:
     n_noisy, n_unusable
         Leads of that quality; None where it was not looked at.
     window_s
-        First and last second of the recording that the model saw; None while it is not read.
+        First and last second of the recording that were looked at; None while it is not read.
     duration_s
         Length of the recording, s; None while it is not read.
     codes, sentences

@@ -440,7 +440,8 @@ class Prediction:
     package
         The model package it came from.
     window_s
-        First and last second of the recording that the model saw.
+        First and last second of the recording that were looked at: by the model too, unless the
+        input gate refused them.
     estimates, findings
         Empty when not reportable.
     embedding_variance

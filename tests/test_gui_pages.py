@@ -229,6 +229,9 @@ def test_what_was_found_in_other_seconds_is_not_shown_here(qtbot, hour, fake):
     hour.controller.predict_here()
     qtbot.waitUntil(lambda: has_result(hour, "hour.ecg"))
     assert "No estimate of 23:50:00 to 23:50:10." in label_texts(hour)
+    spoken = hour.window.overview.bar.accessibleDescription()
+    assert "23:50:00 to 23:50:10 was checked, without an estimate." in spoken
+    assert "model saw" not in spoken
     seen = hour.controller.state
     quality = (LeadQuality("V2", LeadGrade.UNUSABLE, "The line is flat in lead V2."),)
     seen = dataclasses.replace(

@@ -143,6 +143,10 @@ def test_the_result_page_says_interval_model_and_caveat():
 def test_a_withheld_result_is_printed_without_numbers():
     text = pdf_text(record_bytes(state(FLAT_LEAD), PDF, A4, ""))
     assert "Not reportable" in text
+    # What the gate refuses is checked, and never given to the model.
+    assert "model saw" not in text.lower()
+    assert "Checked, without an estimate 0.0 to 10.0 s of the recording" in " ".join(text.split())
+    assert "The model saw" in pdf_text(record_bytes(state(), PDF, A4, ""))
     assert "interval" not in text
     assert "Probability" not in text
 

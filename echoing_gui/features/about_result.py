@@ -22,6 +22,7 @@ from echoing_gui.resources import program_version
 from echoing_gui.state import AppState
 from echoing_gui.state_package import Figure, PackageFacts
 from echoing_gui.view_models.results import result_view
+from echoing_gui.view_models.texts import seen_row
 from model_core.measures import FINDINGS, MEASURES
 
 ACTIONS = (
@@ -178,7 +179,5 @@ def _seen(state: AppState) -> tuple[tuple[str, str], ...]:
         return ()
     rows = [(tr("Recorded at"), f"{recording.fs:g} Hz")]
     if prediction is not None:
-        start, end = prediction.window_s
-        span = tr("{start:.1f} to {end:.1f} s of the recording", start=start, end=end)
-        rows.append((tr("The model saw"), span))
+        rows.append(seen_row(prediction))
     return tuple(rows)

@@ -241,7 +241,7 @@ class MeasuresPanel(QWidget):
         self._source = _label("muted")
         self._source.setAccessibleName(tr("Recording of this result"))
         self._window = _label("stretch")
-        self._window.setAccessibleName(tr("Part of the recording that the model saw"))
+        self._window.setAccessibleName(tr("Part of the recording that the result is of"))
         self._headline = _label("headline")
         self._detail = _label("muted")
         self._caution = _label("caution")

@@ -10,7 +10,7 @@ import numpy as np
 
 from echoing_gui.i18n import tr
 from echoing_gui.state import PAGE_S, AppState
-from echoing_gui.view_models.texts import duration_text, span_text, start_of
+from echoing_gui.view_models.texts import duration_text, model_ran, span_text, start_of
 from model_core.long_recording import Overview
 from model_core.types import FloatArray
 
@@ -36,7 +36,7 @@ class OverviewView:
     page
         The ten seconds chosen.
     seen
-        What the model saw for the result on screen; None without one.
+        What the result on screen is of; None without one.
     ticks
         Places and texts of the time axis.
     title
@@ -77,13 +77,22 @@ def overview_view(state: AppState) -> OverviewView | None:
         if not state.overview.complete:
             legend.append(tr("still reading"))
         if prediction is not None:
-            legend.append(tr("with a foot: what the model saw"))
+            legend.append(
+                tr("with a foot: what the model saw")
+                if model_ran(prediction)
+                else tr("with a foot: what was checked, without an estimate")
+            )
     seen = None
     whole = duration_text(whole_s)
     spoken = tr("Ten seconds chosen: {span}, of {whole}.", span=page_text, whole=whole)
     if prediction is not None:
         seen = prediction.window_s[0] / whole_s, prediction.window_s[1] / whole_s
-        spoken += " " + tr("The model saw {span}.", span=span_text(state, *prediction.window_s))
+        span = span_text(state, *prediction.window_s)
+        spoken += " " + (
+            tr("The model saw {span}.", span=span)
+            if model_ran(prediction)
+            else tr("{span} was checked, without an estimate.", span=span)
+        )
     return OverviewView(
         low=low,
         high=high,

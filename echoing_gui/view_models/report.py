@@ -241,13 +241,11 @@ def _facts(state: AppState, recording: Recording, program: str) -> tuple[tuple[s
     prediction = state.prediction
     facts = [(tr("Recording"), recording.recording_id), (tr("Program"), program)]
     if prediction is not None:
-        start_s, end_s = prediction.window_s
         package = prediction.package
-        seen = tr("{start:.1f} to {end:.1f} s of the recording", start=start_s, end=end_s)
         facts += [
             (tr("Model package"), f"{package.name} {package.version}"),
             ("SHA-256", package.package_id),
-            (tr("The model saw"), seen),
+            texts.seen_row(prediction),
         ]
         marked = [each for each in prediction.lead_quality if each.message]
         quality = ", ".join(f"{each.lead} {grade_text(each.grade)}" for each in marked)

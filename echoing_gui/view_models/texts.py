@@ -9,7 +9,7 @@ from echoing_gui.state import PAGE_S, AppState, DisplayOptions, Layout, LeadOrde
 from echoing_gui.view_models.privacy import without_name
 from echoing_gui.view_models.sheet import WHOLE_ROW, Sheet
 from model_core.display_filters import RAW, DisplayFilter
-from model_core.types import Recording, RecordingMetadata, ResultState, Severity
+from model_core.types import Prediction, Recording, RecordingMetadata, ResultState, Severity
 
 
 def scale_caption(options: DisplayOptions) -> str:
@@ -105,7 +105,7 @@ def filter_stands_out(state: AppState) -> bool:
 def model_saw(state: AppState) -> tuple[str, str]:
     """Say what the network saw for the result on screen, in full and in short; empty without."""
     seen, prediction = state.model_input, state.prediction
-    if seen is None or prediction is None or prediction.segment_variance is None:
+    if seen is None or prediction is None or not model_ran(prediction):
         return "", ""
     band = f"{seen.band_hz[0]:g}\u2013{min(seen.band_hz[1], 0.45 * seen.fs):g} Hz"
     return (
@@ -116,6 +116,20 @@ def model_saw(state: AppState) -> tuple[str, str]:
         ),
         tr("Model saw: own {band}, {fs:g} Hz", band=band, fs=seen.fs),
     )
+
+
+def seen_row(prediction: Prediction) -> tuple[str, str]:
+    """Say which seconds the result is of; the model need not have seen those that were refused."""
+    start_s, end_s = prediction.window_s
+    return (
+        tr("The model saw") if model_ran(prediction) else tr("Checked, without an estimate"),
+        tr("{start:.1f} to {end:.1f} s of the recording", start=start_s, end=end_s),
+    )
+
+
+def model_ran(prediction: Prediction) -> bool:
+    """Whether the model saw the recording; what the input gate refuses it never sees."""
+    return prediction.segment_variance is not None
 
 
 def layout_text(options: DisplayOptions) -> str:
