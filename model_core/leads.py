@@ -42,7 +42,7 @@ _CHEST_BY_C = {
 # Not among the names above either: D1 may be an electrode in the brain.
 _LIMB_BY_D = {"D1": "I", "D2": "II", "D3": "III"}
 _PREFIX = re.compile(
-    r"^(?:(?:ECG|EKG|MDC_ECG)[ _:-]+)?"
+    r"^(?:(?:ECG|EKG|MDC_ECG)[ _:-]*)?"
     r"(?:(?:LEAD|ABLEITUNG|D[EÉ]RIVATION|DERIVACI[OÓ]N|DERIVA[ÇC][AÃ]O|DERIVAZIONE|EINTHOVEN|"
     r"GOLDBERGER|WILSON)[ _:-]*)?",
     re.IGNORECASE,

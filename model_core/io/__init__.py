@@ -73,7 +73,7 @@ class Reader(Protocol):
     SUFFIXES: tuple[str, ...]
 
     def recognises(self, path: Path, head: bytes) -> bool:
-        """Whether this reader is the one for the file, by its first bytes before its name."""
+        """Whether this reader is the one for the file, by its first bytes; WFDB has but names."""
         ...
 
     def read(self, path: Path) -> Recording:
@@ -109,6 +109,9 @@ READERS: tuple[Reader, ...] = (
     wfdb_reader,
     table_reader,
 )
+
+# Asked for what nobody knows by its content: damaged files, and numbers in lines.
+_BY_NAME: tuple[Reader, ...] = (dicom_reader, edf_reader, scp_reader, mfer_reader, table_reader)
 
 
 def find_reader(path: Path) -> Reader | None:
@@ -265,6 +268,9 @@ def _reader_of(path: Path) -> Reader:
         named = None if head[128:132] == b"DICM" else unread_content(path, head)
         for reader in READERS if named is None else ():
             if path.name and reader.recognises(path, head):
+                return reader
+        for reader in _BY_NAME if named is None and head else ():
+            if path.suffix.lower() in reader.SUFFIXES:
                 return reader
         exists = path.exists()
     except OSError as error:

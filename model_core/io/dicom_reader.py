@@ -74,11 +74,9 @@ class _Placed:
     rows: Sequence[int]
 
 
-def recognises(path: Path, head: bytes) -> bool:
+def recognises(path: Path, head: bytes) -> bool:  # noqa: ARG001 - the first bytes tell
     """Whether the file begins as DICOM does, with or without preamble."""
-    if head[128:132] == b"DICM":
-        return True
-    return _begins_as_data_set(head) or (path.suffix.lower() in SUFFIXES and bool(head))
+    return head[128:132] == b"DICM" or _begins_as_data_set(head)
 
 
 def _begins_as_data_set(head: bytes) -> bool:
@@ -111,8 +109,15 @@ def _open(path: Path) -> InFile:
     dataset, sequence = parse(path)
     repairs: list[str] = []
     with path.open("rb") as file:
-        if file.read(132)[128:] != b"DICM":
-            repairs.append(say("The file lacks the DICOM preamble: read as a plain data set."))
+        head = file.read(132)
+    if not sequence and not recognises(path, head):
+        raise ReadError(
+            say("{file} is damaged, or not a {format} file.", file=path.name, format=FORMAT_NAME),
+            hint=say("Export or copy it again."),
+            code="damaged",
+        )
+    if head[128:] != b"DICM":
+        repairs.append(say("The file lacks the DICOM preamble: read as a plain data set."))
     if not sequence:
         raise ReadError(
             say("{file} is a DICOM file without a waveform.", file=path.name),
@@ -133,6 +138,11 @@ def _open(path: Path) -> InFile:
             code="no_signal",
         )
     placed, names = _merge(path, groups, repairs)
+    times_stated = all("MultiplexGroupTimeOffset" in sequence[group.number] for group in groups)
+    if len(groups) > 1 and not times_stated:
+        repairs.append(
+            say("The file does not say when each group of leads begins: shown as if together.")
+        )
     n_samples = max(place.start + place.group.n_samples for place in placed)
     fs = groups[0].fs
     check_kind(path, len(names), n_samples, fs)

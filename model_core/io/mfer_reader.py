@@ -8,11 +8,20 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Sequence
+from itertools import compress
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from model_core.errors import ReadError
-from model_core.io._complete import FS_RANGE_HZ, Stored, check_kind, checked_size, complete
+from model_core.io._complete import (
+    FS_RANGE_HZ,
+    Stored,
+    check_kind,
+    checked_size,
+    complete,
+    mv_per_unit,
+    plain,
+)
 from model_core.io._in_file import InFile, Samples
 from model_core.io._kit import age_between, age_of, decode, stored_of
 from model_core.io._mfer_frames import frames_of, most_channels
@@ -26,11 +35,9 @@ MAX_BYTES = 16_000_000_000
 MAX_WHOLE_BYTES = 64_000_000
 
 
-def recognises(path: Path, head: bytes) -> bool:
-    """Whether the file begins with an MFER preamble, or is named as one."""
-    return (head[:1] == b"\x40" and head[2:6] == b"MFR ") or (
-        path.suffix.lower() in SUFFIXES and bool(head)
-    )
+def recognises(path: Path, head: bytes) -> bool:  # noqa: ARG001 - the first bytes tell
+    """Whether the file begins with an MFER preamble; a file without one is known by its name."""
+    return head[:1] == b"\x40" and head[2:6] == b"MFR "
 
 
 def read(path: Path) -> Recording:
@@ -84,7 +91,18 @@ def _stored(path: Path, part: BinaryIO | None = None) -> Stored:
         # The decoder takes memory and time for every channel before it looks for its samples.
         check_kind(path, max(most_channels(path), 1), 2, FS_RANGE_HZ[0])
     record, warned = decode(path, FORMAT_NAME, limit, parse)
-    rates: list[float] = record.raw_metadata.get("sampling_rates") or []
+    # A monitor records pressures and breaths too, mostly at other rates.
+    leads: list[Any] = list(record.leads)
+    units = [str(lead.adc_resolution_unit) for lead in leads]
+    voltages = [not unit or mv_per_unit(unit) is not None for unit in units]
+    left_out = [
+        say("{lead} is in {unit}, no ECG: left out.", lead=plain(lead.label, 20), unit=unit)
+        for lead, unit, is_voltage in zip(leads, units, voltages, strict=True)
+        if not is_voltage
+    ]
+    stated_rates: list[float] = record.raw_metadata.get("sampling_rates") or []
+    rates = list(compress(stated_rates, voltages))
+    record.leads = list(compress(leads, voltages))
     fs = float(rates[0]) if rates else float(record.leads[0].sampling_rate) if record.leads else 0.0
     if any(rate != fs for rate in rates):
         raise ReadError(
@@ -104,4 +122,5 @@ def _stored(path: Path, part: BinaryIO | None = None) -> Stored:
         if stated
         else say("by the format's rule, 1000 Hz"),
         age=age or (age_of(record.patient.age, "years") if record.patient.age else None),
+        repairs=left_out,
     )

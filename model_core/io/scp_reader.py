@@ -21,10 +21,9 @@ _HEADER_BYTES = 16
 _AGE_UNITS = {1: "years", 2: "months", 3: "weeks", 4: "days", 5: "hours"}
 
 
-def recognises(path: Path, head: bytes) -> bool:
+def recognises(path: Path, head: bytes) -> bool:  # noqa: ARG001 - the first bytes tell
     """Whether the file begins with an SCP-ECG pointer section."""
-    pointer_first = head[8:10] == b"\0\0" and head[22:24] == b"\0\0" and head[28:32] == b"\7\0\0\0"
-    return pointer_first or (path.suffix.lower() in SUFFIXES and bool(head))
+    return head[8:10] == b"\0\0" and head[22:24] == b"\0\0" and head[28:32] == b"\7\0\0\0"
 
 
 def read(path: Path) -> Recording:

@@ -46,9 +46,9 @@ FORMAT_NAME: str = say("Table")
 SUFFIXES: tuple[str, ...] = (".csv", ".tsv", ".txt", ".npy", ".mat")
 
 
-def recognises(path: Path, head: bytes) -> bool:
-    """Whether the file is an array, or named as a table."""
-    return head.startswith(table_values.MARKS) or (path.suffix.lower() in SUFFIXES and bool(head))
+def recognises(path: Path, head: bytes) -> bool:  # noqa: ARG001 - the first bytes tell
+    """Whether the file is an array; a text is known by its name."""
+    return head.startswith(table_values.MARKS)
 
 
 def read(path: Path) -> Recording:

@@ -10,8 +10,10 @@ import pytest
 from model_core.io import read_recording
 from model_core.types import Recording
 from tests.reading import refusal, report_of
+from tests.unit.test_reader_dicom import channel, group, write
+from tests.unit.test_reader_scp import plain, rhythm, scp
 from tests.unit.test_reader_signals import counts as counts_of
-from tests.unit.test_reader_signals import ishne
+from tests.unit.test_reader_signals import edf, ishne
 from tests.unit.test_reader_xml import LEADS, cardiosoft, counts, muse, schiller, strip
 
 
@@ -224,3 +226,73 @@ def test_ishne_states_a_pacemaker(tmp_path: Path, stated: int, told: bool) -> No
     path.write_bytes(data)
     patient = read_recording(path).metadata.patient
     assert (("Pacemaker", "yes") in patient) is told
+
+
+# Which reader --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ending", [".dcm", ".edf", ".scp", ".mwf", ".csv", ".mat", ".xml", ""])
+def test_content_counts_before_any_name(tmp_path: Path, ending: str) -> None:
+    for number, made in enumerate(
+        [
+            edf(tmp_path / "a", counts_of(2), ("I", "II")),
+            ishne(tmp_path / "b", counts_of(2), (5, 6)),
+            muse(tmp_path / "c", counts()),
+            scp(tmp_path / "d", *rhythm(8)[:1], 0, plain, None),
+        ]
+    ):
+        path = made.rename(tmp_path / f"{number}{ending}")
+        assert read_recording(path).n_leads > 2
+
+
+def test_what_is_called_dicom_and_is_none_is_not_called_a_picture(tmp_path: Path) -> None:
+    (tmp_path / "a.dcm").write_text("These are words, and not an ECG of any kind. " * 20)
+    assert str(refusal(tmp_path / "a.dcm")) == "a.dcm is damaged, or not a DICOM file."
+
+
+def test_ecg_may_be_written_at_once_before_the_lead(tmp_path: Path) -> None:
+    labels = ("ECGI", "EKGII", "ECGaVR", "ekgv1", "ECG1")
+    path = edf(tmp_path / "a.edf", counts_of(5), labels)
+    assert report_of(read_recording(path)).leads_present == ("I", "II", "aVR", "V1", "ECG1")
+
+
+def test_groups_of_dicom_that_do_not_say_when_they_begin(tmp_path: Path) -> None:
+    groups = [
+        group(counts_of(1), [channel(name)], WaveformOriginality="ORIGINAL") for name in ("I", "V1")
+    ]
+    told = "does not say when each group"
+    path = write(tmp_path / "a.dcm", groups)
+    assert not any(told in text for text in report_of(read_recording(path)).repairs)
+    del groups[1].MultiplexGroupTimeOffset
+    path = write(tmp_path / "b.dcm", groups)
+    assert any(told in text for text in report_of(read_recording(path)).repairs)
+
+
+def test_what_a_monitor_records_beside_the_ecg_is_left_out_of_mfer(tmp_path: Path) -> None:
+    """Two leads, 500 a second; saturation, 125 a second, in per cent."""
+
+    def field(tag: int, value: bytes) -> bytes:
+        return bytes([tag, len(value)]) + value
+
+    values = counts(2, 500)
+    body = field(0x40, b"MFR ".ljust(32)) + field(0x01, b"\1") + field(0x08, b"\x14\0")
+    body += field(0x0B, b"\0\0\xf4\1") + field(0x0C, b"\0\xfa\5\0")  # 500 Hz, 5 uV
+    body += field(0x04, b"\xf4\1") + field(0x05, b"\3") + field(0x06, b"\1")
+    for number, more in enumerate(
+        [
+            field(0x09, b"\1\0"),
+            field(0x09, b"\2\0"),
+            field(0x09, b"\xaf\0")
+            + field(0x0B, b"\0\0\x7d\0")
+            + field(0x0C, b"\7\0\1\0")
+            + field(0x04, b"\x7d\0"),
+        ]
+    ):
+        body += bytes([0x3F, number, len(more)]) + more
+    data = values.astype("<i2").tobytes() + np.full(125, 97, "<i2").tobytes()
+    path = tmp_path / "a.mwf"
+    path.write_bytes(body + b"\x1e\x82" + len(data).to_bytes(2, "big") + data + b"\x80\0")
+    recording = read_recording(path)
+    assert (recording.fs, recording.lead_names[:2]) == (500.0, ("I", "II"))
+    np.testing.assert_allclose(recording.signal_mv[:2], values * 0.005, rtol=1e-6)
+    assert "SpO2 is in %, no ECG: left out." in report_of(recording).repairs
