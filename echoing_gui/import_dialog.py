@@ -262,9 +262,7 @@ class ImportDialog(QDialog):
         self._open.setEnabled(recording is not None)
         self._verdict.setText(verdict)
         failed = recording is None and self._asked is not None
-        self._verdict.setObjectName("refusal" if failed else "")
-        self._verdict.style().unpolish(self._verdict)
-        self._verdict.style().polish(self._verdict)
+        theme.rename(self._verdict, "refusal" if failed else "")
         if self._asked is not None:
             QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, verdict))
 

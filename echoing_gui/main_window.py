@@ -24,7 +24,6 @@ from PySide6.QtGui import (
     QShowEvent,
 )
 from PySide6.QtWidgets import (
-    QApplication,
     QFileDialog,
     QMainWindow,
     QMenu,
@@ -166,7 +165,7 @@ class MainWindow(QMainWindow):
         old, new = self._state, self._privacy.applied(new)
         self._state = new
         if old.options.theme is not new.options.theme:
-            self._apply_theme()
+            theme.apply_theme(new.options.theme)
         if old.recording is not new.recording or old.prediction is not new.prediction:
             # What was said of another ECG or result is no longer true.
             self.statusBar().clearMessage()
@@ -279,7 +278,6 @@ class MainWindow(QMainWindow):
     def showEvent(self, event: QShowEvent) -> None:
         """Take the scale of the screen and notice when the window moves to another one."""
         super().showEvent(event)
-        self._apply_theme()
         # Pages came after it, but it stands below them all.
         come_after(self.previousInFocusChain(), self._scale)
         handle = self.windowHandle()
@@ -401,11 +399,7 @@ class MainWindow(QMainWindow):
             if action.checked is not None:
                 self._qactions[key].setChecked(action.checked(new))
         self._scale.setText(texts.scale_status(new))
-        name = "scaleWarning" if texts.not_to_scale(new) else "scaleFine"
-        if self._scale.objectName() != name:
-            self._scale.setObjectName(name)
-            self._scale.style().unpolish(self._scale)
-            self._scale.style().polish(self._scale)
+        theme.rename(self._scale, "scaleWarning" if texts.not_to_scale(new) else "scaleFine")
 
     def _on_said(self, text: str) -> None:
         """Show under the pointer, too, what may be too long for the window's width."""
@@ -478,13 +472,8 @@ class MainWindow(QMainWindow):
             ]
         AboutDialog(paragraphs, self).open()
 
-    def _apply_theme(self) -> None:
-        app = QApplication.instance()
-        if isinstance(app, QApplication):
-            theme.apply_colours(app, theme.colours_for(self._state.options.theme))
-
     def _on_colour_scheme(self) -> None:
-        self._apply_theme()
+        theme.apply_theme(self._state.options.theme)
         self._show_all(self._state, self._state)
 
     def _on_screen(self, screen: QScreen) -> None:

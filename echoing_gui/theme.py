@@ -9,12 +9,14 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QGuiApplication, QPalette
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QWidget
 
 from echoing_gui import resources
 from echoing_gui.state import ThemeChoice
 
 FONT_FAMILY = "Inter"
+# Qt's style that looks the same on every system.
+STYLE = "Fusion"
 
 PAPER = "#fffcf9"
 GRID_FINE = "#f7dede"
@@ -246,6 +248,13 @@ def colours_for(choice: ThemeChoice) -> Colours:
     return DARK if choice is ThemeChoice.DARK else LIGHT
 
 
+def apply_theme(choice: ThemeChoice) -> None:
+    """Give the whole program the colours of a theme; does nothing where it has them."""
+    app = QApplication.instance()
+    if isinstance(app, QApplication):
+        apply_colours(app, colours_for(choice))
+
+
 def apply_colours(app: QApplication, colours: Colours) -> None:
     """Give the whole program its colours; does nothing where it has them."""
     size_pt = app.font().pointSizeF()
@@ -253,9 +262,6 @@ def apply_colours(app: QApplication, colours: Colours) -> None:
     sheet = _STYLE.format(**dataclasses.asdict(colours), **sizes)
     if app.styleSheet() == sheet:
         return
-    # A style sheet that follows another one styles each widget again for each of its ancestors; one
-    # that follows none, once: 250 ms or 70.
-    app.setStyleSheet("")
     palette = QPalette()
     roles = {
         QPalette.ColorRole.Window: colours.window,
@@ -288,7 +294,23 @@ def apply_colours(app: QApplication, colours: Colours) -> None:
     ):
         palette.setColor(QPalette.ColorGroup.Disabled, role, QColor(colours.muted))
     app.setPalette(palette)
+    is_styled = bool(app.styleSheet())
+    # Where rules are kept for widgets, another style sheet styles each widget again for each of its
+    # ancestors: 250 ms. Without them it does nothing, and the new style goes once through them all.
+    app.style().unpolish(app)
     app.setStyleSheet(sheet)
+    if is_styled:
+        app.setStyle(STYLE)
+
+
+def rename(widget: QWidget, name: str) -> None:
+    """Give a widget another name, and the looks of that name to it and to what is in it."""
+    if widget.objectName() == name:
+        return
+    widget.setObjectName(name)
+    for each in (widget, *widget.findChildren(QWidget)):
+        each.style().unpolish(each)
+        each.style().polish(each)
 
 
 _STYLE = """

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from echoing_gui import theme
 from echoing_gui.i18n import tr
 from echoing_gui.settings import screen_key
 from echoing_gui.state import Level, ScreenFacts, UserMessage
@@ -48,9 +49,8 @@ class MessageBar(QFrame):
         """Show a message, or none."""
         if message is not None:
             self._text.setText(f"{message.text} {message.hint}".strip())
-            self.setObjectName("messageError" if message.level is Level.ERROR else "messageInfo")
-            self.style().unpolish(self)
-            self.style().polish(self)
+            is_error = message.level is Level.ERROR
+            theme.rename(self, "messageError" if is_error else "messageInfo")
         else:
             self._text.clear()
         self.setVisible(message is not None)

@@ -52,7 +52,7 @@ def make_application() -> QApplication:
     name_program()
     # Spin boxes, too, have the decimal point in every language.
     QLocale.setDefault(QLocale.c())
-    app.setStyle("Fusion")
+    app.setStyle(theme.STYLE)
     theme.load_fonts()
     app.setFont(theme.plain(QFont(theme.FONT_FAMILY, app.font().pointSize())))
     return app
@@ -218,6 +218,8 @@ def build(services: Services, folder: Path, packages: PackageLibrary | None = No
     controller = Controller(services, folder / "settings.json", log)
     log.on_failure = controller.tell
     speak(controller.state.options.language)
+    # What is styled before it is made need not be styled and laid out again.
+    theme.apply_theme(controller.state.options.theme)
     geometry = QSettings(str(folder / "window.ini"), QSettings.Format.IniFormat)
     window = MainWindow(geometry)
     window.openRequested.connect(controller.open_file)
