@@ -10,15 +10,12 @@ from PySide6.QtCore import QEvent, QSettings, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QAccessible,
     QAccessibleAnnouncementEvent,
-    QAction,
-    QActionGroup,
     QCloseEvent,
     QDragEnterEvent,
     QDropEvent,
     QGuiApplication,
     QIcon,
     QKeyEvent,
-    QKeySequence,
     QPaintEvent,
     QScreen,
     QShowEvent,
@@ -26,7 +23,6 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import (
     QFileDialog,
     QMainWindow,
-    QMenu,
     QPushButton,
     QSplitter,
     QStackedWidget,
@@ -35,14 +31,15 @@ from PySide6.QtWidgets import (
 )
 
 from echoing_gui import theme
-from echoing_gui.actions import ACTIONS, MENUS, OTHER_KEYS, PAGE_STEPS_S, Action
+from echoing_gui.actions import ACTIONS, OTHER_KEYS, PAGE_STEPS_S, Action
 from echoing_gui.calibration_dialog import CalibrationDialog
 from echoing_gui.dialogs import AboutDialog, KeysDialog
 from echoing_gui.errors import ErrorDialog
 from echoing_gui.file_dialogs import file_dialog
 from echoing_gui.graphics.buttons import come_after
 from echoing_gui.i18n import tr
-from echoing_gui.key_map import Keys, keys_in_force, shown
+from echoing_gui.key_map import Keys, shown
+from echoing_gui.menus import Menus
 from echoing_gui.panels import (
     ImportReportPanel,
     MeasuresPanel,
@@ -82,6 +79,7 @@ class MainWindow(QMainWindow):
     varianceHeld = Signal(bool)
     screenChanged = Signal(object)
     calibrated = Signal(float)
+    keysChanged = Signal(object)
     painted = Signal()
     closing = Signal()
 
@@ -121,22 +119,15 @@ class MainWindow(QMainWindow):
         }
         self._answers: dict[str, Callable[[], object]] = {}
         self._close_guards: list[Callable[[], bool]] = []
-        self._table: dict[str, Action] = {}
-        self.chosen_keys: dict[str, Keys] = {}
-        self._qactions: dict[str, QAction] = {}
-        self._menus: dict[str, QMenu] = {}
-        self._action_group = QActionGroup(self)
-        self._action_group.setExclusionPolicy(QActionGroup.ExclusionPolicy.None_)
-        self._action_group.triggered.connect(self._on_action)
-        for title in MENUS:
-            self._menus[title] = self.menuBar().addMenu(tr(title))
+        self._menus = Menus(self.menuBar(), self)
+        self._menus.triggered.connect(self._on_action)
+        self._qactions = self._menus.qactions
         self.add_actions(ACTIONS, answers)
         toolbar = ToolBar(self._qactions, self)
         self.addToolBar(toolbar)
         self._panels.append(toolbar)
         self._place_panels()
         self._scale = QPushButton(flat=True)
-        self._scale.setToolTip(tr("Calibrate this screen (Ctrl+K)"))
         self._scale.clicked.connect(self._calibrate)
         self.statusBar().addPermanentWidget(self._scale)
         self.statusBar().messageChanged.connect(self._on_said)
@@ -177,7 +168,17 @@ class MainWindow(QMainWindow):
     @property
     def actions_table(self) -> tuple[Action, ...]:
         """All actions that the window offers."""
-        return tuple(self._table.values())
+        return tuple(self._menus.table.values())
+
+    @property
+    def chosen_keys(self) -> Mapping[str, Keys]:
+        """The user's own keys, by action."""
+        return self._menus.chosen_keys
+
+    @property
+    def shown_keys(self) -> dict[str, str]:
+        """Keys in force as texts name them, by action."""
+        return self._menus.shown_keys
 
     def add_actions(
         self, actions: Iterable[Action], answers: Mapping[str, Callable[[], object]]
@@ -192,30 +193,12 @@ class MainWindow(QMainWindow):
             What to do, by key, for those that do not change display options.
         """
         self._answers.update(answers)
-        added = list(actions)
-        for action in added:
-            menu = self._menu(action.menu)
-            before = self._table.get(menu.actions()[-1].data()) if menu.actions() else None
-            if before is not None and before.group != action.group:
-                menu.addSeparator()
-            qaction = QAction(tr(action.text), self._action_group)
-            qaction.setData(action.key)
-            qaction.setObjectName(action.key)
-            qaction.setCheckable(action.checked is not None)
-            qaction.setStatusTip(tr(action.tip))
-            menu.addAction(qaction)
-            self._table[action.key] = action
-            self._qactions[action.key] = qaction
-        self._give_keys(added)
-        for title, menu in self._menus.items():
-            menu.menuAction().setVisible(
-                any(each.menu.startswith(title) for each in self._table.values())
-            )
+        self._menus.add(actions)
 
     def set_keys(self, chosen: Mapping[str, Keys]) -> None:
         """Take the user's own keys, by action, in place of those that actions come with."""
-        self.chosen_keys = dict(chosen)
-        self._give_keys(self._table.values())
+        self._menus.set_keys(chosen)
+        self.keysChanged.emit(self.shown_keys)
 
     def trigger(self, key: str) -> None:
         """Do what an action does."""
@@ -333,21 +316,6 @@ class MainWindow(QMainWindow):
         else:
             self.manyDropped.emit(tuple(ecgs))
 
-    def _give_keys(self, actions: Iterable[Action]) -> None:
-        in_force = keys_in_force(self._table.values(), self.chosen_keys)
-        for action in actions:
-            keys, qaction = in_force[action.key], self._qactions[action.key]
-            qaction.setShortcuts([QKeySequence(each) for each in keys])
-            tip = tr(action.tip)
-            qaction.setToolTip(f"{tip} ({shown(keys[:1])})" if keys else tip)
-
-    def _menu(self, title: str) -> QMenu:
-        """Give a menu of the bar, or one within it, which is made when it is first asked for."""
-        if title not in self._menus:
-            parent, _, name = title.rpartition("/")
-            self._menus[title] = self._menu(parent).addMenu(tr(name))
-        return self._menus[title]
-
     def _place_panels(self) -> None:
         side = QWidget()
         side.setObjectName("side")
@@ -393,27 +361,24 @@ class MainWindow(QMainWindow):
     def _show_all(self, old: AppState, new: AppState) -> None:
         for panel in self._panels:
             panel.show_state(old, new)
-        self._message.show_message(new.message)
-        for key, action in self._table.items():
-            self._qactions[key].setEnabled(action.enabled(new))
-            if action.checked is not None:
-                self._qactions[key].setChecked(action.checked(new))
+        self._message.show_message(new.message, texts.key_of(new, "stop"))
+        self._menus.show_state(old, new)
         self._scale.setText(texts.scale_status(new))
+        self._scale.setToolTip(tr("Calibrate this screen{key}", key=texts.key_of(new, "calibrate")))
         theme.rename(self._scale, "scaleWarning" if texts.not_to_scale(new) else "scaleFine")
 
     def _on_said(self, text: str) -> None:
         """Show under the pointer, too, what may be too long for the window's width."""
         self.statusBar().setToolTip(text)
 
-    def _on_action(self, qaction: QAction) -> None:
-        action = self._table[qaction.data()]
+    def _on_action(self, action: Action) -> None:
         if action.change is None:
             self._answers[action.key]()
             return
         options: DisplayOptions = action.change(self._state.options)
         if options == self._state.options:
             # Qt has already taken the tick off the choice in force.
-            qaction.setChecked(True)
+            self._qactions[action.key].setChecked(True)
             return
         self.optionsRequested.emit(options)
 
@@ -449,7 +414,7 @@ class MainWindow(QMainWindow):
         self.setWindowState(self.windowState() ^ Qt.WindowState.WindowFullScreen)
 
     def _show_keys(self) -> None:
-        keys = keys_in_force(self.actions_table, self.chosen_keys)
+        keys = self._menus.keys
         rows = [(shown(keys[each.key]), tr(each.tip)) for each in self.actions_table]
         others = [(tr(keys), tr(text)) for keys, text in OTHER_KEYS]
         KeysDialog([*rows, *others], self).open()

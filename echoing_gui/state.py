@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -285,6 +286,8 @@ class AppState:
         Calipers, notes and measurements.
     bench
         What the researcher's bench shows of `prediction`.
+    keys
+        Keys in force by action, as texts name them; of the actions that have one.
 
     Raises
     ------
@@ -314,6 +317,7 @@ class AppState:
     work_list: WorkList | None = None
     measuring: Measuring = field(default_factory=Measuring)
     bench: Bench = field(default_factory=Bench)
+    keys: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def __post_init__(self) -> None:
         if self.prediction is not None and (

@@ -36,17 +36,17 @@ class MessageBar(QFrame):
         self._text = QLabel(wordWrap=True)
         self._text.setTextFormat(Qt.TextFormat.PlainText)
         self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        close = QPushButton(tr("&Close"))
-        close.setToolTip(tr("Close this message (Esc)"))
-        close.setAccessibleName(tr("Close the message"))
-        close.clicked.connect(self.closeRequested)
+        self._close = QPushButton(tr("&Close"))
+        self._close.setAccessibleName(tr("Close the message"))
+        self._close.clicked.connect(self.closeRequested)
         layout = QHBoxLayout(self)
         layout.addWidget(self._text, 1)
-        layout.addWidget(close)
+        layout.addWidget(self._close)
         self.hide()
 
-    def show_message(self, message: UserMessage | None) -> None:
-        """Show a message, or none."""
+    def show_message(self, message: UserMessage | None, key: str) -> None:
+        """Show a message, or none, and by which key it is closed (see `texts.key_of`)."""
+        self._close.setToolTip(tr("Close this message{key}", key=key))
         if message is not None:
             self._text.setText(f"{message.text} {message.hint}".strip())
             is_error = message.level is Level.ERROR

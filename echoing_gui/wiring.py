@@ -235,6 +235,7 @@ def build(services: Services, folder: Path, packages: PackageLibrary | None = No
     window.screenChanged.connect(controller.set_screen)
     window.calibrated.connect(controller.calibrate)
     window.closing.connect(controller.close)
+    window.keysChanged.connect(lambda keys: controller.change(keys=keys))
     controller.state_changed.connect(window.show_state)
     controller.unexpected.connect(window.show_error)
     controller.table_found.connect(
@@ -245,7 +246,7 @@ def build(services: Services, folder: Path, packages: PackageLibrary | None = No
     for install in FEATURES:
         beside = packages or packages_beside(folder)
         install(Desk(window, controller, folder, log, services, beside))
-    window.show_state(window.state, controller.state)
+    controller.change(keys=window.shown_keys)
     return Program(window, controller)
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QKeySequence
-from PySide6.QtWidgets import QTreeWidget
+from PySide6.QtWidgets import QToolButton, QTreeWidget, QWidget
 
 from echoing_gui.dialogs import KeysDialog
 from echoing_gui.features.keys import KeysEditor
 from echoing_gui.key_map import collide, holder, keys_in_force, load_keys
-from tests.gui_factory import FakeServices, make_program
+from tests.gui_factory import FakeServices, make_program, recording, spike_signal
+from tests.test_translation import texts
 
 
 def editor(program) -> KeysEditor:
@@ -113,3 +116,62 @@ def test_sequences_that_begin_one_another_collide():
     assert not collide("F7, 1", "F7, 2")
     assert holder("F7", "x", {"filter": ("F7, 0",), "x": ("F7",)}) == "filter"
     assert holder("F6", "x", {"filter": ("F7, 0",)}) is None
+
+
+def words_of(program) -> str:
+    """Everything that the window's own widgets say, the tips of its actions left out."""
+    found = []
+    for widget in program.window.findChildren(QWidget):
+        if isinstance(widget, QToolButton) and widget.defaultAction() is not None:
+            continue
+        found += [widget.toolTip(), widget.text() if hasattr(widget, "text") else ""]
+    return "\n".join(found)
+
+
+# Actions whose keys texts name, and such a text with a place for the key.
+NAMED = {
+    "open": "&Open ECG…   {}",
+    "guide": "&Guided first reading   {}",
+    "calibrate": "Calibrate this screen ({})",
+    "stop": "Close this message ({})",
+    "reveal": "Show the estimate and the strips ({})",
+    "about_result": "figures ({})",
+    "caliper_time": "Press {} over the ECG for an interval",
+    "caliper_amplitude": "{} for a height",
+    "caliper_both": "{} for both",
+    "note_editing": "Switch editing on ({}) to make",
+}
+
+
+def test_texts_name_the_key_in_force(program):
+    own = {each.key: each.shortcuts[0] for each in program.window.actions_table}
+    for action, text in NAMED.items():
+        assert text.format(own[action]) in words_of(program)
+    others = {action: (f"Ctrl+Alt+Shift+F{n}",) for n, action in enumerate(NAMED, start=1)}
+    program.window.set_keys(others)
+    for action, text in NAMED.items():
+        assert text.format(others[action][0]) in words_of(program)
+        assert text.format(own[action]) not in words_of(program)
+    program.window.set_keys(dict.fromkeys(NAMED, ()))
+    without = words_of(program)
+    assert "Choose a caliper in the menu Measure." in without
+    for text in ("&Open ECG…", "Calibrate this screen", "Close this message", "editing on to make"):
+        assert text in without
+    assert "()" not in without
+
+
+def test_what_is_asked_for_later_names_the_key_in_force(qtbot, fake, program):
+    fake.files["half.hea"] = recording("half.hea", spike_signal(30.0))
+    program.window.set_keys({"privacy": ("Ctrl+Alt+H",), "predict": ("Ctrl+Alt+R",)})
+    program.window.trigger("preferences")
+    assert "Hide names, dates and file names (Ctrl+Alt+H)" in words_of(program).replace("&", "")
+    program.controller.open_file(Path("half.hea"))
+    qtbot.waitUntil(lambda: program.controller.state.has_pages)
+    assert "marked in the overview (Ctrl+Alt+R)" in words_of(program)
+
+
+def test_no_text_names_a_key_that_can_be_changed():
+    """Enter and the arrow keys, and keys of the mouse, belong to the parts of the window."""
+    key = re.compile(r"\b(?:Ctrl|Alt|Shift)\+\w|\bF\d{1,2}\b|\((?:[A-Z]|Esc|Del)\)")
+    allowed = {"One sentence a line; Enter asks, Shift+Enter begins another line"}
+    assert {text for text in texts() if key.search(text)} == allowed

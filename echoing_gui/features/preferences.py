@@ -26,11 +26,13 @@ from echoing_gui.i18n import SYSTEM, languages, tr
 from echoing_gui.state import (
     GAINS_MM_MV,
     SPEEDS_MM_S,
+    AppState,
     DisplayOptions,
     Layout,
     LeadOrder,
     ThemeChoice,
 )
+from echoing_gui.view_models.texts import key_of
 from model_core.display_filters import HIGH_PASS_HZ, LOW_PASS_HZ, MAINS_HZ
 from model_core.leads import STANDARD_LEADS
 
@@ -54,11 +56,14 @@ class Preference:
         With the letter to press behind an ampersand.
     choices
         Gives values and texts; yes or no without.
+    action
+        Does the same by its key; empty without one.
     """
 
     field: str
     label: str
     choices: Callable[[], list[tuple[Any, str]]] | None = None
+    action: str = ""
 
 
 def install(desk: Desk) -> None:
@@ -66,7 +71,7 @@ def install(desk: Desk) -> None:
     window, controller = desk.window, desk.controller
 
     def show() -> None:
-        dialog = PreferencesDialog(controller.state.options, window)
+        dialog = PreferencesDialog(controller.state, window)
         dialog.chosen.connect(
             # What was changed by keys while the dialog was open stays.
             lambda changes: controller.set_options(replace(controller.state.options, **changes))
@@ -143,7 +148,7 @@ PREFERENCES: tuple[tuple[str, tuple[Preference, ...]], ...] = (
         (
             Preference("theme", "&Colours", _themes),
             Preference("language", "L&anguage, from the next start on", _language_names),
-            Preference("private", "Hide names, dates and file names, as F9 &does"),
+            Preference("private", "Hide names, &dates and file names", action="privacy"),
             Preference("show_dots", "Show each estimate as &twenty likely values, too"),
             Preference("read_first", "Read &first: cover the estimate until I reveal it"),
         ),
@@ -156,8 +161,8 @@ class PreferencesDialog(QDialog):
 
     Parameters
     ----------
-    options
-        In force.
+    state
+        With the options and keys in force.
     parent
         The window.
     """
@@ -165,11 +170,11 @@ class PreferencesDialog(QDialog):
     chosen = Signal(object)
     keysRequested = Signal()
 
-    def __init__(self, options: DisplayOptions, parent: QWidget | None) -> None:
+    def __init__(self, state: AppState, parent: QWidget | None) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(tr("Preferences"))
-        self._before = options
+        self._state = state
         self._fields: dict[str, QComboBox | QCheckBox] = {}
         layout = QVBoxLayout(self)
         # Side by side: one over the other would be higher than a small screen.
@@ -205,13 +210,15 @@ class PreferencesDialog(QDialog):
             lambda: self._show(DisplayOptions())
         )
         layout.addWidget(buttons)
-        self._show(options)
+        self._show(state.options)
 
     def accept(self) -> None:
         """Report what was changed."""
         now = {name: self._value(name) for name in self._fields}
         changes = {
-            name: value for name, value in now.items() if value != getattr(self._before, name)
+            name: value
+            for name, value in now.items()
+            if value != getattr(self._state.options, name)
         }
         if changes:
             self.chosen.emit(changes)
@@ -219,7 +226,7 @@ class PreferencesDialog(QDialog):
 
     def _add_row(self, form: QFormLayout, preference: Preference) -> None:
         if preference.choices is None:
-            box = QCheckBox(tr(preference.label))
+            box = QCheckBox(tr(preference.label) + key_of(self._state, preference.action))
             form.addRow(box)
             self._fields[preference.field] = box
             return

@@ -71,14 +71,14 @@ class StartPage(QWidget):
             wordWrap=True,
         )
         text.setObjectName("muted")
-        self._open = QPushButton(tr("&Open ECG…   Ctrl+O"))
+        self._open = QPushButton()
         self._open.clicked.connect(self.openRequested)
-        guide = QPushButton(tr("&Guided first reading   Ctrl+F1"))
-        guide.clicked.connect(self.guideRequested)
+        self._guide = QPushButton()
+        self._guide.clicked.connect(self.guideRequested)
         self.setFocusProxy(self._open)
         buttons = QHBoxLayout()
         buttons.addWidget(self._open)
-        buttons.addWidget(guide)
+        buttons.addWidget(self._guide)
         buttons.addStretch()
         self._demos = self._make_demos()
         self._private = False
@@ -131,6 +131,11 @@ class StartPage(QWidget):
         name = new.job.source_name
         title = tr("Reading {name}", name=name) if reading else tr("Open a 12-lead ECG")
         self._title.setText(breakable(title))
+        for button, text, action in (
+            (self._open, tr("&Open ECG…"), "open"),
+            (self._guide, tr("&Guided first reading"), "guide"),
+        ):
+            button.setText(f"{text}   {new.keys.get(action, '')}".rstrip())
         self._open.setEnabled(not reading)
         self._demos.setEnabled(not reading)
         self._private = new.options.private

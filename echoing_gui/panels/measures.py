@@ -24,6 +24,7 @@ from echoing_gui.i18n import tr
 from echoing_gui.state import AppState
 from echoing_gui.view_models.doubt import Chip
 from echoing_gui.view_models.results import FindingRow, MeasureRow, result_view
+from echoing_gui.view_models.texts import key_of
 from echoing_gui.view_models.wrapping import breakable, unbroken
 from model_core.measures import FINDINGS, MEASURES
 
@@ -108,7 +109,8 @@ class MeasureWidget(QWidget):
         name.setToolTip(tr(measure.name))
         title = QHBoxLayout()
         title.addWidget(name, 1)
-        title.addWidget(_about_button(self.aboutRequested))
+        self.about = _about_button(self.aboutRequested)
+        title.addWidget(self.about)
         self._notes = _label("muted")
         self._interval = QLabel()
         self._value = QLabel()
@@ -157,7 +159,8 @@ class FindingWidget(QWidget):
         layout.setSpacing(2)
         title = QHBoxLayout()
         title.addWidget(self._name, 1)
-        title.addWidget(_about_button(self.aboutRequested))
+        self.about = _about_button(self.aboutRequested)
+        title.addWidget(self.about)
         layout.addLayout(title)
         layout.addLayout(row_layout)
 
@@ -255,7 +258,6 @@ class MeasuresPanel(QWidget):
         self._preview.released.connect(lambda: self.previewHeld.emit(False))
         self._question = ""
         self._reveal = QPushButton(tr("&Reveal the estimate"))
-        self._reveal.setToolTip(tr("Show the estimate and the strips (Ctrl+E)"))
         self._reveal.clicked.connect(self.revealRequested)
         self._variance = _label("muted")
         self._package = _label("muted")
@@ -313,6 +315,14 @@ class MeasuresPanel(QWidget):
         self._preview.setText(view.preview)
         self._preview.setVisible(bool(view.preview))
         self._reveal.setVisible(view.covered)
+        self._reveal.setToolTip(
+            tr("Show the estimate and the strips{key}", key=key_of(new, "reveal"))
+        )
+        about = tr(
+            "About this result: model, limits, figures{key}", key=key_of(new, "about_result")
+        )
+        for widget in (*self._measures.values(), *self._findings.values()):
+            widget.about.setToolTip(about)
         measures = {row.key: row for row in view.measures}
         for key, widget in self._measures.items():
             widget.show_row(measures.get(key), colours)
@@ -325,7 +335,6 @@ def _about_button(asked: SignalInstance) -> QToolButton:
     button = QToolButton()
     button.setText("?")
     button.setObjectName("fold")
-    button.setToolTip(tr("About this result: model, limits, figures (Ctrl+Shift+I)"))
     button.setAccessibleName(tr("About this result"))
     button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
     button.clicked.connect(asked)

@@ -11,6 +11,7 @@ from echoing_gui.graphics import overview as graphics
 from echoing_gui.i18n import tr
 from echoing_gui.state import AppState, Stage
 from echoing_gui.view_models.overview import OverviewView, overview_view, start_at
+from echoing_gui.view_models.texts import key_of
 
 _HEIGHT_PX = 84
 _ARROW_S = 1.0
@@ -99,9 +100,6 @@ class OverviewPanel(QWidget):
             label.setTextFormat(Qt.TextFormat.PlainText)
         self._legend.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self._button = QPushButton(tr("&Estimate from these 10 seconds"))
-        self._button.setToolTip(
-            tr("Run the model on the ten seconds marked in the overview (Ctrl+R)")
-        )
         self._button.clicked.connect(self.predictRequested)
         self.bar = OverviewBar()
         self.bar.placeChosen.connect(
@@ -133,5 +131,9 @@ class OverviewPanel(QWidget):
         self._legend.setText(view.legend)
         self._button.setEnabled(
             new.package is not None and new.page_is_read and new.job.stage is Stage.IDLE
+        )
+        key = key_of(new, "predict")
+        self._button.setToolTip(
+            tr("Run the model on the ten seconds marked in the overview{key}", key=key)
         )
         self.bar.show_view(view, theme.colours_for(new.options.theme))

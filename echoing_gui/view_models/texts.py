@@ -118,6 +118,18 @@ def model_saw(state: AppState) -> tuple[str, str]:
     )
 
 
+def key_of(state: AppState, action: str) -> str:
+    """Give the key in force of an action, to follow what it does; empty without one.
+
+    Examples
+    --------
+    >>> key_of(AppState(keys={"calibrate": "Ctrl+K"}), "calibrate"), key_of(AppState(), "open")
+    (' (Ctrl+K)', '')
+    """
+    key = state.keys.get(action, "")
+    return f" ({key})" if key else ""
+
+
 def seen_row(prediction: Prediction) -> tuple[str, str]:
     """Say which seconds the result is of; the model need not have seen those that were refused."""
     start_s, end_s = prediction.window_s

@@ -30,6 +30,7 @@ from echoing_gui.i18n import tr
 from echoing_gui.state import AppState
 from echoing_gui.state_bench import Cell
 from echoing_gui.view_models.sheet import WHOLE_ROW, number_text
+from echoing_gui.view_models.texts import key_of
 
 
 def _has_map(state: AppState) -> bool:
@@ -127,7 +128,11 @@ def install(desk: Desk) -> None:
             return
         if not pieces_of(sheet, cell, cells.edges_s):
             where = cell_text(cell, cells.edges_s)
-            say(tr("{where} is not drawn in this layout; 12x1 (Ctrl+2) shows it.", where=where))
+            key = key_of(controller.state, "rows")
+            text = tr(
+                "{where} is not drawn in this layout; 12x1{key} shows it.", where=where, key=key
+            )
+            say(text)
             return
         middle_s = float(cells.edges_s[cell.segment : cell.segment + 2].mean())
         view.show_time(middle_s, None if cell.lead == WHOLE_ROW else cell.lead)
@@ -159,7 +164,9 @@ def install(desk: Desk) -> None:
         cells, sheet = map_of(controller.state), view.sheet
         if cells is None or sheet is None:
             return
-        cell, text = next_uncertain(cells, sheet, asker.bench.current, step)
+        cell, text = next_uncertain(
+            cells, sheet, asker.bench.current, step, key_of(controller.state, "rows")
+        )
         if cell is not None:
             choose_one(cell)
         say(text)

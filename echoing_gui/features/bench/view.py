@@ -350,9 +350,16 @@ def pieces_of(sheet: Sheet, cell: Cell, edges_s: NDArray[np.float64]) -> list[Tr
 
 
 def next_uncertain(
-    cells: SegmentVariance, sheet: Sheet, current: Cell | None, step: int
+    cells: SegmentVariance, sheet: Sheet, current: Cell | None, step: int, rows_key: str = ""
 ) -> tuple[Cell | None, str]:
     """Find the next (`step` 1) or previous (-1) uncertain segment that the sheet shows.
+
+    Parameters
+    ----------
+    cells, sheet, current, step
+        The map, what is drawn of it, where to begin, and which way.
+    rows_key
+        Key of the layout that shows all leads throughout, see `texts.key_of`.
 
     Returns
     -------
@@ -365,12 +372,14 @@ def next_uncertain(
     more = ""
     if outside == 1:
         more = " " + tr(
-            "1 more is not drawn in this layout; 12x1 (Ctrl+2) shows all leads throughout."
+            "1 more is not drawn in this layout; 12x1{key} shows all leads throughout.",
+            key=rows_key,
         )
     elif outside:
         more = " " + tr(
-            "{n} more are not drawn in this layout; 12x1 (Ctrl+2) shows all leads throughout.",
+            "{n} more are not drawn in this layout; 12x1{key} shows all leads throughout.",
             n=outside,
+            key=rows_key,
         )
     if not shown:
         text = tr("No segment on this sheet is in the upper tenth of the package's scale.")

@@ -76,6 +76,23 @@ def fill(table: QTableWidget, rows: list[tuple[str, ...]]) -> None:
     table.setFixedHeight(height + sum(table.rowHeight(n) for n in range(len(rows))))
 
 
+def _hint(state: AppState) -> str:
+    keys = [state.keys.get(f"caliper_{kind}") for kind in ("time", "amplitude", "both")]
+    if not all(keys):
+        return tr(
+            "Choose a caliper in the menu Measure. Click to set the second end; drag ends to move "
+            "them."
+        )
+    time, amplitude, both = keys
+    return tr(
+        "Press {time} over the ECG for an interval, {amplitude} for a height, {both} for both. "
+        "Click to set the second end; drag ends to move them.",
+        time=time,
+        amplitude=amplitude,
+        both=both,
+    )
+
+
 class CaliperList(QWidget):
     """What the calipers read; one row each, the chosen one selected."""
 
@@ -87,13 +104,7 @@ class CaliperList(QWidget):
         super().__init__()
         title = QLabel(tr("Calipers"))
         title.setObjectName("panelTitle")
-        self._hint = QLabel(
-            tr(
-                "Press C over the ECG for an interval, Shift+C for a height, Ctrl+Shift+C for "
-                "both. Click to set the second end; drag ends to move them."
-            ),
-            wordWrap=True,
-        )
+        self._hint = QLabel(wordWrap=True)
         self._hint.setObjectName("muted")
         self._table = plain_table(_COLUMNS, tr("Calipers"))
         self._copy = QPushButton(tr("Copy values"))
@@ -118,6 +129,7 @@ class CaliperList(QWidget):
         now, before = new.measuring, old.measuring
         has_any = bool(now.marks.calipers)
         self._hint.setVisible(not has_any)
+        self._hint.setText(_hint(new))
         for part in (self._table, self._copy, self._delete):
             part.setVisible(has_any)
         self._delete.setEnabled(now.chosen is not None)

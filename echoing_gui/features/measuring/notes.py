@@ -23,6 +23,7 @@ from echoing_gui.features.measuring.caliper_list import fill, plain_table
 from echoing_gui.i18n import tr
 from echoing_gui.state import AppState
 from echoing_gui.state_marks import Note
+from echoing_gui.view_models.texts import key_of
 from model_core.leads import canonical_lead_name
 from model_core.wording import say
 
@@ -111,7 +112,9 @@ class NotesPanel(QWidget):
         self._hint.setText(
             tr("Drag on the ECG to note something there; hold Shift for all leads.")
             if now.editing
-            else tr("Switch editing on (A) to make or change notes.")
+            else tr(
+                "Switch editing on{key} to make or change notes.", key=key_of(new, "note_editing")
+            )
         )
         if recording is not None and recording is not old.recording:
             names = [canonical_lead_name(name) for name in recording.lead_names]
