@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QKeySequence
-from PySide6.QtWidgets import QToolButton, QTreeWidget, QWidget
+from PySide6.QtWidgets import QMenu, QMenuBar, QToolButton, QTreeWidget, QWidget
 
 from echoing_gui.dialogs import KeysDialog
 from echoing_gui.features.keys import KeysEditor
+from echoing_gui.i18n import languages
 from echoing_gui.key_map import collide, holder, keys_in_force, load_keys
+from echoing_gui.settings import Settings, save_settings
+from echoing_gui.state import DisplayOptions
+from echoing_gui.window_parts import SidePages
+from echoing_gui.wiring import speak
 from tests.gui_factory import FakeServices, make_program, recording, spike_signal
 from tests.test_translation import texts
 
@@ -168,6 +174,44 @@ def test_what_is_asked_for_later_names_the_key_in_force(qtbot, fake, program):
     program.controller.open_file(Path("half.hea"))
     qtbot.waitUntil(lambda: program.controller.state.has_pages)
     assert "marked in the overview (Ctrl+Alt+R)" in words_of(program)
+
+
+def letters(texts: Iterable[str]) -> list[str]:
+    """The letter to press of each text, lower case; none is an empty one."""
+    found = (re.search("&([^&])", text.replace("&&", "")) for text in texts)
+    return [match[1].lower() if match else "" for match in found]
+
+
+@pytest.mark.parametrize("code", languages())
+def test_each_letter_of_a_menu_belongs_to_one_entry(fake, tmp_path, code):
+    save_settings(tmp_path / "settings.json", Settings(options=DisplayOptions(language=code)))
+    program = make_program(fake, tmp_path)
+    bar = program.window.menuBar()
+    menus = {menu.title(): [each.text() for each in menu.actions()] for menu in menus_of(bar)}
+    assert len(menus) == 11
+    for title, entries in menus.items():
+        pressed = [letter for letter in letters(entries) if letter]
+        assert len(pressed) == len(set(pressed)), (title, sorted(pressed))
+    # Entries of the bar's own menus can all be reached so.
+    for action in bar.actions():
+        entries = [each.text() for each in action.menu().actions() if not each.isSeparator()]
+        assert all(letters(entries)), action.text()
+    tabs = program.window.findChild(SidePages)
+    beside = [tabs.tabText(number) for number in range(tabs.count())]
+    pressed = letters([*(each.text() for each in bar.actions()), *beside])
+    assert len(pressed) == len(set(pressed)), sorted(pressed)
+    program.window.close()
+    program.window.deleteLater()
+    program.controller.deleteLater()
+    speak("en")
+
+
+def menus_of(bar: QMenuBar) -> list[QMenu]:
+    """The menus of the bar and those within them."""
+    found = [action.menu() for action in bar.actions()]
+    for menu in found:
+        found += [action.menu() for action in menu.actions() if action.menu() is not None]
+    return found
 
 
 def test_no_text_names_a_key_that_can_be_changed():

@@ -21,7 +21,7 @@ ACTIONS = (
         group="reading",
     ),
     Action(
-        "show_dots", "M&odel", "&Twenty equally likely values", ("Ctrl+Shift+Q",),
+        "show_dots", "M&odel", "Twent&y equally likely values", ("Ctrl+Shift+Q",),
         "Show each estimate as twenty dots, too, one in twenty each.",
         checked=lambda state: state.options.show_dots,
         change=lambda options: replace(options, show_dots=not options.show_dots),

@@ -72,7 +72,7 @@ ACTIONS = (
         enabled=_is_open, group="serial",
     ),
     Action(
-        "leave_comparison", "&File", "Back from the comparison", ("Ctrl+Shift+J",),
+        "leave_comparison", "&File", "Back fro&m the comparison", ("Ctrl+Shift+J",),
         "Show this ECG alone again.", group="serial",
     ),
 )  # fmt: skip

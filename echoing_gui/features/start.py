@@ -39,7 +39,7 @@ ACTIONS = (
         "Show demonstrations and recent files.", group="",
     ),
     Action(
-        "read_on", "&File", "Back to the &ECG", ("Ctrl+End",), "Show the ECG that is open.",
+        "read_on", "&File", "&Back to the ECG", ("Ctrl+End",), "Show the ECG that is open.",
         enabled=lambda state: state.recording is not None, group="",
     ),
     Action(
@@ -293,7 +293,7 @@ def install(desk: Desk) -> None:
     """Add the start page and the guide to the window, and begin with the page."""
     page, guide = StartPage(), GuidePanel()
     desk.window.add_view(VIEW, page)
-    desk.window.add_page(GUIDE, tr("&Guide"), guide)
+    desk.window.add_page(GUIDE, tr("Gui&de"), guide)
     start = _Start(desk, page, guide)
     answers: dict[str, Callable[[], object]] = {
         "start_page": lambda: desk.window.show_view(VIEW),

@@ -100,7 +100,7 @@ ACTIONS = (
         enabled=lambda state: state.prediction is not None and state.page_is_seen, group="maps",
     ),
     Action(
-        "ask_sentences", "M&odel", "Compare with &sentences", ("Ctrl+Shift+T",),
+        "ask_sentences", "M&odel", "Co&mpare with sentences", ("Ctrl+Shift+T",),
         "Type sentences and see how far each is from this ECG, zero-shot.", group="maps",
     ),
 )  # fmt: skip

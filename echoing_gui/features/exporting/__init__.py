@@ -45,7 +45,7 @@ def _is_open(state: AppState) -> bool:
 
 ACTIONS = (
     Action(
-        "export", "&File", "&Export…", ("Ctrl+S", "Ctrl+Alt+E"),
+        "export", "&File", "E&xport…", ("Ctrl+S", "Ctrl+Alt+E"),
         "Write a report, a medical record, the result as data, or a picture of the ECG.",
         enabled=_is_open, group="export",
     ),

@@ -73,7 +73,7 @@ ACTIONS: tuple[Action, ...] = (
         "Show rate, intervals and axes, computed and from the file.", group="measured",
     ),
     Action(
-        "waves", _MENU, "&Wave marks", ("W",),
+        "waves", _MENU, "Wave mar&ks", ("W",),
         "Mark on the ECG where waves begin and end, and what the file marks.",
         enabled=_has_recording, checked=lambda state: state.measuring.show_waves,
         group="measured",

@@ -45,7 +45,7 @@ ACTIONS = (
         "Write the results of the work list to a file.", enabled=_has_results, group="work_list",
     ),
     Action(
-        "close_list", "&File", "&Close the work list", ("Ctrl+Alt+W",),
+        "close_list", "&File", "Close the work l&ist", ("Ctrl+Alt+W",),
         "Close the work list; its results are kept for the next time.", enabled=_is_open,
         group="work_list",
     ),
