@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -16,9 +17,9 @@ from numpy.typing import NDArray
 
 from model_core.errors import EchoingError
 from model_core.io import _table_values as table_values
-from model_core.io._complete import checked_size, mv_per_unit, plain
+from model_core.io._complete import FS_RANGE_HZ, checked_size, mv_per_unit, plain
 from model_core.io._mat import read_mat
-from model_core.leads import STANDARD_LEADS, canonical_lead_name
+from model_core.leads import STANDARD_LEADS, canonical_lead_name, is_known_lead
 from model_core.wording import say
 
 MAX_ABOVE = 5_000  # of the text above the numbers, searched for rate and unit
@@ -32,7 +33,9 @@ _DELIMITERS = (
 )
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|nan", re.IGNORECASE)
 _COMMA_NUMBER = re.compile(r"[+-]?(\d+(,\d*)?|,\d+)([eE][+-]?\d+)?|nan", re.IGNORECASE)
-_RATE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:hz|sps|samples/s)\b", re.IGNORECASE)
+_RATE = re.compile(
+    r"(?<!\d)(?<!\d[.,])(\d+(?:[.,]\d+)?)\s*(?:hz|hertz|sps|samples/s)\b", re.IGNORECASE
+)
 # Lines that tell a filter in Hz, or a range of them
 _FILTER = re.compile(
     r"filter|pass|notch|mains|bandwidth|cut-?off|\d\s*(?:hz)?\s*(?:[-–]|\bto\b)\s*\d",
@@ -44,7 +47,10 @@ _UNIT = re.compile(
     re.IGNORECASE,
 )
 _UNITS = {1e-6: "nV", 1e-3: "uV", 1.0: "mV", 1e3: "V"}
-_TIME = re.compile(r"(time|t|index|sample|#|seconds?|ms)\b", re.IGNORECASE)
+_TIME = re.compile(
+    r"(time|timestamp|date|t|index|samples?|#|seconds?|ms|zeit|datum|temps|tiempo|tempo)\b",
+    re.IGNORECASE,
+)
 _TIME_UNIT = re.compile(r"[\[(]\s*(s|sec|seconds|ms)\s*[\])]", re.IGNORECASE)
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _RATE_VARIABLE = re.compile(r"fs|.*(rate|freq).*|hz", re.IGNORECASE)
@@ -127,6 +133,8 @@ def _propose_text(path: Path) -> TableProposal:
     if in_rows:
         titles = table_values.row_labels(body, split)
     names, reason = _names(titles, len(body) if in_rows else width)
+    if not in_rows and not any(names):
+        names, reason = _names_without_titles(body[:200], split, above)
     fs, fs_reason = _rate_in_words(above)
     if fs is None and titles and not in_rows and _TIME.match(titles[0]):
         cells = [line.split(split)[0] for line in body[:200]]
@@ -140,13 +148,15 @@ def _propose_text(path: Path) -> TableProposal:
         fs, fs_reason = _rate_by_length(n_samples)
     part = (line.replace(",", ".") if comma else line for line in body[:2000])
     # Times and numbers of samples say nothing of the unit.
-    voltages = [n for n, name in enumerate(names) if name] if any(names) and not in_rows else None
-    sample = np.genfromtxt(
-        io.StringIO("\n".join(part).replace('"', "")),
-        delimiter=split,
-        invalid_raise=False,
-        usecols=voltages,
-    )
+    voltages = [n for n, name in enumerate(names) if is_known_lead(name)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of lines with other numbers of cells
+        sample = np.genfromtxt(
+            io.StringIO("\n".join(part).replace('"', "")),
+            delimiter=split,
+            invalid_raise=False,
+            usecols=voltages if voltages and not in_rows else None,
+        )
     return TableProposal(
         fs=fs,
         fs_reason=fs_reason,
@@ -183,30 +193,43 @@ def _fingerprint(*parts: object) -> str:
 
 def _first_numbers(lines: Sequence[str]) -> tuple[int | None, str, bool]:
     """First of three lines of numbers with equally many cells, the delimiter, decimal comma."""
-    for delimiter, comma in _DELIMITERS:
-        found = _run_of_numbers(lines, delimiter, comma)
-        if found is None:
-            continue
-        # Numbers may begin whole; a comma among them tells.
-        body = lines[found:MAX_LINES] if comma else ()
-        if not comma or any("," in cell for line in body for cell in line.split(delimiter)):
-            return found, delimiter, comma
-    return _run_of_numbers(lines, None, False), " ", False
+    for several in (True, False):
+        for delimiter, comma in _DELIMITERS:
+            found = _run_of_numbers(lines, delimiter, comma, several)
+            if found is None:
+                continue
+            # Numbers may begin whole; a comma among them tells.
+            body = lines[found:MAX_LINES] if comma else ()
+            if not comma or any("," in cell for line in body for cell in line.split(delimiter)):
+                return found, delimiter, comma
+        found = _run_of_numbers(lines, None, False, several)
+        if found is not None:
+            return found, " ", False
+    return None, " ", False
 
 
-def _run_of_numbers(lines: Sequence[str], delimiter: str | None, comma: bool) -> int | None:
+def _run_of_numbers(
+    lines: Sequence[str], delimiter: str | None, comma: bool, several: bool
+) -> int | None:
+    """First of three lines of numbers, blank ones aside; of several in a line, or of one."""
     pattern = _COMMA_NUMBER if comma else _NUMBER
-    previous, run = 0, 0
+    first, previous, run = 0, 0, 0
     for number, line in enumerate(lines[:MAX_LINES]):
-        cells = [cell.strip().strip('"') for cell in line.split(delimiter)]
+        if not line.strip():
+            continue
+        raw = [cell.strip() for cell in line.split(delimiter)]
+        cells = [cell.strip('"') for cell in raw]
         matching = sum(bool(pattern.fullmatch(cell)) for cell in cells)
         fits = (
-            matching >= 2 and matching >= len(cells) / 2 and len(cells) == (previous or len(cells))
+            (matching >= max(2, len(cells) / 2) if several else matching == len(cells) == 1)
+            and len(cells) == (previous or len(cells))
+            and not any(cell.count('"') % 2 for cell in raw)  # a delimiter within quotes is none
         )
         run = run + 1 if fits else 0
+        first = number if run == 1 else first
         previous = len(cells) if fits else 0
         if run == 3:
-            return number - 2
+            return first
     return None
 
 
@@ -222,6 +245,21 @@ def _names(titles: Sequence[str], n_leads: int) -> tuple[tuple[str, ...], str]:
     return ("",) * n_leads, ""
 
 
+def _names_without_titles(
+    body: Sequence[str], delimiter: str | None, above: str
+) -> tuple[tuple[str, ...], str]:
+    """Names of columns: the usual twelve, where as many hold something, or one named above."""
+    rows = [line.split(delimiter) for line in body]
+    filled = [any(cell.strip() for cell in column) for column in zip(*rows, strict=False)]
+    names, reason = _names((), sum(filled))
+    if len(filled) == 1:
+        cells = [cell for line in above.splitlines() for cell in re.split("[,;:\t]", line)]
+        named = [name for name in _spelt(cells) if name in STANDARD_LEADS]
+        names, reason = ((named[-1],), say("written in the file")) if named else (names, reason)
+    kept = iter(names)
+    return tuple(next(kept) if has else "" for has in filled), reason
+
+
 def _spelt(titles: Sequence[str]) -> list[str]:
     """Spell titles of columns as leads, without the units behind them."""
     return [canonical_lead_name(re.sub(r"[\[(].*", "", title)) for title in titles]
@@ -230,7 +268,8 @@ def _spelt(titles: Sequence[str]) -> list[str]:
 def _rate_in_words(text: str) -> tuple[float | None, str]:
     """Take the only rate that is written; nothing where there are several."""
     lines = [line for line in text.splitlines() if not _FILTER.search(line)]
-    found = {float(match[1]) for line in lines for match in _RATE.finditer(line)}
+    stated = (match[1].replace(",", ".") for line in lines for match in _RATE.finditer(line))
+    found = {fs for fs in map(float, stated) if FS_RANGE_HZ[0] <= fs <= FS_RANGE_HZ[1]}
     return (found.pop(), say("written in the file")) if len(found) == 1 else (None, "")
 
 

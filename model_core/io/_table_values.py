@@ -75,6 +75,8 @@ def array(path: Path, of_kind: str, variable: str) -> NDArray[Any]:
         table = matrices[variable]
     if table.ndim > 2:  # a batch of one is still one recording
         table = np.squeeze(table)
+    if table.ndim == 1:
+        table = table[np.newaxis]
     if table.dtype.kind not in "fiu" or table.ndim != 2:
         refuse(path, say("it is not a table of numbers with rows and columns"), "no_signal")
     return table

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import warnings
 import zlib
 from dataclasses import replace
 from pathlib import Path
@@ -433,3 +434,67 @@ def test_files_without_numbers_propose_nothing(tmp_path: Path) -> None:
         (tmp_path / "a.txt").write_bytes(content)
         with pytest.raises(ReadError):
             propose_layout(tmp_path / "a.txt")
+
+
+WATCH = 'Name,Doe\nRate,{rate}\nDevice,"Watch6,1"\n\nLead,Lead I\nUnit,µV\n\n'
+
+
+@pytest.mark.parametrize(
+    ("rate", "fs", "number"),
+    [
+        ("512 hertz", 512.0, "{:.3f}"),
+        ("513,311 Hertz", 513.311, '"{:.3f}"'),
+        ("511.7 Hz", 511.7, "{:.3f}"),
+    ],
+)
+def test_one_lead_in_one_column(tmp_path: Path, rate: str, fs: float, number: str) -> None:
+    """As watches export it, in the user's language."""
+    values = np.sin(np.arange(1500) / 30) * 400
+    lines = [number.format(value) for value in values]
+    if "," in rate:
+        lines = [line.replace(".", ",") for line in lines]
+    path = tmp_path / "a.csv"
+    path.write_text(WATCH.format(rate=rate) + "\n".join(lines), encoding="utf-8")
+    found = propose_layout(path)
+    assert (found.fs, found.unit, found.lead_names) == (fs, "uV", ("I",))
+    layout = TableLayout(
+        fs=fs,
+        unit="uV",
+        lead_names=("I",),
+        skip_rows=found.skip_rows,
+        delimiter=found.delimiter,
+        decimal_comma=found.decimal_comma,
+    )
+    np.testing.assert_allclose(read_table(path, layout).signal_mv[0], values / 1e3, atol=1e-6)
+
+
+@pytest.mark.parametrize("title", ["Zeit (ms)", "time [ms]", "Temps (ms)", "Timestamp (ms)"])
+def test_times_are_known_in_other_languages(tmp_path: Path, title: str) -> None:
+    lines = [f"{2 * n};{np.sin(n / 20):.3f};{np.cos(n / 20):.3f}" for n in range(1500)]
+    (tmp_path / "a.csv").write_text("\n".join([f"{title};I;II", *lines]))
+    found = propose_layout(tmp_path / "a.csv")
+    assert (found.fs, found.unit, found.lead_names) == (500.0, "mV", ("", "I", "II"))
+
+
+def test_blank_lines_and_empty_columns_are_passed_over(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).normal(size=(50, 12)).round(3)
+    text = "\n\n".join(";".join(map(str, row)) + ";;" for row in rows)
+    (tmp_path / "a.csv").write_text(text)
+    found = propose_layout(tmp_path / "a.csv")
+    assert (found.lead_names, found.n_samples) == ((*STANDARD_LEADS, "", ""), 50)
+
+
+def test_an_array_without_rows_is_one_lead(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.arange(1000) / 500)
+    found = propose_layout(tmp_path / "a.npy")
+    assert (found.leads_in, found.n_leads, found.n_samples) == ("rows", 1, 1000)
+    layout = TableLayout(fs=100, unit="mV", lead_names=("II",), leads_in="rows")
+    assert read_table(tmp_path / "a.npy", layout).signal_mv.shape == (1, 1000)
+
+
+def test_ragged_tables_say_nothing_on_the_terminal(tmp_path: Path) -> None:
+    lines = ["1.0;2.0;3.0"] * 20 + ["1.0;2.0"] * 3
+    (tmp_path / "a.csv").write_text("\n".join(lines))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert propose_layout(tmp_path / "a.csv").n_leads == 3
