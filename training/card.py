@@ -233,6 +233,10 @@ below.
   steps of fine-tuning bring that to 0.018 in training and to 0.032 on fold 9: they learn the
   training patients by heart. Nor did other shares of real and virtual ECGs or dropout help. On fold
   10 five or six wrongly read ECGs weigh more, since eight of the eighty have an LVEF < 40 %.
+- What a reader can expect who has to find the statements in the ECG, what 80 patients can tell, and
+  what more ECGs with statements would bring, is estimated in `docs/reading-limit.md`: readers as
+  good as published networks, which learned from thirty times as many ECGs, would mostly miss the
+  target for this AUROC on fold 10, and mostly meet it on fold 9.
 - Fold 10 was looked at once to find why it lagged behind fold 9. In the ECG with the largest error
   a chest lead is 80 ms late against the others, which had made its QRS complex 172 ms long, and its
   simulated outcome a failing heart. Such steps are now found and left out in all ECGs of all folds
