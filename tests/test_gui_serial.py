@@ -159,6 +159,36 @@ def test_median_beats_lie_on_one_another_in_two_colours(qtbot, pair):
     assert later.sum() > 100
 
 
+def test_beats_are_laid_out_once_for_a_width_and_a_scale(qtbot, pair, monkeypatch):
+    rooms: list[float] = []
+    lay_out = serial.beat_sheets
+
+    def counted(beats, speed, gain, room_mm):
+        rooms.append(room_mm)
+        return lay_out(beats, speed, gain, room_mm)
+
+    view = compared(qtbot, pair, "old.hea")
+    view._beats_on.click()
+    beats = view._beats
+    before = beats.grab().toImage()
+    height = beats.minimumHeight()
+    monkeypatch.setattr(serial, "beat_sheets", counted)
+    for _ in range(5):
+        assert beats.grab().toImage() == before
+        beats.sizeHint()
+        beats.resize(beats.width(), beats.height() + 1)
+    assert rooms == []
+    pair.window.resize(pair.window.width() - 200, pair.window.height())
+    qtbot.waitUntil(lambda: len(rooms) > 0)
+    qtbot.wait(50)
+    assert len(rooms) == len(set(rooms))
+    rooms.clear()
+    pair.window._qactions["gain_20"].trigger()
+    assert len(rooms) == 1
+    assert beats.grab().toImage() != before
+    assert beats.minimumHeight() > height
+
+
 def test_another_ecg_ends_the_comparison(qtbot, pair):
     view = compared(qtbot, pair, "old.hea")
     pair.controller.open_file(Path("a.hea"))

@@ -31,6 +31,7 @@ from echoing_gui.desk import Desk
 from echoing_gui.errors import to_message
 from echoing_gui.file_dialogs import file_dialog
 from echoing_gui.graphics.paper import Camera, paint_sheet, paint_traces
+from echoing_gui.graphics.traces import Cache
 from echoing_gui.i18n import tr
 from echoing_gui.jobs import JobReport, JobRunner
 from echoing_gui.panels.traces import EcgView
@@ -129,24 +130,35 @@ class BeatsView(QWidget):
         super().__init__()
         self.setAccessibleName(tr("Median beats of both ECGs"))
         self._state = AppState()
-        self._comparison: Comparison | None = None
+        self._beats: tuple[Beats, ...] = ()
+        # Of the earlier ECG and of the later one, each lead at one place; with lines drawn before.
+        self._sheets: tuple[tuple[Sheet, Cache], ...] = ()
+        self._laid_out_for = 0
 
-    def show_comparison(self, state: AppState, comparison: Comparison | None) -> None:
+    def show_comparison(self, state: AppState, comparison: Comparison) -> None:
         """Draw what a state's options ask for."""
-        self._state, self._comparison = state, comparison
-        self.setMinimumHeight(self.sizeHint().height())
-        self.update()
+        self._state = state
+        self._beats = tuple(
+            Beats(
+                dict(zip(found.lead_names, found.median_beat_mv.astype(np.float32), strict=True)),
+                case.recording.fs,
+            )
+            for case in (comparison.first, comparison.second)
+            for found in (case.measurements,)
+        )
+        self._lay_out()
 
     def sizeHint(self) -> QSize:
         """Room for all leads at the scale of the screen."""
         scale = self._px_per_mm() / self.devicePixelRatioF()
-        height_mm = max((sheet.height_mm for sheet in self._sheets()), default=0.0)
+        height_mm = max((sheet.height_mm for sheet, _ in self._sheets), default=0.0)
         return QSize(1, round(height_mm * scale))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Take as many columns as there is room for."""
         super().resizeEvent(event)
-        self.setMinimumHeight(self.sizeHint().height())
+        if self.width() != self._laid_out_for:
+            self._lay_out()
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         """Paint in device pixels, like the ECG itself."""
@@ -155,28 +167,22 @@ class BeatsView(QWidget):
         painter.scale(1 / ratio, 1 / ratio)
         area = QRectF(0, 0, round(self.width() * ratio), round(self.height() * ratio))
         camera = Camera(self._px_per_mm(), 0, 0, area, ratio)
-        for number, sheet in enumerate(self._sheets()):
+        for number, (sheet, cache) in enumerate(self._sheets):
             if number == 0:
-                paint_sheet(painter, sheet, camera, {}, EARLIER_COLOUR)
+                paint_sheet(painter, sheet, camera, cache, EARLIER_COLOUR)
             else:
-                paint_traces(painter, sheet, camera, {}, LATER_COLOUR)
+                paint_traces(painter, sheet, camera, cache, LATER_COLOUR)
         painter.end()
 
-    def _sheets(self) -> tuple[Sheet, ...]:
-        """Of the earlier ECG and of the later one, each lead at one place."""
-        if self._comparison is None:
-            return ()
+    def _lay_out(self) -> None:
+        """Lay out for the width there is; painting and measuring only look at it."""
         options = self._state.options
+        self._laid_out_for = self.width()
         room_mm = self.width() * self.devicePixelRatioF() / self._px_per_mm()
-        beats = tuple(
-            Beats(
-                dict(zip(found.lead_names, found.median_beat_mv.astype(np.float32), strict=True)),
-                case.recording.fs,
-            )
-            for case in (self._comparison.first, self._comparison.second)
-            for found in (case.measurements,)
-        )
-        return beat_sheets(beats, options.speed_mm_s, options.gain_mm_mv, room_mm)
+        sheets = beat_sheets(self._beats, options.speed_mm_s, options.gain_mm_mv, room_mm)
+        self._sheets = tuple((sheet, Cache()) for sheet in sheets)
+        self.setMinimumHeight(self.sizeHint().height())
+        self.update()
 
     def _px_per_mm(self) -> float:
         return self._state.screen.device_px_per_mm * self._state.options.zoom
