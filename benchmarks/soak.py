@@ -3,8 +3,9 @@
 The real window, off screen, with its reading process, input gate and model, opens the samples
 beside the checkout, files that are written here, and damaged copies of both, in a seeded order. A
 table is answered by closing its dialog. Prints a Markdown table of what window and reading process
-hold, once every so many files; the exit code is 1 if memory grew by more than 20 MB after the
-warm-up, or if handles, threads, Qt objects or temporary files were left. Linux only.
+hold, once every so many files, with the same short recording on screen; the exit code is 1 if
+memory grew by more than 20 MB after the warm-up, or if handles, threads, Qt objects or temporary
+files were left. Linux only.
 """
 
 from __future__ import annotations
@@ -165,6 +166,7 @@ def main() -> int:
         n_opened, times = 0, list[float]()
         for number in range(-WARM_UP, options.files + 1):
             if number == EARLY - WARM_UP or (number >= 0 and number % options.every == 0):
+                open_and_wait(app, program, short[0])
                 settle(2000)  # surveys that were cancelled end
                 now = held(app, program, temporary)
                 lines += [now] if number >= 0 else []

@@ -24,6 +24,7 @@ from echoing_gui.files import sweep
 from echoing_gui.i18n import ENGLISH, SYSTEM, languages, tr, use_language
 from echoing_gui.log import config_folder, name_program, start_log, state_folder
 from echoing_gui.main_window import MainWindow
+from echoing_gui.memory import return_freed_memory
 from echoing_gui.packages import DEFAULT, PackageLibrary, package_facts
 from echoing_gui.reading import ReadingProcess
 from echoing_gui.services import Model, Services
@@ -47,6 +48,7 @@ class Program:
 
 def make_application() -> QApplication:
     """Make the Qt application with the program's name, style and font."""
+    return_freed_memory()
     existing = QApplication.instance()
     app = existing if isinstance(existing, QApplication) else QApplication([])
     name_program()
