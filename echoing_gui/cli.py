@@ -308,9 +308,10 @@ def _text(report: Report) -> str:
     if report["recording"]:
         recording = report["recording"]
         simulated = "   SIMULATED ECG" if recording["simulated"] else ""
+        n = len(recording["lead_names"])
+        leads = "1 lead" if n == 1 else f"{n} leads"
         lines.append(
-            f"  {recording['duration_s']:g} s, {recording['fs_hz']:g} Hz, "
-            f"{len(recording['lead_names'])} leads{simulated}"
+            f"  {recording['duration_s']:g} s, {recording['fs_hz']:g} Hz, {leads}{simulated}"
         )
         first_s, end_s = report["window_s"] or (0.0, recording["duration_s"])
         if end_s - first_s < recording["duration_s"] - 0.05:

@@ -82,8 +82,8 @@ class MachineMeasurement:
     ----------
     key
         ``heart_rate``, ``atrial_rate``, ``rr_interval``, ``p_duration``, ``pr_interval``,
-        ``qrs_duration``, ``qt_interval``, ``qtc``, ``qtc_bazett``, ``qtc_fridericia``, ``p_axis``,
-        ``qrs_axis`` or ``t_axis``.
+        ``qrs_duration``, ``qt_interval``, ``qtc``, ``qtc_bazett``, ``qtc_fridericia``,
+        ``qtc_framingham``, ``qtc_hodges``, ``p_axis``, ``qrs_axis`` or ``t_axis``.
     value, unit
         The value in ``/min``, ``ms`` or ``degrees``.
     """

@@ -134,6 +134,8 @@ def _measured(measurements: tuple[MachineMeasurement, ...]) -> str:
         "qtc": "QTc",
         "qtc_bazett": "QTc (Bazett)",
         "qtc_fridericia": "QTc (Fridericia)",
+        "qtc_framingham": "QTc (Framingham)",
+        "qtc_hodges": "QTc (Hodges)",
         "p_axis": tr("P axis"),
         "qrs_axis": tr("QRS axis"),
         "t_axis": tr("T axis"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import binascii
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from model_core.errors import ReadError
 from model_core.io._complete import checked_size, complete
@@ -18,6 +19,8 @@ SUFFIXES: tuple[str, ...] = (".scp",)
 MAX_BYTES = 8_000_000
 
 _HEADER_BYTES = 16
+# Bazett, 1, is known to the decoder
+_QTC_FORMULAS = {2: "qtc_hodges", 3: "qtc_fridericia", 4: "qtc_framingham"}
 _AGE_UNITS = {1: "years", 2: "months", 3: "weeks", 4: "days", 5: "hours"}
 
 
@@ -57,7 +60,7 @@ def read(path: Path) -> Recording:
         rate_source=say("from the sample interval in the file"),
         age=age or age_between(record.patient.birth_date, record.recording.date),
         integrity=CHECKSUM_AGREES,
-        measurements=_intervals(record.annotations),
+        measurements=_intervals(record.annotations) | _corrected(record.raw_metadata),
     )
     return complete(stored, [path], path)
 
@@ -78,6 +81,12 @@ def _intervals(stated: Mapping[str, str]) -> dict[str, float | None]:
         "qrs_duration": between("qrs_onset", "qrs_offset"),
         "qt_interval": between("qrs_onset", "t_offset"),
     }
+
+
+def _corrected(raw: Mapping[str, Any]) -> dict[str, float | None]:
+    """QTc by a formula that section 7 names and the decoder does not, ms."""
+    key = _QTC_FORMULAS.get(raw.get("qtc_formula_code", 0))
+    return {key: float(raw["qtc_ms"]), "qtc": None} if key else {}
 
 
 def _stated_age(data: bytes) -> Age | None:

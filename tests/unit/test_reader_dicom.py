@@ -413,6 +413,10 @@ def test_measurements_are_known_by_code_in_any_language(tmp_path: Path) -> None:
         note("x", "99HOME", "QT interval", 380),
         note("2:15876", "MDC", "QT interval", 410),  # the code counts
         note("2:16020", "MDC", "Atrial Heart Rate", 300, "/min"),
+        note("x", "99HOME", "QTc global using Bazett formula", 411),
+        note("x", "99HOME", "QTc interval Fridericia", 412),
+        note("x", "99HOME", "QTc Hodges", 413),
+        note("x", "99HOME", "QTc per lead using Framingham formula", 414),
     ]
     path = write(
         tmp_path / "a.dcm", [twelve(counts(12))], WaveformAnnotationSequence=Sequence(notes)
@@ -424,5 +428,8 @@ def test_measurements_are_known_by_code_in_any_language(tmp_path: Path) -> None:
         "qrs_duration": (92.0, "ms"),
         "qt_interval": (380.0, "ms"),
         "qtc": (410.0, "ms"),
+        "qtc_bazett": (411.0, "ms"),
+        "qtc_fridericia": (412.0, "ms"),
+        "qtc_hodges": (413.0, "ms"),
         "atrial_rate": (300.0, "/min"),
     }

@@ -62,7 +62,12 @@ def leads_of(values: Ints, order: int, pack: Callable[[Ints], bytes], factor: in
 
 
 def scp(
-    path: Path, values: Ints, order: int, pack: Callable[[Ints], bytes], beat: Ints | None
+    path: Path,
+    values: Ints,
+    order: int,
+    pack: Callable[[Ints], bytes],
+    beat: Ints | None,
+    measured: bytes = b"",
 ) -> Path:
     """Write a record; with a reference beat, it is taken out of the rhythm where it was found."""
     n_leads, n_samples = values.shape
@@ -84,6 +89,8 @@ def scp(
             where += struct.pack("<II", at - 20, at + 30)
         parts |= {4: where, 5: leads_of(beat, order, pack)}
     parts[6] = leads_of(rest, order, pack)
+    if measured:
+        parts[7] = measured
     sections = {number: section(number, body) for number, body in parts.items()}
     at = 7 + 16 + 10 * 12
     lengths = {number: len(made) for number, made in sections.items()}
@@ -123,3 +130,23 @@ def test_every_encoding_gives_the_samples(
     rows = [recording.lead_names.index(name) for name in STANDARD_LEADS[:n_leads]]
     assert recording.fs == 500.0
     np.testing.assert_allclose(recording.signal_mv[rows], values * 0.005, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("code", "key"),
+    [
+        (0, "qtc"),
+        (1, "qtc_bazett"),
+        (2, "qtc_hodges"),
+        (3, "qtc_fridericia"),
+        (4, "qtc_framingham"),
+        (200, "qtc"),
+    ],
+)
+def test_qtc_is_named_by_the_formula_that_the_file_states(
+    tmp_path: Path, code: int, key: str
+) -> None:
+    measured = struct.pack("<BBHHHHHHB", 0, 0, 1000, 0, 0, 60, 0, 431, code)
+    path = scp(tmp_path / "a.scp", rhythm(8)[0], 0, plain, None, measured)
+    found = {m.key: m.value for m in read_recording(path).metadata.measurements}
+    assert {name: value for name, value in found.items() if "qtc" in name} == {key: 431.0}
