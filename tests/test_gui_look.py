@@ -7,13 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QPoint, QRect, Qt
+from PySide6.QtCore import QPoint, QRect, QRectF, Qt
+from PySide6.QtGui import QImage, QPainter
 from PySide6.QtWidgets import QFileDialog, QLabel, QToolButton, QWidget
 
 from echoing_gui.features.serial import SerialView, compare, measured
-from echoing_gui.state import AppState, Layout
+from echoing_gui.graphics import paper
+from echoing_gui.state import AppState, DisplayOptions, Layout
 from echoing_gui.view_models.report import PAPERS, report_view
 from echoing_gui.view_models.results import recording_view
+from echoing_gui.view_models.sheet import lay_out
 from model_core.types import LeadGrade, LeadQuality
 from tests.conftest import settle
 from tests.gui_factory import NOISY_LEAD, prediction, recording, spike_signal
@@ -169,3 +172,21 @@ def test_reasons_for_doubt_come_before_the_measures_and_the_scale_last_under_tab
         for name in ("result", "chip", "fold", "scaleFine")
     ]
     assert places == sorted(places)
+
+
+@pytest.mark.parametrize("name", ["I", "Nehb D", "ECG X10", "W" * 16, "LEFT 01 " * 5])
+def test_names_beside_rows_lie_whole_in_their_margin(qapp, name):
+    drawn = lay_out(recording("a", leads=(name,)), DisplayOptions(layout=Layout.ROWS))
+    image = QImage(300, 200, QImage.Format.Format_RGB32)
+    painter = QPainter(image)
+    paper.paint_sheet(painter, drawn, paper.Camera(4.0, 0, 0, QRectF(image.rect()), 1.0), {})
+    painter.end()
+    gutter = paper.gutter_px(Layout.ROWS, 4.0, 1.0)
+    dark = [
+        [image.pixelColor(x, y).lightness() < 100 for x in range(gutter - 1)]
+        for y in range(image.height())
+    ]
+    inked = np.flatnonzero(np.any(dark, axis=0))
+    assert inked.size
+    assert inked.min() > 0
+    assert inked.max() < gutter - 2

@@ -39,6 +39,9 @@ _LEAST_FINE_PX = 2.5
 _LABEL_ROOM_PX = 1000.0
 # From the column border: beside its mark, II must not read as III.
 _NAME_MM = 2.0
+# Of a name in the margin beside rows
+_MOST_LETTERS = 18
+_ANYWHERE = Qt.TextFlag.TextWrapAnywhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +250,7 @@ def _paint_names(painter: QPainter, sheet: Sheet, camera: Camera) -> None:
         if gutter:
             top = camera.y(piece.baseline_mm) - size
             place = QRectF(camera.area.left(), top, gutter, 2 * size)
-            painter.drawText(place, Qt.AlignmentFlag.AlignCenter, piece.name)
+            _paint_in_margin(painter, piece.name, place, size)
             _paint_mark(painter, piece, place.center().x(), top + 2.1 * size, 0.3 * size)
             continue
         bottom = camera.y(piece.label_bottom_mm)
@@ -275,6 +278,20 @@ def _paint_names(painter: QPainter, sheet: Sheet, camera: Camera) -> None:
                 camera.x(strip.x_mm), camera.y(strip.y_mm - 4.5), 1000.0, 4 * camera.px_per_mm
             )
             painter.drawText(place, Qt.AlignmentFlag.AlignLeft, tr("all leads"))
+
+
+def _paint_in_margin(painter: QPainter, name: str, place: QRectF, size: float) -> None:
+    """Paint a name, smaller and in lines where it is too long for the margin."""
+    if len(name) > _MOST_LETTERS:
+        name = f"{name[: _MOST_LETTERS // 2]}…{name[-_MOST_LETTERS // 2 :]}"
+    centred = Qt.AlignmentFlag.AlignCenter
+    place = place.adjusted(0.3 * size, 0, -0.3 * size, 0)
+    for share, wrap in ((1.0, 0), (0.75, Qt.TextFlag.TextWordWrap), (0.75, _ANYWHERE)):
+        painter.setFont(theme.text_font(share * size, bold=True))
+        if painter.boundingRect(place, centred | wrap, name).width() <= place.width():
+            break
+    painter.drawText(place, centred | wrap | Qt.TextFlag.TextDontClip, name)
+    painter.setFont(theme.text_font(size, bold=True))
 
 
 def _paint_mark(
