@@ -67,6 +67,12 @@ def open_file(path: Path) -> InFile:
             raise _damaged(path, say("its header gives a wrong place for the samples"))
         comment = file.read(comment_bytes)
     n_leads, fs = number(156), float(number(272))
+    declared = int.from_bytes(header[14:18], "little", signed=True)
+    stated_start = int.from_bytes(header[22:26], "little", signed=True)
+    # Some writers state the place of the samples wrongly, some leave a space before them.
+    fits = size - data_start in (2 * declared, 2 * declared * n_leads)
+    if not fits and data_start < stated_start < size:
+        data_start = stated_start
     n_values, odd = divmod(size - data_start, 2)
     if not 1 <= n_leads <= 12 or odd or n_values % n_leads:
         raise _damaged(path, say("its samples do not divide among its leads"), "size_mismatch")
@@ -76,7 +82,6 @@ def open_file(path: Path) -> InFile:
     if (resolutions <= 0).any():
         raise _damaged(path, say("it does not state the gain of every lead"), "gain_missing")
     integrity = _integrity(path, header[_CHECKED_FROM:] + comment, header[8:10])
-    declared = int.from_bytes(header[14:18], "little", signed=True)
     # Writers count samples of a lead or of all leads, and some leave a round number.
     incomplete = declared not in (n_samples, n_values)
     if incomplete:

@@ -218,6 +218,22 @@ def test_mortara_states_qtc_and_p(tmp_path: Path) -> None:
     assert measured(recording) == {"p_duration": 112.0, "qtc": 431.0, "qtc_bazett": 440.0}
 
 
+@pytest.mark.parametrize(
+    ("space", "stated"), [(0, 522), (0, 600), (502, 1024), (504, 1026), (0, 0)]
+)
+def test_samples_of_ishne_lie_where_the_header_says_or_at_once(
+    tmp_path: Path, space: int, stated: int
+) -> None:
+    values = counts_of(3)
+    path = ishne(tmp_path / "a.ecg", values, (5, 6, 11), checksum=b"\0\0")
+    data = bytearray(path.read_bytes())
+    data[22:26] = stated.to_bytes(4, "little")
+    path.write_bytes(data[:522] + bytes(space) + data[522:])
+    recording = read_recording(path)
+    assert not report_of(recording).incomplete
+    np.testing.assert_allclose(recording.signal_mv[0], values[0] * 0.0025, rtol=1e-6)
+
+
 @pytest.mark.parametrize(("stated", "told"), [(0, False), (1, True), (5, True), (-9, False)])
 def test_ishne_states_a_pacemaker(tmp_path: Path, stated: int, told: bool) -> None:
     path = ishne(tmp_path / "a.ecg", counts_of(3), (5, 6, 11), checksum=b"\0\0")
