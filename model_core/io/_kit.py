@@ -52,6 +52,8 @@ _MEASUREMENTS = {
     "qrs_axis": ("qrs_axis", "degrees"),
     "t_axis": ("t_axis", "degrees"),
 }
+# As the standards abbreviate them
+_NEHB = {"D": "Nehb D", "A": "Nehb A", "J": "Nehb J"}
 # Findings of the decoder that mean: the samples may not be what was recorded
 _MISMATCH = re.compile(r"checksum|crc|mismatch", re.IGNORECASE)
 # Findings that may quote the patient; notes go to output files
@@ -172,7 +174,7 @@ def stored_of(
     return Stored(
         signal_mv=signal,
         fs=fs,
-        lead_names=[lead.label for lead in leads],
+        lead_names=[_NEHB.get(lead.label, lead.label) for lead in leads],
         report=ImportReport(
             format_name=format_name,
             format_version=version,

@@ -132,6 +132,15 @@ def test_every_encoding_gives_the_samples(
     np.testing.assert_allclose(recording.signal_mv[rows], values * 0.005, rtol=0, atol=1e-5)
 
 
+def test_leads_by_other_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = {"I": 70, "II": 71, "III": 72, "aVR": 65, "aVL": 16, "aVF": 20, "V1": 66, "V2": 12}
+    for name, number in numbers.items():
+        monkeypatch.setitem(CODES, name, number)
+    recording = read_recording(scp(tmp_path / "a.scp", rhythm(8)[0], 0, plain, None))
+    others = ("Nehb D", "Nehb A", "Nehb J", "X", "CM5", "V8", "V4R")
+    assert recording.lead_names == ("aVR", *others)
+
+
 @pytest.mark.parametrize(
     ("code", "key"),
     [
