@@ -56,6 +56,8 @@ class Lists(QObject):
         self._folder = desk.folder / "work_list"
         self.view = WorkListView()
         self._current = -1
+        # What to go back to when the next folder or table holds no ECG.
+        self._before: WorkList | None = None
         self._export_facts: dict[str, Any] = {}
         self._jobs = JobRunner(self)
         self._jobs.progressed.connect(self._on_progress)
@@ -166,6 +168,18 @@ class Lists(QObject):
         """
         self._stop_all()
         self._current = -1
+        work = self.work
+        if work is None or not work.listing:
+            self._before = work and replace(work, running=False, ends_in_s=None)
+        # Its points are rows of the list before.
+        self.view.set_map(np.empty(0, np.intp), None)
+        self._controller.change(work_list=WorkList(source, listing=True), message=None)
+        self._desk.window.show_view(VIEW)
+        self._start_listing()
+
+    def _remember(self, source: Path) -> None:
+        """Keep where a list is that holds ECGs, to go on with it another time."""
+        self._before = None
         if source != self._dropped:
             self._dropped.unlink(missing_ok=True)
         try:
@@ -174,9 +188,6 @@ class Lists(QObject):
             atomic_write(self._remembered, content.encode("utf-8", "surrogateescape"))
         except OSError as error:
             self._tell_unsaved(error)
-        self._controller.change(work_list=WorkList(source, listing=True), message=None)
-        self._desk.window.show_view(VIEW)
-        self._start_listing()
 
     def pause_or_continue(self) -> None:
         """Pause the work, or go on with what is not done."""
@@ -368,6 +379,8 @@ class Lists(QObject):
         elif report.error is not None:
             self._on_failure(report)
         elif report.lane == _LIST:
+            if self.work is not None:
+                self._remember(self.work.source)
             self._change(listing=False)
             self._start_estimating()
         elif report.lane == _ESTIMATE:
@@ -379,7 +392,11 @@ class Lists(QObject):
     def _on_failure(self, report: JobReport) -> None:
         error = report.error
         if report.lane == _LIST:
-            self._controller.change(work_list=None)
+            before, model = self._before, self._controller.model
+            same = before and model and before.package_id == model.identity.package_id
+            self._controller.change(work_list=before if same else None)
+            self._before = None
+            self._make_map()
         self._change(running=False, ends_in_s=None)
         if isinstance(error, OSError):
             self._tell_unsaved(error)

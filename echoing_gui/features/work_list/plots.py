@@ -260,10 +260,13 @@ class ScatterPlot(_Points):
         self.plot.setLabel("left", tr(y.axis))
         self.show_points(drawn, np.column_stack([values_of(rows, x), values_of(rows, y)]), None)
         n = len(self._places)
-        self.note.setText(
-            tr("{n:,} recordings have both. Click a point to find it in the table, double-click to "
-               "open its ECG.", n=n)
-        )  # fmt: skip
+        how = tr("Click a point to find it in the table, double-click to open its ECG.")
+        if n == 0:
+            self.note.setText(tr("No recording has both."))
+        elif n == 1:
+            self.note.setText(f"{tr('1 recording has both.')} {how}")
+        else:
+            self.note.setText(f"{tr('{n:,} recordings have both.', n=n)} {how}")
 
 
 class HistogramPlot(Plot):

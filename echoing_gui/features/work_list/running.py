@@ -87,10 +87,10 @@ def estimate_rows(
     store = open_store()
     try:
         waiting = [row for row in rows if row.state is RowState.WAITING]
-        first_of: dict[str, int] = {}
+        twins: dict[str, list[ListRow]] = {}
         for row in rows:
             if row.recording_id:
-                first_of.setdefault(row.recording_id, row.number)
+                twins.setdefault(row.recording_id, []).append(row)
         changed: list[ListRow] = []
         moments = [time.monotonic()]
         shown_s = moments[0]
@@ -98,7 +98,7 @@ def estimate_rows(
         for answer in _answers(waiting, store, start_worker, n_workers, token):
             now_s = time.monotonic()
             if answer is not None:
-                changed.append(_answered(answer, store, first_of))
+                changed += _told_apart(_answered(answer, store), twins)
                 moments = [*moments[-_SPEED_OF:], now_s]
                 n_left -= 1
             if changed and (now_s - shown_s >= _SHOWN_EVERY_S or not n_left):
@@ -186,7 +186,22 @@ def _work(
             done.put(error)
 
 
-def _answered(answer: _Answer, store: ResultStore, first_of: dict[str, int]) -> ListRow:
+def _told_apart(row: ListRow, twins: dict[str, list[ListRow]]) -> list[ListRow]:
+    """Say of which row this one is a twin; rows that were answered before it may change with it."""
+    if not row.recording_id:
+        return [row]
+    group = twins.setdefault(row.recording_id, [])
+    group.append(row)
+    first = min(each.number for each in group[:1] + group[-1:])
+    if first != row.number:
+        group[-1] = replace(row, same_as=first)
+        return group[-1:]
+    group.sort(key=lambda each: each.number)
+    group[:] = [replace(each, same_as=first if each is not row else 0) for each in group]
+    return list(group)
+
+
+def _answered(answer: _Answer, store: ResultStore) -> ListRow:
     """Row with what was found, which is in the store from now on."""
     row, found = answer.row, answer.found
     if found is None:
@@ -200,9 +215,7 @@ def _answered(answer: _Answer, store: ResultStore, first_of: dict[str, int]) -> 
         if kept is None:  # taken away while this ran
             return row
         report = kept.report
-    first = first_of.setdefault(found.recording_id, row.number)
-    same_as = first if first != row.number else 0
-    return replace(with_report(row, report), recording_id=found.recording_id, same_as=same_as)
+    return replace(with_report(row, report), recording_id=found.recording_id)
 
 
 def with_report(row: ListRow, report: Report) -> ListRow:
