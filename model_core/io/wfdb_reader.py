@@ -145,6 +145,11 @@ def open_file(path: Path) -> InFile:
         raise ReadError(
             say("The header {header} is not there.", header=header.name),
             hint=say(
+                "A WFDB record is a header and its data files in one folder: copy all of them. "
+                "Recordings of Viatom, called .dat too, are not supported."
+            )
+            if path.suffix.lower() == ".dat"
+            else say(
                 "A WFDB record is a header and its data files in one folder: copy all of them."
             ),
             code="header_missing",

@@ -171,6 +171,7 @@ def test_files_that_are_not_there(tmp_path: Path) -> None:
     assert refusal(header).code == "data_missing"
     (tmp_path / "alone.dat").write_bytes(b"\0")
     assert refusal(tmp_path / "alone.dat").code == "header_missing"
+    assert "Viatom" in refusal(tmp_path / "alone.dat").hint
     assert refusal(tmp_path / "nothing").code == "not_found"
     assert refusal(tmp_path / "nothing.hea").code == "header_missing"
 
