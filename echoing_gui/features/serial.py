@@ -176,10 +176,9 @@ class BeatsView(QWidget):
 
     def _lay_out(self) -> None:
         """Lay out for the width there is; painting and measuring only look at it."""
-        options = self._state.options
         self._laid_out_for = self.width()
         room_mm = self.width() * self.devicePixelRatioF() / self._px_per_mm()
-        sheets = beat_sheets(self._beats, options.speed_mm_s, options.gain_mm_mv, room_mm)
+        sheets = beat_sheets(self._beats, self._state.options, room_mm)
         self._sheets = tuple((sheet, Cache()) for sheet in sheets)
         self.setMinimumHeight(self.sizeHint().height())
         self.update()

@@ -8,20 +8,28 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from echoing_gui.state import Layout
-from echoing_gui.view_models.sheet import Pulse, Sheet, TracePiece
+from echoing_gui.state import DisplayOptions, Layout
+from echoing_gui.view_models.layouts import gain_of
+from echoing_gui.view_models.sheet import (
+    PULSE_S,
+    PULSE_TAIL_MM,
+    Pulse,
+    Sheet,
+    TracePiece,
+    pulse_text,
+)
 from model_core.leads import STANDARD_LEADS
 from model_core.types import FloatArray
 
-_LEFT_MM = 10.0
 _GAP_MM = 3.0
 _PULSE_X_MM = 2.5
 _LABEL_MM = 5.0
 _LEAST_MM = 5.0
 # Beyond this an artefact would take all the room.
 _MOST_MV = 3.0
-# Leads go down the columns: with four of them the twelve stand as on an ECG.
-_COLUMNS = (4, 2, 1)
+# Four columns stand as on an ECG; six have the limb leads above the chest leads.
+_COLUMNS = (6, 4, 2, 1)
+_BY_ROW = 6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,13 +53,23 @@ class Beats:
         return max((values.size for values in self.values_mv.values()), default=0) / self.fs
 
 
-def beat_width_mm(length_s: float, speed_mm_s: float) -> float:
-    """Width that one column of beats takes with its pulse, mm."""
-    return _LEFT_MM + length_s * speed_mm_s
+def beat_width_mm(length_s: float, options: DisplayOptions) -> float:
+    """Width that one column of beats takes with the pulses before it, mm."""
+    return _left_mm(options) + length_s * options.speed_mm_s
+
+
+def _left_mm(options: DisplayOptions) -> float:
+    """Where beats begin: room for a pulse, or for one of each gain, mm."""
+    n_pulses = 2 if options.half_precordials else 1
+    return _PULSE_X_MM + n_pulses * _pulse_step_mm(options)
+
+
+def _pulse_step_mm(options: DisplayOptions) -> float:
+    return PULSE_S * options.speed_mm_s + 2 * PULSE_TAIL_MM
 
 
 def beat_sheets(
-    beats: Sequence[Beats], speed_mm_s: float, gain_mm_mv: float, width_mm: float
+    beats: Sequence[Beats], options: DisplayOptions, width_mm: float
 ) -> tuple[Sheet, ...]:
     """Lay out median beats in as many columns as there is room for.
 
@@ -59,8 +77,8 @@ def beat_sheets(
     ----------
     beats
         Of each recording.
-    speed_mm_s, gain_mm_mv
-        Scale of all.
+    options
+        Paper speed and gains of all.
     width_mm
         Room from left to right, mm.
 
@@ -71,27 +89,36 @@ def beat_sheets(
         that only others have is there without a line.
     """
     length_s = max((each.length_s for each in beats), default=0.0)
-    step_mm = math.ceil(length_s * speed_mm_s) + _GAP_MM
-    fitting = max(1, int((width_mm - _LEFT_MM + _GAP_MM) // step_mm))
+    left_mm = _left_mm(options)
+    step_mm = math.ceil(length_s * options.speed_mm_s) + _GAP_MM
+    fitting = max(1, int((width_mm - left_mm + _GAP_MM) // step_mm))
     n_columns = next(n for n in _COLUMNS if n <= fitting)
     pieces: list[list[TracePiece]] = [[] for _ in beats]
     pulses: list[Pulse] = []
     top = 0.0
     for row in _rows(beats, n_columns):
-        drawn = [each.values_mv[lead] for each in beats for lead in row if lead in each.values_mv]
-        up = max(_extent(values, gain_mm_mv) for values in drawn) + _LABEL_MM
-        down = max(_extent(-values, gain_mm_mv) for values in drawn)
-        baseline = math.ceil(top + max(up, gain_mm_mv + 1.0))
+        drawn = [
+            (each.values_mv[lead], gain_of(lead, options))
+            for each in beats
+            for lead in row
+            if lead in each.values_mv
+        ]
+        gains = sorted({gain for _, gain in drawn}, reverse=True)
+        up = max(_extent(values, gain) for values, gain in drawn) + _LABEL_MM
+        down = max(_extent(-values, gain) for values, gain in drawn)
+        baseline = math.ceil(top + max(up, gains[0] + 1.0))
         bottom = baseline + down + 1.0
-        pulses.append(Pulse(_PULSE_X_MM, baseline, gain_mm_mv, ""))
+        for n_pulse, gain in enumerate(gains):
+            x_mm = _PULSE_X_MM + n_pulse * _pulse_step_mm(options)
+            pulses.append(Pulse(x_mm, baseline, gain, pulse_text(gain, options)))
         for n_column, lead in enumerate(row):
             for each, placed in zip(beats, pieces, strict=True):
                 placed.append(
                     TracePiece(
                         lead=lead, name=lead,
                         values_mv=each.values_mv.get(lead, np.full(1, np.nan, np.float32)),
-                        median_mv=0.0, gain_mm_mv=gain_mm_mv, fs=each.fs, start_s=0.0,
-                        end_s=length_s, x_mm=_LEFT_MM + n_column * step_mm, baseline_mm=baseline,
+                        median_mv=0.0, gain_mm_mv=gain_of(lead, options), fs=each.fs, start_s=0.0,
+                        end_s=length_s, x_mm=left_mm + n_column * step_mm, baseline_mm=baseline,
                         top_mm=top, bottom_mm=bottom, label_bottom_mm=baseline - up + _LABEL_MM,
                     )
                 )  # fmt: skip
@@ -99,7 +126,7 @@ def beat_sheets(
     return tuple(
         Sheet(
             width_mm=width_mm, height_mm=math.ceil(top + 1.0), layout=Layout.GRID,
-            speed_mm_s=speed_mm_s, pieces=tuple(placed), strips=(), pulses=tuple(pulses),
+            speed_mm_s=options.speed_mm_s, pieces=tuple(placed), strips=(), pulses=tuple(pulses),
             separators=(), scale=None, window_s=(0.0, length_s), note="",
         )
         for placed in pieces
@@ -111,6 +138,8 @@ def _rows(beats: Sequence[Beats], n_columns: int) -> list[list[str]]:
     names = list(dict.fromkeys(name for each in beats for name in each.values_mv))
     in_order = [name for name in STANDARD_LEADS if name in names]
     in_order += [name for name in names if name not in STANDARD_LEADS]
+    if n_columns == _BY_ROW:
+        return [in_order[n : n + n_columns] for n in range(0, len(in_order), n_columns)]
     n_rows = math.ceil(len(in_order) / n_columns)
     return [in_order[n::n_rows] for n in range(n_rows)]
 

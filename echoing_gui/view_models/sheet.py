@@ -273,7 +273,7 @@ def lay_out(
             baseline += max(spacing, arrangement.least_spacing_mm)
         below = down + 1.0 + STRIP_MM
         for k, gain in enumerate(gains):
-            text = _pulse_text(gain, options) if in_columns else ""
+            text = pulse_text(gain, options) if in_columns else ""
             pulses.append(Pulse(MARGIN_MM + k * pulse_mm, baseline, gain, text))
         for k, (part, values, label) in enumerate(zip(row, cut, labels, strict=True)):
             x_mm = x_start + (part.start_s - window_s[0]) * speed
@@ -420,7 +420,7 @@ def _label_bottom(values_mv: FloatArray, fs: float, speed: float, gain: float) -
     return max(_extent(under, gain) + 1.0, 4.0)
 
 
-def _pulse_text(gain: float, options: DisplayOptions) -> str:
+def pulse_text(gain: float, options: DisplayOptions) -> str:
     """Say which leads a pulse stands for, where the gains differ."""
     if not options.half_precordials:
         return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from PySide6.QtCore import QLineF, QRectF, QSize, Qt
@@ -38,10 +39,9 @@ def median_sheet(measured: Measured, options: DisplayOptions, width_mm: float) -
     """
     fs, values = measured.delineation.fs, _one_beat(measured)
     beats = Beats(dict(zip(measured.measurements.lead_names, values, strict=True)), fs)
-    speed = options.speed_mm_s
-    while beat_width_mm(beats.length_s, speed) > width_mm and speed > _LEAST_MM_S:
-        speed /= 2
-    return beat_sheets((beats,), speed, options.gain_mm_mv, width_mm)[0]
+    while beat_width_mm(beats.length_s, options) > width_mm and options.speed_mm_s > _LEAST_MM_S:
+        options = replace(options, speed_mm_s=options.speed_mm_s / 2)
+    return beat_sheets((beats,), options, width_mm)[0]
 
 
 def _one_beat(measured: Measured) -> FloatArray:
