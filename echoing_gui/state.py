@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from echoing_gui.state_bench import Bench
 from echoing_gui.state_marks import Measuring
 from echoing_gui.state_package import PackageFacts
 from echoing_gui.state_work_list import WorkList
-from model_core.display_filters import RAW, DisplayFilter
+from model_core.display_filters import RAW, DisplayFilter, filter_for_display
 from model_core.long_recording import LongRecording, Overview
 from model_core.types import PackageIdentity, Prediction, Recording
 
@@ -148,6 +148,18 @@ class Filtered:
     source: Recording
     chosen: DisplayFilter
     drawn: Recording
+
+    def of(self, recording: Recording) -> Filtered:
+        """Take the same samples as those of another copy of the recording."""
+        return replace(
+            self, source=recording, drawn=replace(recording, signal_mv=self.drawn.signal_mv)
+        )
+
+
+def filtered(recording: Recording, chosen: DisplayFilter) -> Filtered:
+    """Filter a copy of a recording's samples."""
+    signal_mv = filter_for_display(recording.signal_mv, recording.fs, chosen)
+    return Filtered(recording, chosen, replace(recording, signal_mv=signal_mv))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,16 +10,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PySide6.QtGui import QImage
+from PySide6.QtGui import QColor, QImage
 
 from echoing_gui.features import serial
 from echoing_gui.features.serial import SerialView, compare, measured
+from echoing_gui.state import ThemeChoice
 from echoing_gui.view_models.comparison import (
     Patients,
     interval_rows,
     match_patients,
     measure_rows,
 )
+from model_core.display_filters import DisplayFilter, filter_for_display
 from model_core.types import Recording
 from tests.drawn_ecg import DrawnBeat, draw_ecg
 from tests.gui_factory import FLAT_LEAD, prediction, recording
@@ -123,7 +125,7 @@ def test_both_ecgs_stand_side_by_side_in_one_scale(qtbot, pair):
     view = compared(qtbot, pair, "old.hea")
     assert [each.sheet and each.sheet.speed_mm_s for each in view.views] == [25.0, 25.0]
     assert "old.hea" not in view.names[1].text()
-    assert view.names[0].text().startswith("Earlier: old")
+    assert "Earlier: old" in view.names[0].text()
     pair.window._qactions["gain_20"].trigger()
     assert [each.sheet and each.sheet.pieces[0].gain_mm_mv for each in view.views] == [20.0, 20.0]
     assert "+30 /min" in cells(view)
@@ -163,9 +165,9 @@ def test_beats_are_laid_out_once_for_a_width_and_a_scale(qtbot, pair, monkeypatc
     rooms: list[float] = []
     lay_out = serial.beat_sheets
 
-    def counted(beats, speed, gain, room_mm):
+    def counted(beats, options, room_mm):
         rooms.append(room_mm)
-        return lay_out(beats, speed, gain, room_mm)
+        return lay_out(beats, options, room_mm)
 
     view = compared(qtbot, pair, "old.hea")
     view._beats_on.click()
@@ -187,6 +189,59 @@ def test_beats_are_laid_out_once_for_a_width_and_a_scale(qtbot, pair, monkeypatc
     assert len(rooms) == 1
     assert beats.grab().toImage() != before
     assert beats.minimumHeight() > height
+
+
+def test_both_ecgs_are_drawn_through_the_display_filter(qtbot, pair):
+    view = compared(qtbot, pair, "old.hea")
+
+    def drawn() -> list[Recording | None]:
+        return [each._state.drawn for each in view.views]
+
+    as_recorded = [each.signal_mv for each in drawn() if each]
+    pair.window.trigger("low_pass_40")
+    qtbot.waitUntil(lambda: all(each._state.filtered for each in view.views))
+    for each, before, ecg_view in zip(drawn(), as_recorded, view.views, strict=True):
+        assert each is not None
+        wanted = filter_for_display(before, each.fs, DisplayFilter(low_pass_hz=40.0))
+        np.testing.assert_array_equal(each.signal_mv, wanted)
+        assert ecg_view.band_texts().filter == "low-pass 40 Hz (display only)"
+    # With names hidden, the same samples and no other texts.
+    pair.window.trigger("privacy")
+    assert [each and each.source_name for each in drawn()] != ["old", "now"]
+    assert [view.band_texts().filter for view in view.views] == 2 * [
+        "low-pass 40 Hz (display only)"
+    ]
+    # Median beats are never filtered, and say so.
+    assert "No filter" in view._beats_caption.text()
+    pair.window.trigger("filter_off")
+    np.testing.assert_array_equal([each.signal_mv for each in drawn() if each], as_recorded)
+
+
+def test_a_filter_chosen_before_is_in_the_comparison(qtbot, pair):
+    pair.window.trigger("high_pass_0.5")
+    view = compared(qtbot, pair, "old.hea")
+    qtbot.waitUntil(lambda: all(each._state.filtered for each in view.views))
+    assert {each.band_texts().filter for each in view.views} == {"high-pass 0.5 Hz (display only)"}
+
+
+@pytest.mark.parametrize("theme", list(ThemeChoice))
+def test_the_names_of_both_colours_can_be_seen_in_all_colours(qtbot, pair, theme):
+    """The squares that name the colours stand out against what is behind them, as 3:1 or more."""
+    pair.controller.set_options(replace(pair.controller.state.options, theme=theme))
+    view = compared(qtbot, pair, "old.hea")
+    view._beats_on.click()
+    image = view._beats_caption.grab().toImage()
+    behind = image.pixelColor(2, 2)
+    for colour in (serial.EARLIER_COLOUR, serial.LATER_COLOUR):
+        one, other = sorted((luminance(QColor(colour)), luminance(behind)))
+        assert (other + 0.05) / (one + 0.05) > 3
+
+
+def luminance(colour: QColor) -> float:
+    """Relative luminance, WCAG 2.2."""
+    parts = (colour.redF(), colour.greenF(), colour.blueF())
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return float(np.dot((0.2126, 0.7152, 0.0722), linear))
 
 
 def test_another_ecg_ends_the_comparison(qtbot, pair):

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from PySide6.QtCore import QObject
 
 from echoing_gui.desk import Desk
 from echoing_gui.errors import to_message
 from echoing_gui.jobs import JobReport, JobRunner
-from echoing_gui.state import AppState, Filtered
-from model_core.display_filters import RAW, DisplayFilter, filter_for_display
+from echoing_gui.state import AppState, filtered
+from model_core.display_filters import RAW, DisplayFilter
 from model_core.types import Recording
 
 _LANE = "filter"
@@ -49,9 +47,3 @@ class _Filters(QObject):
             self._controller.change(filtered=report.value)
         else:
             self._controller.change(message=to_message(report.error))
-
-
-def filtered(recording: Recording, chosen: DisplayFilter) -> Filtered:
-    """Filter a copy of a recording's samples."""
-    signal_mv = filter_for_display(recording.signal_mv, recording.fs, chosen)
-    return Filtered(recording, chosen, replace(recording, signal_mv=signal_mv))

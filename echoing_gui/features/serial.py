@@ -35,7 +35,7 @@ from echoing_gui.graphics.traces import Cache
 from echoing_gui.i18n import tr
 from echoing_gui.jobs import JobReport, JobRunner
 from echoing_gui.panels.traces import EcgView
-from echoing_gui.state import AppState, Stage
+from echoing_gui.state import AppState, Filtered, Stage, filtered
 from echoing_gui.view_models import texts
 from echoing_gui.view_models.beats import Beats, beat_sheets
 from echoing_gui.view_models.comparison import (
@@ -46,18 +46,21 @@ from echoing_gui.view_models.comparison import (
     measure_rows,
 )
 from echoing_gui.view_models.privacy import hidden
-from echoing_gui.view_models.results import RESEARCH_ONLY
+from echoing_gui.view_models.results import full_caveat
 from echoing_gui.view_models.sheet import Sheet
 from model_core.delineation import delineate
+from model_core.display_filters import RAW
 from model_core.errors import CancelToken, EchoingError, ReadError
 from model_core.long_recording import LongRecording
 from model_core.measurements import Measurements, measure
 from model_core.types import Prediction, Recording
 
-_LANE = "earlier"
+_LANE, _FILTER = "earlier", "filter"
 VIEW = "serial"
-# Told apart by lightness as well as by hue.
+# On paper, told apart by lightness as well as by hue.
 EARLIER_COLOUR, LATER_COLOUR = "#b65a00", theme.TRACE
+# What names the two colours stands on paper, too, whatever the window's colours.
+_ON_PAPER = f"background: {theme.PAPER}; color: {theme.PAPER_TEXT}; padding: 2px 6px;"
 
 
 def _is_open(state: AppState) -> bool:
@@ -199,11 +202,12 @@ class SerialView(QWidget):
         self._comparison: Comparison | None = None
         self._state = AppState()
         self._allowed = False
+        self._filtered: tuple[Filtered, ...] = ()
         self._title = QLabel(wordWrap=True)
         self._title.setObjectName("headline")
         self._match = QLabel(wordWrap=True)
         self._match.setObjectName("caution")
-        self._caveat = QLabel(tr(RESEARCH_ONLY), wordWrap=True)
+        self._caveat = QLabel(wordWrap=True)
         self._caveat.setObjectName("banner")
         self._override = QPushButton(tr("Compare all the same"))
         self._override.clicked.connect(self._on_override)
@@ -223,6 +227,8 @@ class SerialView(QWidget):
         scroll.setWidgetResizable(True)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._beats_caption = QLabel(wordWrap=True)
+        for label in (*self.names, self._beats_caption):
+            label.setStyleSheet(_ON_PAPER)
         overlaid = QWidget()
         column = QVBoxLayout(overlaid)
         column.setContentsMargins(0, 0, 0, 0)
@@ -284,10 +290,20 @@ class SerialView(QWidget):
 
     def show_comparison(self, comparison: Comparison | None) -> None:
         """Show two ECGs, or none; of two patients only when that is asked for."""
-        self._comparison = comparison
+        self._comparison, self._filtered = comparison, ()
         self._allowed = comparison is not None and (
             comparison.match.patients is not Patients.DIFFERENT
         )
+        self._show()
+
+    @property
+    def comparison(self) -> Comparison | None:
+        """What is compared."""
+        return self._comparison
+
+    def show_filtered(self, found: tuple[Filtered, ...]) -> None:
+        """Draw both through the display filter."""
+        self._filtered = found
         self._show()
 
     def show_beats(self) -> None:
@@ -311,33 +327,34 @@ class SerialView(QWidget):
         if found is None:
             self._title.setText(tr("No ECG to compare with"))
             return
-        cases = (found.first, found.second)
+        cases, through = (found.first, found.second), self._filtered or (None, None)
         if self._state.options.private:
             cases = tuple(replace(case, recording=hidden(case.recording)) for case in cases)
         heads = (tr("Earlier"), tr("Later")) if found.ordered else (tr("Other"), tr("This"))
         self._title.setText(tr("Comparison of two ECGs"))
+        self._caveat.setText(full_caveat(self._state.package))
         if not allowed:
             reason = tr(found.match.reason)
             warning = tr("These are probably different patients: {reason}", reason=reason)
             self._match.setText(warning)
             return
         self._match.setText(tr(found.match.reason))
-        for view, name, head, case, colour in zip(
-            self.views, self.names, heads, cases, (EARLIER_COLOUR, LATER_COLOUR), strict=True
-        ):
-            name.setText(f"{head}: {texts.source_line(case.recording)}")
-            name.setStyleSheet(f"border-left: 4px solid {colour}; padding-left: 6px;")
-            view.show_state(AppState(), _alone(self._state, case))
-        self._beats.show_comparison(self._state, found)
-        named = (
+        keys = tuple(
             f'<span style="color:{colour}">■</span> {head}'
             for head, colour in zip(heads, (EARLIER_COLOUR, LATER_COLOUR), strict=True)
         )
+        for view, name, key, case, drawn in zip(
+            self.views, self.names, keys, cases, through, strict=True
+        ):
+            name.setText(f"{key}: {escape(texts.source_line(case.recording))}")
+            view.show_state(AppState(), _alone(self._state, case, drawn))
+        self._beats.show_comparison(self._state, found)
         kind = tr("Median beats, not rhythm, laid on their R peaks")
-        tags = (kind, texts.caption(self._state), texts.not_to_scale(self._state))
-        self._beats_caption.setText(
-            "&nbsp;&nbsp;&nbsp;&nbsp; ".join((*named, *(escape(tag) for tag in tags if tag)))
-        )
+        scale, unscaled = texts.scale_caption(self._state.options), texts.not_to_scale(self._state)
+        tags = [escape(tag) for tag in (kind, scale, tr("No filter"))]
+        if unscaled:
+            tags.append(f'<b style="color:{theme.RED_TAG}">{escape(unscaled)}</b>')
+        self._beats_caption.setText("&nbsp;&nbsp;&nbsp;&nbsp; ".join((*keys, *tags)))
         self._pictures.setCurrentIndex(1 if self._beats_on.isChecked() else 0)
         self._fill_table(found, heads)
 
@@ -354,7 +371,7 @@ class SerialView(QWidget):
         self.table.header().setSectionResizeMode(mode)
 
 
-def _alone(state: AppState, case: Case) -> AppState:
+def _alone(state: AppState, case: Case, through: Filtered | None) -> AppState:
     """Make the state that shows one of the two by itself, drawn as the window draws."""
     return AppState(
         recording=case.recording,
@@ -363,6 +380,7 @@ def _alone(state: AppState, case: Case) -> AppState:
         options=state.options,
         screen=state.screen,
         variance_held=state.variance_held,
+        filtered=through and through.of(case.recording),
     )
 
 
@@ -418,6 +436,12 @@ class Serial(QObject):
         self._desk.window.show_view()
 
     def _on_finished(self, report: JobReport) -> None:
+        if report.lane == _FILTER:
+            if report.error is None:
+                self._view.show_filtered(report.value)
+            else:
+                self._desk.controller.change(message=to_message(report.error))
+            return
         if report.error is not None:
             message = to_message(report.error)
             text = tr("The other ECG was not opened.")
@@ -433,6 +457,7 @@ class Serial(QObject):
             patients=found.match.patients.value,
         )
         self._view.show_comparison(found)
+        self._filter(self._desk.controller.state)
         self._desk.window.show_view(VIEW)
 
     def _on_state(self, old: AppState, new: AppState) -> None:
@@ -440,6 +465,17 @@ class Serial(QObject):
         if new.recording is not old.recording and self._desk.window.shown_view == VIEW:
             self._jobs.cancel(_LANE)
             self.leave()
+        elif new.options.display_filter != old.options.display_filter:
+            self._filter(new)
+
+    def _filter(self, state: AppState) -> None:
+        """Filter both ECGs for the eye, in a worker, if that is chosen."""
+        found, chosen = self._view.comparison, state.options.display_filter
+        self._jobs.cancel(_FILTER)
+        if found is None or chosen == RAW:
+            return
+        both = tuple(case.recording for case in (found.first, found.second))
+        self._jobs.submit(_FILTER, lambda _token: tuple(filtered(each, chosen) for each in both))
 
 
 def install(desk: Desk) -> None:

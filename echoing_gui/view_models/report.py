@@ -113,10 +113,7 @@ def report_state(state: AppState, study_id: str) -> AppState:
     if study_id:
         recording = deidentified(recording, study_id)
         prediction = prediction and replace(prediction, recording_id=study_id)
-    filtered = state.filtered
-    if filtered is not None:
-        drawn = replace(recording, signal_mv=filtered.drawn.signal_mv)
-        filtered = replace(filtered, source=recording, drawn=drawn)
+    filtered = state.filtered and state.filtered.of(recording)
     return replace(
         state, recording=recording, prediction=prediction, filtered=filtered,
         preview=None, long=None, overview=None, message=None,
