@@ -361,7 +361,7 @@ QCheckBox, QRadioButton {{ border: 2px solid transparent; border-radius: 4px; pa
 QCheckBox:focus, QRadioButton:focus {{ border-color: {accent}; }}
 QComboBox:focus {{ background: {accent}; color: {on_accent}; }}
 QTabBar::tab {{ background: {window}; border: 1px solid {line}; padding: 5px 11px; margin: 1px; }}
-QTabBar::tab:right {{ padding: 11px 5px; }}
+QTabBar::tab:right {{ padding: 5px; }}
 QTabBar::tab:selected {{ background: {base}; border-color: {edge}; }}
 QTabBar::tab:selected:focus {{ border: 2px solid {accent}; }}
 #headline {{ font-size: {headline_pt}; font-weight: 600; }}

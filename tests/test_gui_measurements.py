@@ -11,7 +11,7 @@ from echoing_gui.features.measuring.median_beats import MedianBeats
 from echoing_gui.graphics.pointer import to_px
 from echoing_gui.state import DisplayOptions, Layout
 from model_core.types import Annotation, MachineMeasurement
-from tests.drawn_ecg import draw_ecg
+from tests.drawn_ecg import DrawnBeat, draw_ecg
 from tests.gui_factory import make_program, recording
 from tests.test_gui_measuring import ask
 from tests.test_gui_overlays import opened, pixels
@@ -142,3 +142,24 @@ def test_wave_marks_stand_where_waves_begin_and_end_and_name_their_source(progra
     assert columns == wanted
     ask(program, "waves")
     np.testing.assert_array_equal(pixels(drawn), before)
+
+
+@pytest.mark.parametrize("r_mv", [1.2, -1.2])
+def test_names_of_waves_stand_beside_the_trace(qtbot, program, fake, r_mv):
+    """What was as dark as a trace is not lightened: neither where QRS points up nor down."""
+    beat = DrawnBeat(r_mv=r_mv)
+    fake.files["deep.hea"] = recording(
+        "deep.hea", draw_ecg(BEATS_S, 10.0, 500.0, beat).astype(np.float32)
+    )
+    view = opened(qtbot, program, "deep.hea")
+    qtbot.waitUntil(lambda: program.controller.state.measuring.measured is not None)
+    camera = view.camera(1.0)
+    (piece,) = [p for p in view.sheet.pieces if p.lead == "II" and p.end_s - p.start_s > 9]
+    low, high = round(camera.y(piece.top_mm)), round(camera.y(piece.bottom_mm))
+    dark = pixels(view)[low:high].max(axis=2) < 60
+    ask(program, "waves")
+    after = pixels(view)[low:high]
+    named = (after[..., 1].astype(int) - after[..., 0] > 40).sum()
+    assert dark.sum() > 500
+    assert named > 500
+    assert not (dark & (after.max(axis=2) > 150)).any()

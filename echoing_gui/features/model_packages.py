@@ -86,7 +86,7 @@ class PackagesDialog(QDialog):
         layout.addWidget(self._table)
         layout.addWidget(self._said)
         layout.addWidget(buttons)
-        self.resize(820, 380)
+        self.resize(1020, 380)
         self._fill()
         self._say(
             tr(
@@ -120,7 +120,7 @@ class PackagesDialog(QDialog):
             self._table.addTopLevelItem(item)
             if entry.key == chosen:
                 self._table.setCurrentItem(item)
-        for column in range(4):
+        for column in range(self._table.columnCount()):
             self._table.resizeColumnToContents(column)
         self._on_selection()
 

@@ -204,7 +204,7 @@ class PreferencesDialog(QDialog):
         buttons = QDialogButtonBox(standard.Ok | standard.Cancel | standard.RestoreDefaults)
         buttons.accepted.connect(self.accept)
         buttons.rejected.connect(self.reject)
-        keys = buttons.addButton(tr("&Keys…"), QDialogButtonBox.ButtonRole.ActionRole)
+        keys = buttons.addButton(tr("&Keys…"), QDialogButtonBox.ButtonRole.ResetRole)
         keys.clicked.connect(self.keysRequested)
         buttons.button(standard.RestoreDefaults).clicked.connect(
             lambda: self._show(DisplayOptions())

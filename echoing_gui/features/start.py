@@ -83,7 +83,7 @@ class StartPage(QWidget):
         self._demos = self._make_demos()
         self._private = False
         self._recent = QVBoxLayout()
-        self._recent.setSpacing(0)
+        self._recent.setSpacing(6)
         self._remember = QCheckBox(tr("&Remember recent files on this computer"))
         self._remember.toggled.connect(self.rememberChanged)
         self._forget = QPushButton(tr("&Forget them"))

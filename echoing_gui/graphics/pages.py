@@ -130,7 +130,8 @@ def _paint_frame(painter: QPainter, view: ReportView, page_size: Paper, number: 
     title = metrics.elidedText(view.title, Qt.TextElideMode.ElideMiddle, room)
     _text(painter, upper, title, bold=True)
     _text(painter, upper, view.warning, bold=True, colour=theme.RED_TAG, right=True)
-    _text(painter, lower, view.subtitle)
+    window = view.ecg[number].window if number < len(view.ecg) else ""
+    _text(painter, lower, "   ".join(filter(None, (view.subtitle, window))))
     if view.simulated:
         _text(painter, lower, view.simulated, bold=True, colour=theme.BLUE_TAG, right=True)
     foot = QRectF(edge, height - _u(FOOTER_MM - 2.0), width - 2 * edge, line)
@@ -239,7 +240,8 @@ def _paint_result(painter: QPainter, view: ReportView, page_size: Paper) -> None
         paint_estimate(painter, area, row, theme.LIGHT, font)
         bottom = area.bottom() + 8
         put(f"{measure.label}   {row.interval_text}", bold=True, room=name_width - 8)
-        estimate = tr("{measure}; estimate {value}", measure=tr(measure.name), value=row.value_text)
+        value = row.value_text.replace(" ", "\u00a0")  # a number stays with its unit
+        estimate = tr("{measure}; estimate {value}", measure=tr(measure.name), value=value)
         for text in (estimate, *row.notes):
             put(text, room=name_width - 8)
         y = max(y + 6, bottom)

@@ -115,7 +115,8 @@ def measure_rows(earlier: Prediction | None, now: Prediction | None) -> tuple[Di
     rows: list[DifferenceRow] = []
     for key, measure in MEASURES.items():
         old, new = before.get(key), after.get(key)
-        if old is None and new is None:
+        either = old or new
+        if either is None:
             continue
         difference = note = ""
         if old is not None and new is not None:
@@ -130,7 +131,12 @@ def measure_rows(earlier: Prediction | None, now: Prediction | None) -> tuple[Di
                 if overlap
                 else tr("The intervals do not overlap.")
             )
-        rows.append(DifferenceRow(measure.label, _estimate(old), _estimate(new), difference, note))
+        label = tr(
+            "{measure} ({level:.0f} % interval)",
+            measure=measure.label,
+            level=100 * either.interval.level,
+        )
+        rows.append(DifferenceRow(label, _estimate(old), _estimate(new), difference, note))
     return tuple(rows)
 
 

@@ -50,6 +50,12 @@ class EcgPage:
     top_mm: float
     bottom_mm: float
 
+    @property
+    def window(self) -> str:
+        """Which seconds of the recording it shows."""
+        start_s, end_s = self.sheet.window_s
+        return tr("{start:.1f} to {end:.1f} s of the recording", start=start_s, end=end_s)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReportView:

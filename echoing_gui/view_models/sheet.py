@@ -343,7 +343,7 @@ def grade_text(grade: LeadGrade) -> str:
 
 def number_text(value: float) -> str:
     """Write a variance with two significant digits, without exponent where it can be read so."""
-    if 0.001 <= abs(value) < 1000:
+    if 0.0001 <= abs(value) < 1000:
         digits = max(0, 1 - math.floor(math.log10(abs(value))))
         return f"{value:.{digits}f}"
     return f"{value:.1e}"

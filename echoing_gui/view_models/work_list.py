@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from echoing_gui.i18n import tr
 from echoing_gui.state_work_list import ListRow, RowState, WorkList
+from echoing_gui.view_models.sheet import number_text
 from echoing_gui.view_models.texts import duration_text
 from model_core.measures import FINDINGS, MEASURES
 from model_core.wording import say
@@ -91,7 +92,8 @@ def columns_of(work: WorkList | None, *, covered: bool = False) -> tuple[Column,
         *(_probability_column(key) for key in findings),
         Column("variance", tr("Variance"), tr("Embedding variance (dimensionless)"),
                tr("Embedding variance, dimensionless: how unsure the model is of the whole ECG."),
-               lambda row: row.variance, lambda row: _number(row.variance, "{:.3g}"), "0.00123"),
+               lambda row: row.variance,
+               lambda row: "" if row.variance is None else number_text(row.variance), "0.00012"),
         Column("quality", tr("Leads"), tr("Leads that are noisy or unusable"),
                tr("How many leads are noisy or unusable."), _bad_leads, _quality_text,
                _bad_leads_text(12, 12)),
@@ -251,7 +253,7 @@ def _measure_columns(key: str) -> tuple[Column, ...]:
         return f"{text(row.lows[key])}\u2013{text(row.highs[key])}"
 
     return (
-        Column(key, f"{label} {unit}", f"{label} ({unit})",
+        Column(key, f"{label} ({unit})", f"{label} ({unit})",
                tr("Point estimate of {measure}, {unit}.", measure=label, unit=unit),
                value, lambda row: _of(row.values, key, text), "320"),
         Column(f"{key}_width", tr("{measure} interval", measure=label),
@@ -275,8 +277,8 @@ def _probability_column(key: str) -> Column:
         tr("Probability of {finding}", finding=finding.label),
         tr("Calibrated probability of {finding}.", finding=finding.label),
         lambda row: row.probabilities.get(key),
-        lambda row: _number(row.probabilities.get(key), "{:.0%}"),
-        "100%",
+        lambda row: _probability_text(row.probabilities.get(key)),
+        "100 %",
     )
 
 
@@ -315,5 +317,5 @@ def _bad_leads_text(n_noisy: int, n_unusable: int) -> str:
     return ", ".join(filter(None, (noisy, unusable))) or tr("good")
 
 
-def _number(value: float | None, form: str) -> str:
-    return "" if value is None else form.format(value)
+def _probability_text(value: float | None) -> str:
+    return "" if value is None else f"{100 * value:.0f} %"

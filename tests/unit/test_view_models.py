@@ -186,7 +186,8 @@ def test_hover_tells_the_value_as_recorded_and_gaps():
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(0.08, "0.080"), (2.53, "2.5"), (12.3, "12"), (1.2e-5, "1.2e-05")]
+    ("value", "text"),
+    [(0.08, "0.080"), (2.53, "2.5"), (12.3, "12"), (4.9e-4, "0.00049"), (1.2e-5, "1.2e-05")],
 )
 def test_two_significant_digits(value, text):
     assert number_text(value) == text

@@ -59,8 +59,8 @@ _TIPS = {
     6: say("Waves that the program's own delineation marks there, and artefacts."),
 }
 # Room for cells of all columns but the last, in digits.
-_DIGITS = (4.8, 3.6, 4.6, 3.9, 3.2, 6.3)
-_BESIDE_PX = 8
+_DIGITS = (4.8, 3.6, 4.6, 5.4, 3.2, 6.3)
+_BESIDE_PX = 6
 _SORT_ROLE = Qt.ItemDataRole.UserRole
 
 
@@ -171,6 +171,7 @@ class SegmentsPanel(QWidget):
         self._sorted.setSortRole(_SORT_ROLE)
         self._note = QLabel(wordWrap=True)
         self._note.setObjectName("muted")
+        self._note.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
         self.table = _Table()
         self.table.setAccessibleName(tr("Segments"))
         self.table.setModel(self._sorted)

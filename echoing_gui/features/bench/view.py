@@ -372,12 +372,12 @@ def next_uncertain(
     more = ""
     if outside == 1:
         more = " " + tr(
-            "1 more is not drawn in this layout; 12x1{key} shows all leads throughout.",
+            "1 more is drawn in 12x1{key} only.",
             key=rows_key,
         )
     elif outside:
         more = " " + tr(
-            "{n} more are not drawn in this layout; 12x1{key} shows all leads throughout.",
+            "{n} more are drawn in 12x1{key} only.",
             n=outside,
             key=rows_key,
         )

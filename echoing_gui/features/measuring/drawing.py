@@ -31,6 +31,8 @@ _NAMED_LEAD = "II"
 # The trace stays visible under text.
 _PATCH_ALPHA = 160
 _TICK_MM = 2.0
+# Between a trace and the name of its wave.
+_CLEAR_MM = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +175,7 @@ def paint_waves(painter: QPainter, measured: Measured, sheet: Sheet, camera: Cam
     drawn = [piece for piece in sheet.pieces if piece.values_mv.size]
     named = _NAMED_LEAD if any(p.lead == _NAMED_LEAD for p in drawn) else drawn[0].lead
     painter.setFont(theme.text_font(10.0 * camera.pixel_ratio))
+    patch = _patch()
     for piece in drawn:
         top, bottom = camera.y(piece.baseline_mm - _TICK_MM), camera.y(piece.baseline_mm + _TICK_MM)
         ticks: list[QLineF] = []
@@ -185,19 +188,37 @@ def paint_waves(painter: QPainter, measured: Measured, sheet: Sheet, camera: Cam
                 xs = [round(to_px(sheet, camera, piece, t, 0).x()) + 0.5 for t in seen]
                 ticks += [QLineF(x, top, x, bottom) for x in xs]
                 if xs and piece.lead == named:
-                    middle, room = sum(xs) / len(xs), 20 * camera.px_per_mm
-                    # P and T above, QRS below: at 25 mm/s they stand close to each other.
-                    above = name != "QRS"
-                    box = QRectF(middle - room, top - room if above else bottom, 2 * room, room)
-                    place = Qt.AlignmentFlag.AlignBottom if above else Qt.AlignmentFlag.AlignTop
-                    flags = Qt.AlignmentFlag.AlignHCenter | place
-                    if not above:
-                        # It may stand on a strip that is as dark as it is.
-                        painter.fillRect(painter.boundingRect(box, flags, name), theme.PAPER)
+                    box = _beside_trace(painter, name, sum(xs) / len(xs), piece, sheet, camera)
+                    # It may stand on a strip that is as dark as it is.
+                    painter.fillRect(box, patch)
                     painter.setPen(_WAVES)
-                    painter.drawText(box, flags, name)
+                    painter.drawText(box, Qt.AlignmentFlag.AlignCenter, name)
         painter.setPen(_pen(_WAVES, camera))
         painter.drawLines(ticks)
+
+
+def _beside_trace(
+    painter: QPainter, name: str, x_px: float, piece: TracePiece, sheet: Sheet, camera: Camera
+) -> QRectF:
+    """Find room for a wave's name: beyond its ticks, and beyond the trace where it is.
+
+    P and T above, QRS on the side where it reaches less far: at 25 mm/s they stand close.
+    """
+    metrics = painter.fontMetrics()
+    width, height = metrics.horizontalAdvance(name) + 2.0, float(metrics.height())
+    per_second = sheet.speed_mm_s * camera.px_per_mm
+    middle_s = (x_px - camera.x(piece.x_mm)) / per_second
+    reach_s = width / 2 / per_second
+    first = max(0, math.floor((middle_s - reach_s) * piece.fs))
+    under = piece.values_mv[first : math.ceil((middle_s + reach_s) * piece.fs) + 1]
+    under = under[np.isfinite(under)] * piece.gain_mm_mv
+    up_mm = max(_TICK_MM, float(under.max()) + _CLEAR_MM) if under.size else _TICK_MM
+    down_mm = max(_TICK_MM, _CLEAR_MM - float(under.min())) if under.size else _TICK_MM
+    if name == "QRS" and down_mm <= up_mm:
+        top = camera.y(piece.baseline_mm + down_mm)
+    else:
+        top = camera.y(piece.baseline_mm - up_mm) - height
+    return QRectF(x_px - width / 2, top, width, height)
 
 
 def paint_file_marks(
@@ -228,6 +249,12 @@ def paint_sources(painter: QPainter, camera: Camera, *, computed: bool, from_fil
     for text, colour in reversed(lines):
         box = _paint_text(painter, text, QPointF(camera.area.right(), bottom), colour, camera)
         bottom -= box.height() + 2 * camera.pixel_ratio
+
+
+def _patch() -> QColor:
+    patch = QColor(theme.PAPER)
+    patch.setAlpha(_PATCH_ALPHA)
+    return patch
 
 
 def _seen(piece: TracePiece, caliper: Caliper) -> tuple[bool, bool]:
@@ -330,9 +357,7 @@ def _paint_text(
     left = min(max(at.x(), camera.area.left()), camera.area.right() - width)
     top = min(max(at.y() - height, camera.area.top()), camera.area.bottom() - height)
     box = QRectF(round(left), round(top), width, height)
-    patch = QColor(theme.PAPER)
-    patch.setAlpha(_PATCH_ALPHA)
-    painter.fillRect(box, patch)
+    painter.fillRect(box, _patch())
     painter.setPen(colour)
     painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
     return box

@@ -30,6 +30,7 @@ _STATE_MARKS = {
     RowState.NOT_REPORTABLE: ("s", "#D55E00"),
 }
 _POINT_PX = 7
+_ABOVE_POINTS = 1000
 _CHOSEN_PX = 13
 _MOST_BINS = 30
 _LEAST_KEPT = 10
@@ -151,6 +152,8 @@ class _Points(Plot):
             for state, (symbol, colour) in _STATE_MARKS.items()
         }
         self.legend = self.plot.addLegend(offset=(-8, 8))
+        # Among many points its words are to be read all the same.
+        self.legend.setZValue(_ABOVE_POINTS)
         for item in self._items.values():
             self.plot.addItem(item)
         # One item a colour: a brush for each point costs a hundred times as much.
@@ -177,6 +180,8 @@ class _Points(Plot):
         super().set_colours(colours)
         is_dark = QColor(colours.base).lightness() < _DARK
         self._items[RowState.REPORTED].setBrush(_PALE_BLUE if is_dark else _BLUE)
+        self.legend.setBrush(pg.mkBrush(colours.base))
+        self.legend.setPen(pg.mkPen(colours.line))
         for _sample, label in self.legend.items:
             label.setText(label.text, color=colours.text)
 

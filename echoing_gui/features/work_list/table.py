@@ -97,7 +97,7 @@ class WorkListModel(QAbstractTableModel):
             column = self._columns[index.column()]
             return column.text(self._rows[self._order[index.row()]])
         if role == Qt.ItemDataRole.TextAlignmentRole:
-            return _ALIGN_NUMBER if self._columns[index.column()].axis else _ALIGN_TEXT
+            return _alignment(self._columns[index.column()])
         if role == Qt.ItemDataRole.ToolTipRole:
             row = self._rows[self._order[index.row()]]
             # Beside an empty cell too: why it is empty.
@@ -117,7 +117,7 @@ class WorkListModel(QAbstractTableModel):
             if role == Qt.ItemDataRole.ToolTipRole:
                 return tr(self._columns[section].tip)
             if role == Qt.ItemDataRole.TextAlignmentRole:
-                return _ALIGN_NUMBER if self._columns[section].axis else _ALIGN_TEXT
+                return _alignment(self._columns[section])
         return None
 
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
@@ -145,6 +145,11 @@ class WorkListModel(QAbstractTableModel):
             after.append(QModelIndex() if place is None else self.index(place, index.column()))
         self.changePersistentIndexList(before, after)
         self.layoutChanged.emit()
+
+
+def _alignment(column: Column) -> Qt.AlignmentFlag:
+    """Numbers under one another; words, and what is counted in words, from the left."""
+    return _ALIGN_NUMBER if column.axis and column.key != "quality" else _ALIGN_TEXT
 
 
 class WorkListTable(QTableView):
