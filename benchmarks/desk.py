@@ -3,7 +3,8 @@
 ``python benchmarks/desk.py`` opens the demonstrations in turn in the real window, off screen, with
 the real readers and model, and prints a Markdown table: the growth of resident memory over fifty
 files after a warm-up, and for each kind of act the longest time in which the window answered
-nothing.
+nothing: by the clock, how much of that its thread waited for a processor (other programs' doing) or
+for anything else (locks, files), and the most processor time that it took at once.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 
 os.environ["QT_QPA_PLATFORM"] = "offscreen"
@@ -33,12 +36,49 @@ def resident_mb() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-class Heart:
-    """Beats while the window answers; the longest pause between two beats is kept.
+@dataclass(frozen=True, slots=True)
+class HoldUp:
+    """A pause between two beats, or the moment of one; ms.
 
-    By the clock, and by the processor time of the window's own thread, which other work on the
-    machine does not lengthen.
+    Attributes
+    ----------
+    clock_ms
+        By the clock.
+    busy_ms
+        Processor time of the window's thread.
+    queued_ms
+        What that thread waited for a processor, having work to do.
     """
+
+    clock_ms: float = 0.0
+    busy_ms: float = 0.0
+    queued_ms: float = 0.0
+
+    @classmethod
+    def now(cls) -> HoldUp:
+        """Read the clocks of this thread."""
+        queued_ns = int(Path("/proc/thread-self/schedstat").read_text(encoding="ascii").split()[1])
+        return cls(1e3 * time.perf_counter(), 1e3 * time.thread_time(), queued_ns / 1e6)
+
+    def since(self, earlier: HoldUp) -> HoldUp:
+        """Pause from one moment to another, less the time between two beats."""
+        return HoldUp(
+            max(0.0, self.clock_ms - earlier.clock_ms - BEAT_MS),
+            self.busy_ms - earlier.busy_ms,
+            self.queued_ms - earlier.queued_ms,
+        )
+
+    @property
+    def waited_ms(self) -> float:
+        """What it waited for anything but a processor, such as a lock or a file."""
+        return max(0.0, self.clock_ms - self.busy_ms - self.queued_ms)
+
+
+by_clock, by_work = attrgetter("clock_ms"), attrgetter("busy_ms")
+
+
+class Heart:
+    """Beats while the window answers; keeps the longest pause and that of the most work."""
 
     def __init__(self) -> None:
         self._timer = QTimer()
@@ -48,14 +88,14 @@ class Heart:
 
     def reset(self) -> None:
         """Begin anew."""
-        self._last = time.perf_counter(), time.thread_time()
-        self.longest_ms = self.busiest_ms = 0.0
+        self._last = HoldUp.now()
+        self.longest, self.busiest = HoldUp(), HoldUp()
 
     def _beat(self) -> None:
-        now = time.perf_counter(), time.thread_time()
-        self.longest_ms = max(self.longest_ms, 1000 * (now[0] - self._last[0]) - BEAT_MS)
-        self.busiest_ms = max(self.busiest_ms, 1000 * (now[1] - self._last[1]))
-        self._last = now
+        now = HoldUp.now()
+        pause, self._last = now.since(self._last), now
+        self.longest = max(self.longest, pause, key=by_clock)
+        self.busiest = max(self.busiest, pause, key=by_work)
 
 
 def wait_until(ready: Callable[[], bool]) -> None:
@@ -88,6 +128,7 @@ def open_next(program: Program, path: Path) -> None:
 
 
 def main() -> None:
+    before_load = os.getloadavg()[0]
     app = make_application()
     demos = sorted(asset("demo").glob("*.hea"))
     with tempfile.TemporaryDirectory() as folder:
@@ -96,14 +137,15 @@ def main() -> None:
         program.window.show()
         program.controller.load_package()
         heart = Heart()
-        longest: dict[str, tuple[float, float]] = {}
+        longest: dict[str, HoldUp] = {}
+        busiest: dict[str, HoldUp] = {}
 
         def timed(name: str, act: Callable[[], object]) -> None:
             heart.reset()
             act()
             settle()
-            before = longest.get(name, (0.0, 0.0))
-            longest[name] = max(before[0], heart.longest_ms), max(before[1], heart.busiest_ms)
+            longest[name] = max(heart.longest, longest.get(name, HoldUp()), key=by_clock)
+            busiest[name] = max(heart.busiest, busiest.get(name, HoldUp()), key=by_work)
 
         for n in range(WARM_UP):
             open_next(program, demos[n % len(demos)])
@@ -125,11 +167,18 @@ def main() -> None:
                 timed(name, lambda key=key: window.trigger(key))
         program.window.close()
         app.sendPostedEvents()
-    print("| act | longest hold-up, ms | processor time in it, ms |")
-    print("|---|---|---|")
-    for name, (by_clock, busy) in longest.items():
-        print(f"| {name} | {by_clock:.0f} | {busy:.0f} |")
-    print(f"\nMemory after {FILES} more files: {growth_mb:+.1f} MB (of {before_mb:.0f} MB)")
+    print(
+        "| act | longest hold-up, ms | of it waiting for a processor | waiting otherwise "
+        "| most processor time at once, ms |"
+    )
+    print("|---|---|---|---|---|")
+    for name, pause in longest.items():
+        print(
+            f"| {name} | {pause.clock_ms:.0f} | {pause.queued_ms:.0f} | {pause.waited_ms:.0f} "
+            f"| {busiest[name].busy_ms:.0f} |"
+        )
+    print(f"\nLoad average: {before_load:.1f} when begun, {os.getloadavg()[0]:.1f} when done.")
+    print(f"Memory after {FILES} more files: {growth_mb:+.1f} MB (of {before_mb:.0f} MB)")
 
 
 if __name__ == "__main__":

@@ -342,6 +342,8 @@ class MainWindow(QMainWindow):
         splitter.setStretchFactor(0, 1)
         splitter.setCollapsible(0, False)
         splitter.setCollapsible(1, False)
+        # What pages would like depends on the order in which Qt happens to style them.
+        splitter.setSizes([1, side.minimumWidth()])
         self._views = QStackedWidget()
         self.add_view("reading", splitter)
         central = QWidget()

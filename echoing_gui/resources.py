@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -39,6 +40,7 @@ def demo_recording_path() -> Path:
     return asset("demo", "demo_simulated_ecg.hea")
 
 
+@functools.cache
 def program_version() -> str:
     """Version of the installed program; ``unknown`` when run from files that were not installed."""
     try:

@@ -220,8 +220,6 @@ def build(services: Services, folder: Path, packages: PackageLibrary | None = No
     controller = Controller(services, folder / "settings.json", log)
     log.on_failure = controller.tell
     speak(controller.state.options.language)
-    # What is styled before it is made need not be styled and laid out again.
-    theme.apply_theme(controller.state.options.theme)
     geometry = QSettings(str(folder / "window.ini"), QSettings.Format.IniFormat)
     window = MainWindow(geometry)
     window.openRequested.connect(controller.open_file)
@@ -249,6 +247,8 @@ def build(services: Services, folder: Path, packages: PackageLibrary | None = No
         beside = packages or packages_beside(folder)
         install(Desk(window, controller, folder, log, services, beside))
     controller.change(keys=window.shown_keys)
+    # Before it is shown: then each widget is styled once.
+    theme.apply_theme(controller.state.options.theme)
     return Program(window, controller)
 
 

@@ -81,11 +81,12 @@ def _lateness(slope: FloatArray, peaks: IntArray) -> FloatArray:
 def _largest_step(late: FloatArray) -> tuple[int, float] | None:
     """First beat after the largest step, and its size; None if there is none."""
     best: tuple[int, float] | None = None
-    for at in range(_FEWEST_BEATS, len(late) - _FEWEST_BEATS + 1):
+    jumps = 1 + np.flatnonzero(np.abs(np.diff(late)) > _STEP_AT_LEAST / 2)
+    for at in jumps[(jumps >= _FEWEST_BEATS) & (jumps <= len(late) - _FEWEST_BEATS)]:
         before, after = late[:at], late[at:]
         size = float(np.median(after) - np.median(before))
         spread = max(float(np.median(np.abs(part - np.median(part)))) for part in (before, after))
         steady = spread <= _SPREAD_AT_MOST and abs(late[at] - late[at - 1]) > abs(size) / 2
         if steady and abs(size) >= max(_STEP_AT_LEAST, abs(best[1]) if best else 0.0):
-            best = at, size
+            best = int(at), size
     return best
