@@ -43,7 +43,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from echoing_gui import audit
 
         return audit.main(given)
-    options = _parser().parse_args(given)
+    parser = _parser()
+    options, more = parser.parse_known_args(given)
+    if more:
+        parser.error(
+            f"not understood: {' '.join(more)}. The window opens one file; 'echoing predict' takes "
+            "several."
+        )
     if options.self_test:
         from echoing_gui.self_test import self_test
 

@@ -7,6 +7,7 @@ import contextlib
 import json
 import logging
 import math
+import os
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -50,7 +51,7 @@ EXIT_PACKAGE = 5
 _EPILOG = """\
 exit codes:
   0  every file gave a result, with or without cautions
-  1  the output file cannot be written
+  1  the output cannot be written, or nobody takes it
   2  the command was not understood
   3  at least one file is not reportable, and each could be read
   4  at least one file could not be read or worked on
@@ -141,6 +142,10 @@ def _run(options: argparse.Namespace, layout: TableLayout | None, process: Readi
     except EchoingError as error:
         sys.stderr.write(f"echoing: {_sentences(error)}\n")
         return EXIT_NO_OUTPUT
+    except BrokenPipeError:
+        # Whoever took the output wants no more of it; Python would complain of that at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_NO_OUTPUT
     except OSError as error:
         sys.stderr.write(f"echoing: The output cannot be written: {error.strerror}.\n")
         return EXIT_NO_OUTPUT
@@ -198,10 +203,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < math.inf:
-        raise argparse.ArgumentTypeError("must be zero or more")
-    return value
+    with contextlib.suppress(ValueError):
+        value = float(text)
+        if 0 <= value < math.inf:
+            return value
+    raise argparse.ArgumentTypeError("must be a number of seconds, zero or more")
 
 
 @contextlib.contextmanager

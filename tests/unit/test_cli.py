@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from echoing_gui import cli
+from echoing_gui.__main__ import main
 from echoing_gui.reading import ReadingProcess
 from model_core.leads import STANDARD_LEADS
 from model_core.runtime.manifest import FindingOutput, MeasureOutput
@@ -292,6 +293,35 @@ def test_usage(run: Run, arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         run(*arguments)
     assert caught.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["predict", "x.hea", "--start", "soon"], "must be a number of seconds"),
+        (["a.hea", "b.hea"], "not understood: b.hea. The window opens one file; 'echoing predict'"),
+    ],
+)
+def test_what_was_not_understood_is_said(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], says: str
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert says in capsys.readouterr().err
+
+
+def test_a_reader_of_the_output_may_go_away(good: Path, package: Path) -> None:
+    """As with `| head`: no complaint, and no exit code of success."""
+    command = [sys.executable, "-m", "echoing_gui", "predict", str(good), "--package", str(package)]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as started:
+        assert started.stdout is not None
+        assert started.stderr is not None
+        started.stdout.close()
+        assert started.stderr.read() == ""
+    assert started.returncode == cli.EXIT_NO_OUTPUT
 
 
 def test_help_lists_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
