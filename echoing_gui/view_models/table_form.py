@@ -179,6 +179,8 @@ def size_text(proposal: TableProposal) -> str:
         return tr("NumPy array of {down} rows and {across} columns", **size)
     if proposal.kind == "MAT":
         return tr("MATLAB matrix of {down} rows and {across} columns", **size)
+    if size["across"] == 1:
+        return tr("Text of {down} rows, one number in each", down=size["down"])
     return tr("Text of {down} rows and {across} columns", **size)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model_core.io import read_recording
+from model_core.io import TableLayout, propose_layout, read_recording, read_table
 from model_core.types import Recording
 from tests.reading import refusal, report_of
 from tests.unit.test_reader_dicom import channel, group, write
@@ -312,3 +312,38 @@ def test_what_a_monitor_records_beside_the_ecg_is_left_out_of_mfer(tmp_path: Pat
     assert (recording.fs, recording.lead_names[:2]) == (500.0, ("I", "II"))
     np.testing.assert_allclose(recording.signal_mv[:2], values * 0.005, rtol=1e-6)
     assert "SpO2 is in %, no ECG: left out." in report_of(recording).repairs
+
+
+# Watches ---------------------------------------------------------------------------------------
+
+
+WATCH = 'Name,Doe\nRate,{rate}\nDevice,"Watch6,1"\n\nLead,Lead I\nUnit,µV\n\n'
+
+
+@pytest.mark.parametrize(
+    ("rate", "fs", "number"),
+    [
+        ("512 hertz", 512.0, "{:.3f}"),
+        ("513,311 Hertz", 513.311, '"{:.3f}"'),
+        ("511.7 Hz", 511.7, "{:.3f}"),
+    ],
+)
+def test_one_lead_in_one_column(tmp_path: Path, rate: str, fs: float, number: str) -> None:
+    """As watches export it, in the user's language."""
+    values = np.sin(np.arange(1500) / 30) * 400
+    lines = [number.format(value) for value in values]
+    if "," in rate:
+        lines = [line.replace(".", ",") for line in lines]
+    path = tmp_path / "a.csv"
+    path.write_text(WATCH.format(rate=rate) + "\n".join(lines), encoding="utf-8")
+    found = propose_layout(path)
+    assert (found.fs, found.unit, found.lead_names) == (fs, "uV", ("I",))
+    layout = TableLayout(
+        fs=fs,
+        unit="uV",
+        lead_names=("I",),
+        skip_rows=found.skip_rows,
+        delimiter=found.delimiter,
+        decimal_comma=found.decimal_comma,
+    )
+    np.testing.assert_allclose(read_table(path, layout).signal_mv[0], values / 1e3, atol=1e-6)

@@ -436,38 +436,6 @@ def test_files_without_numbers_propose_nothing(tmp_path: Path) -> None:
             propose_layout(tmp_path / "a.txt")
 
 
-WATCH = 'Name,Doe\nRate,{rate}\nDevice,"Watch6,1"\n\nLead,Lead I\nUnit,µV\n\n'
-
-
-@pytest.mark.parametrize(
-    ("rate", "fs", "number"),
-    [
-        ("512 hertz", 512.0, "{:.3f}"),
-        ("513,311 Hertz", 513.311, '"{:.3f}"'),
-        ("511.7 Hz", 511.7, "{:.3f}"),
-    ],
-)
-def test_one_lead_in_one_column(tmp_path: Path, rate: str, fs: float, number: str) -> None:
-    """As watches export it, in the user's language."""
-    values = np.sin(np.arange(1500) / 30) * 400
-    lines = [number.format(value) for value in values]
-    if "," in rate:
-        lines = [line.replace(".", ",") for line in lines]
-    path = tmp_path / "a.csv"
-    path.write_text(WATCH.format(rate=rate) + "\n".join(lines), encoding="utf-8")
-    found = propose_layout(path)
-    assert (found.fs, found.unit, found.lead_names) == (fs, "uV", ("I",))
-    layout = TableLayout(
-        fs=fs,
-        unit="uV",
-        lead_names=("I",),
-        skip_rows=found.skip_rows,
-        delimiter=found.delimiter,
-        decimal_comma=found.decimal_comma,
-    )
-    np.testing.assert_allclose(read_table(path, layout).signal_mv[0], values / 1e3, atol=1e-6)
-
-
 @pytest.mark.parametrize("title", ["Zeit (ms)", "time [ms]", "Temps (ms)", "Timestamp (ms)"])
 def test_times_are_known_in_other_languages(tmp_path: Path, title: str) -> None:
     lines = [f"{2 * n};{np.sin(n / 20):.3f};{np.cos(n / 20):.3f}" for n in range(1500)]

@@ -72,6 +72,8 @@ def test_first_rows_are_cut_as_stated():
 
 def test_size_is_told_as_it_lies_in_the_file():
     assert size_text(PROPOSAL) == "Text of 5000 rows and 2 columns"
+    one = replace(PROPOSAL, n_leads=1)
+    assert size_text(one) == "Text of 5000 rows, one number in each"
     assert size_text(replace(PROPOSAL, leads_in="rows")) == "Text of 2 rows and 5000 columns"
 
 
