@@ -174,7 +174,7 @@ def stored_of(
     return Stored(
         signal_mv=signal,
         fs=fs,
-        lead_names=[_NEHB.get(lead.label, lead.label) for lead in leads],
+        lead_names=[_NEHB.get(str(lead.label), str(lead.label)) for lead in leads],
         report=ImportReport(
             format_name=format_name,
             format_version=version,
