@@ -351,6 +351,8 @@ class SerialView(QWidget):
         self._beats.show_comparison(self._state, found)
         kind = tr("Median beats, not rhythm, laid on their R peaks")
         scale, unscaled = texts.scale_caption(self._state.options), texts.not_to_scale(self._state)
+        # Rich text makes one space of several.
+        scale = scale.replace("   ", "\u00a0\u00a0 ")
         tags = [escape(tag) for tag in (kind, scale, tr("No filter"))]
         if unscaled:
             tags.append(f'<b style="color:{theme.RED_TAG}">{escape(unscaled)}</b>')
