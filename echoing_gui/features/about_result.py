@@ -21,6 +21,7 @@ from echoing_gui.i18n import tr
 from echoing_gui.resources import program_version
 from echoing_gui.state import AppState
 from echoing_gui.state_package import Figure, PackageFacts
+from echoing_gui.view_models.package_words import figure_name, known
 from echoing_gui.view_models.results import result_view
 from echoing_gui.view_models.texts import seen_row
 from model_core.measures import FINDINGS, MEASURES
@@ -70,11 +71,18 @@ def figure_rows(figures: Iterable[Figure]) -> tuple[tuple[str, str, str], ...]:
             in_percent = each.name.endswith(" (%)")
             is_share = not each.unit and ("coverage" in each.name or "prevalence" in each.name)
             factor = 100 if is_share and not in_percent else 1
-            unit = " %" if is_share or in_percent else f" {each.unit}".rstrip()
+            unit = " %" if is_share or in_percent else f" {each.unit or _unit_of(each)}".rstrip()
             value, low, high = (_rounded(factor * end) for end in (each.value, each.low, each.high))
             interval = tr("{low} to {high}", low=low, high=f"{high}{unit}")
-            rows.append((each.name.removesuffix(" (%)"), f"{value}{unit}", interval))
+            rows.append((figure_name(each.name.removesuffix(" (%)")), f"{value}{unit}", interval))
     return tuple(rows)
+
+
+def _unit_of(figure: Figure) -> str:
+    """Give an error the unit of its measure, also where the package leaves it out."""
+    if " mean absolute error" not in figure.name:
+        return ""
+    return next((m.unit for m in MEASURES.values() if figure.name.startswith(m.label)), "")
 
 
 def _rounded(value: float) -> str:
@@ -84,9 +92,11 @@ def _rounded(value: float) -> str:
     --------
     >>> [_rounded(value) for value in (0.65, 7.991, 34.0, 125.2)]
     ['0.650', '7.99', '34.0', '125']
+    >>> _rounded(-2.016)
+    '−2.02'
     """
     n_whole = len(f"{abs(value):.0f}") if abs(value) >= 1 else 0
-    return f"{value:.{max(0, 3 - n_whole)}f}"
+    return f"{value:.{max(0, 3 - n_whole)}f}".replace("-", "−")
 
 
 class AboutResult(QDialog):
@@ -149,7 +159,7 @@ def _figures_html(facts: PackageFacts) -> str:
         for row in rows
     )
     titles = "".join(f"<td>{_strong(title)}</td>" for title in head)
-    return f"<p>{html.escape(source)}</p><table><tr>{titles}</tr>{cells}</table>"
+    return f"<p>{html.escape(tr(known(source)))}</p><table><tr>{titles}</tr>{cells}</table>"
 
 
 def _strong(text: str) -> str:

@@ -5,6 +5,9 @@ A package's words come with it, in English; those of other makers are shown as t
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from echoing_gui.i18n import tr
 from model_core.wording import say
 
 # As training/card.py, training/text_sides.py and training/import_published.py write them.
@@ -57,9 +60,50 @@ _WORDS = (
         "probability."
     ),
 )
-_KNOWN = {str(sentence): sentence for sentence in _WORDS}
+_GROUPS = (
+    say("everyone"), say("age: below 50"), say("age: 50 to 64"), say("age: 65 to 79"),
+    say("age: 80 and more"), say("sex: men"), say("sex: women"), say("block: none"),
+    say("rhythm: sinus or other"), say("estimated LVEF: below 40 %"),
+    say("estimated LVEF: 40 to below 50 %"), say("estimated LVEF: 50 % or more"),
+)  # fmt: skip
+_DATASETS = (
+    say("Test patients of PTB-XL, simulated echo outcomes"),
+    say("Test patients of PTB-XL, measured echo outcomes"),
+)
+_KNOWN = {str(sentence): sentence for sentence in (*_WORDS, *_GROUPS, *_DATASETS)}
+# What the name of a figure ends in, or has before a group, and how it is said.
+_FIGURES: tuple[tuple[str, Callable[[str, str], str]], ...] = (
+    (" prevalence", lambda of, _: tr("{of} prevalence", of=of)),
+    (" Brier score", lambda of, _: tr("{of} Brier score", of=of)),
+    (
+        " mean absolute error, low-uncertainty minus high half",
+        lambda of, _: tr("{of} mean absolute error, low-uncertainty minus high half", of=of),
+    ),
+    (" mean absolute error", lambda of, _: tr("{of} mean absolute error", of=of)),
+    (
+        " coverage of the intervals, ",
+        lambda of, group: tr("{of} coverage of the intervals, {group}", of=of, group=group),
+    ),
+    (" coverage of the interval", lambda of, _: tr("{of} coverage of the interval", of=of)),
+    (" mean width of the interval", lambda of, _: tr("{of} mean width of the interval", of=of)),
+)
 
 
 def known(text: str) -> str:
     """Give a package's text as a sentence that can be translated, if this project wrote it."""
     return _KNOWN.get(text, text)
+
+
+def figure_name(name: str) -> str:
+    """Say in the user's language what a figure of a package is, as far as this project named it.
+
+    Examples
+    --------
+    >>> figure_name("LVEF coverage of the intervals, sex: men")
+    'LVEF coverage of the intervals, sex: men'
+    """
+    for ending, said in _FIGURES:
+        of, found, group = name.partition(ending)
+        if found and bool(group) is ending.endswith(" "):
+            return said(of, tr(known(group)))
+    return name
