@@ -61,7 +61,7 @@ def beat_width_mm(length_s: float, options: DisplayOptions) -> float:
 def _left_mm(options: DisplayOptions) -> float:
     """Where beats begin: room for a pulse, or for one of each gain, mm."""
     n_pulses = 2 if options.half_precordials else 1
-    return _PULSE_X_MM + n_pulses * _pulse_step_mm(options)
+    return _PULSE_X_MM + n_pulses * _pulse_step_mm(options) - PULSE_TAIL_MM
 
 
 def _pulse_step_mm(options: DisplayOptions) -> float:
