@@ -52,6 +52,7 @@ class TextButton(QPushButton):
         if detail:
             self._lines[0].setObjectName("stretch")
             self._lines[1].setText(detail)
+            self._column.addStretch()  # beside a higher button, both stay together
         else:
             self._lines[0].setAlignment(Qt.AlignmentFlag.AlignCenter)
             self._lines[1].hide()

@@ -292,7 +292,8 @@ class MeasuresPanel(QWidget):
         """Show the result of a state and nothing of any other."""
         view = result_view(new)
         colours = theme.colours_for(new.options.theme)
-        reasons = "\n".join(view.reasons)
+        mark = "• " if len(view.reasons) > 1 else ""
+        reasons = "\n".join(f"{mark}{reason}" for reason in view.reasons)
         for label, text in (
             (self._source, breakable(view.source)),
             (self._window, view.window),
