@@ -82,8 +82,15 @@ def test_overlapping_intervals_show_no_difference_whatever_the_values():
     assert row.difference == "+15 points"
     assert row.note == "The intervals overlap: that proves no change."
     withheld = measure_rows(prediction(of, FLAT_LEAD), prediction(of))
+    assert withheld[0].label == "LVEF (90 % interval)"
     assert withheld[0].earlier == "no result"
     assert withheld[0].difference == ""
+    assert [row.note for row in withheld] == ["A chest lead is flat.", "", ""]
+    neither = measure_rows(prediction(of, FLAT_LEAD), prediction(of, FLAT_LEAD))
+    assert {(row.earlier, row.now, row.difference) for row in neither} == {
+        ("no result", "no result", "")
+    }
+    assert neither[0].note == "A chest lead is flat."
 
 
 def test_the_earlier_one_stands_first_whichever_was_opened():

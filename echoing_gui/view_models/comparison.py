@@ -107,18 +107,25 @@ def interval_rows(earlier: Measurements, now: Measurements) -> tuple[DifferenceR
 
 
 def measure_rows(earlier: Prediction | None, now: Prediction | None) -> tuple[DifferenceRow, ...]:
-    """Compare the estimates: overlapping intervals show no difference, whatever the values."""
+    """Compare the estimates: overlapping intervals show no difference, whatever the values.
+
+    Where one ECG has no estimate, the first row says why.
+    """
     if earlier is None or now is None:
         return ()
+    withheld = next((each for each in (earlier, now) if not each.estimates), None)
+    why = ""
+    if withheld is not None:
+        why = " ".join(tr(each.message) for each in withheld.reasons if each.severity.withholds)
     before = {each.key: each for each in earlier.estimates}
     after = {each.key: each for each in now.estimates}
     rows: list[DifferenceRow] = []
     for key, measure in MEASURES.items():
         old, new = before.get(key), after.get(key)
         either = old or new
-        if either is None:
+        if either is None and (earlier.estimates or now.estimates):
             continue
-        difference = note = ""
+        difference, note = "", "" if rows else why
         if old is not None and new is not None:
             # Of the values as shown: both columns and their difference have to agree.
             change = float(measure.text(new.value)) - float(measure.text(old.value))
@@ -131,11 +138,10 @@ def measure_rows(earlier: Prediction | None, now: Prediction | None) -> tuple[Di
                 if overlap
                 else tr("The intervals do not overlap.")
             )
-        label = tr(
-            "{measure} ({level:.0f} % interval)",
-            measure=measure.label,
-            level=100 * either.interval.level,
-        )
+        label = measure.label
+        if either is not None:
+            level = 100 * either.interval.level
+            label = tr("{measure} ({level:.0f} % interval)", measure=label, level=level)
         rows.append(DifferenceRow(label, _estimate(old), _estimate(new), difference, note))
     return tuple(rows)
 
