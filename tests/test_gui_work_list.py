@@ -111,6 +111,15 @@ def test_refusals_errors_and_cautions_stand_in_their_rows(qtbot, program, folder
     table = lists_of(program).view.table.rows
     place = shown(program, "name").index("a/ecg0.hea")
     assert table.index(place, 3).data(Qt.ItemDataRole.ToolTipRole) == "A chest lead is flat."
+    # Below the table too, where no scrolling hides it.
+    view = lists_of(program).view
+    assert view.why.isHidden()
+    view.table.selectRow(place)
+    assert view.why.isVisible()
+    assert "A chest lead is flat." in view.why.text()
+    program.controller.set_options(replace(program.controller.state.options, private=True))
+    assert "ecg0" not in view.why.text()
+    program.controller.set_options(replace(program.controller.state.options, private=False))
     # Withheld: nothing at all where a number would stand.
     lvef = dict(zip(shown(program, "name"), shown(program, "lvef"), strict=True))
     assert {name for name, text in lvef.items() if not text} == {

@@ -34,7 +34,9 @@ from echoing_gui.view_models.work_list import (
     numeric,
     progress_text,
     shown_rows,
+    why_text,
 )
+from echoing_gui.view_models.wrapping import breakable
 
 # While results come in
 _DRAWN_EVERY_S = 1.0
@@ -130,7 +132,16 @@ class WorkListView(QWidget):
         self.table.opened.connect(self.rowOpened)
         self.tabs.currentChanged.connect(lambda _index: self._draw_plots())
         splitter = QSplitter()
-        splitter.addWidget(self.table)
+        left = QWidget()
+        column = QVBoxLayout(left)
+        column.setContentsMargins(0, 0, 0, 0)
+        # The column of reasons is the last one, often out of sight.
+        self.why = QLabel(wordWrap=True)
+        self.why.setTextFormat(Qt.TextFormat.PlainText)
+        self.why.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        column.addWidget(self.table, 1)
+        column.addWidget(self.why)
+        splitter.addWidget(left)
         splitter.addWidget(self.tabs)
         splitter.setStretchFactor(0, 3)
         splitter.setStretchFactor(1, 2)
@@ -241,11 +252,13 @@ class WorkListView(QWidget):
                 self.table.rows.update_rows(new.rows)
             if time.monotonic() - self._drawn_s > _DRAWN_EVERY_S:
                 self._draw_plots()
+            self._say_why()
         else:
             self._columns = columns_of(new, covered=self._state.options.read_first)
             self._offer_columns()
             self._apply_filter()
             self._draw_plots()
+            self._say_why()
 
     def _offer_columns(self) -> None:
         keys = [each.key for each in numeric(self._columns)]
@@ -276,7 +289,19 @@ class WorkListView(QWidget):
         plots = (self.scatter, self.histogram, self.map, self.risk)
         plots[self.tabs.currentIndex()].set_rows(work.rows if work else (), self._columns)
 
+    def _say_why(self) -> None:
+        """Say below the table what there is to know of the row chosen."""
+        work, chosen = self._state.work_list, self.table.selectionModel().selectedRows()
+        text = ""
+        if work is not None and len(chosen) == 1:
+            row = work.rows[self.table.rows.row_at(chosen[0].row())]
+            why = why_text(row)
+            text = f"{row.name}: {why}" if why else ""
+        self.why.setText(breakable(text))
+        self.why.setVisible(bool(text))
+
     def _mark(self, indices: NDArray[np.intp]) -> None:
+        self._say_why()
         for plot in (self.scatter, self.histogram, self.map):
             plot.mark(indices)
 
