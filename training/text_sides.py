@@ -9,7 +9,7 @@ from model_core.prompts import Pair, Prompts
 from model_core.runtime.manifest import TextSide
 from model_core.teachers import GaussianText
 from model_core.tokens import Splitting
-from training.checkpoint import load_checkpoint, load_tensors
+from training.checkpoint import load_tensors
 from training.cohort import Cohort
 from training.run import Run, load_teacher, new_text_encoder
 from training.simulation.reports import ECG_STATEMENTS
@@ -66,16 +66,10 @@ def ecg_prompts() -> Prompts:
 
 
 def _alignment(run: Run) -> tuple[dict[str, Tensor], bool]:
-    """Read the losses as fine-tuning left them, or else distillation; whether the former, beside.
-
-    Runs from before 2026-11-26 have them in their last checkpoint only.
-    """
+    """Read the losses as fine-tuning left them, or distillation; whether the former, beside."""
     final = run.folder / "finetune/alignment.pt"
     if final.exists():
         return load_tensors(final), True
-    checkpoint = load_checkpoint(run.folder / "finetune/checkpoint.pt")
-    if checkpoint is not None:
-        return _part(checkpoint["task"], "alignment."), True
     return load_tensors(run.folder / "distill/alignment.pt"), False
 
 
