@@ -16,6 +16,7 @@ import os
 import shutil
 import sys
 import tempfile
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +44,7 @@ MOST_MORE_OBJECTS = 20
 
 @dataclass(frozen=True)
 class Held:
-    """What the program holds at a moment; memory in MB."""
+    """What the program holds at a moment; memory in MB; threads beside those of the jobs."""
 
     resident_mb: float
     own_mb: float
@@ -61,6 +62,11 @@ def _status(pid: int | str, file: str) -> dict[str, int]:
     return {pair[0].rstrip(":"): int(pair[1]) for pair in pairs if pair[1:] and pair[1].isdigit()}
 
 
+def _workers() -> int:
+    """Threads of the jobs, which start when they are first needed and stay; at most `N_WORKERS`."""
+    return sum(thread.name.startswith("echoing_") for thread in threading.enumerate())
+
+
 def held(app: QApplication, program: Program, temporary: Path) -> Held:
     """Count what is held now."""
     rollup = _status("self", "smaps_rollup")
@@ -72,7 +78,7 @@ def held(app: QApplication, program: Program, temporary: Path) -> Held:
         * 1024
         / 1e6,
         handles=sum(1 for _ in Path("/proc/self/fd").iterdir()),
-        threads=_status("self", "status")["Threads"],
+        threads=_status("self", "status")["Threads"] - _workers(),
         children=len(children),
         objects=len(app.allWidgets()) + len(program.controller.findChildren(QObject)),
         left_files=sum(1 for _ in temporary.rglob("*")),
