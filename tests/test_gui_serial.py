@@ -264,3 +264,22 @@ def test_a_file_that_cannot_be_read_is_told_and_nothing_is_lost(qtbot, pair):
     qtbot.waitUntil(lambda: pair.controller.state.message is not None)
     assert pair.controller.state.message.text.startswith("The other ECG was not opened.")
     assert pair.controller.state.prediction is not None
+
+
+def test_what_another_model_package_said_is_not_compared(qtbot, pair):
+    view = compared(qtbot, pair, "old.hea")
+    assert any("LVEF" in cell for cell in cells(view))
+    pair.controller.change_package()
+    qtbot.waitUntil(lambda: pair.window.shown_view == "reading")
+    assert cells(view) == []
+    assert view.comparison is None
+
+
+def test_what_stands_behind_the_numbers_is_one_click_away(qtbot, pair, monkeypatch):
+    view = compared(qtbot, pair, "old.hea")
+    asked: list[str] = []
+    monkeypatch.setattr(pair.window, "trigger", asked.append)
+    view.aboutRequested.emit()
+    assert asked == ["about_result"]
+    pair.controller.change(facts=None)
+    assert not view._about.isEnabled()

@@ -196,6 +196,7 @@ class SerialView(QWidget):
     leaveRequested = Signal()
     otherRequested = Signal()
     overridden = Signal()
+    aboutRequested = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -216,6 +217,8 @@ class SerialView(QWidget):
         self._beats_on.toggled.connect(self._show)
         other = QPushButton(tr("Another &file…"))
         other.clicked.connect(self.otherRequested)
+        self._about = QPushButton(tr("Abo&ut these results…"))
+        self._about.clicked.connect(self.aboutRequested)
         leave = QPushButton(tr("&Back to this ECG"))
         leave.clicked.connect(self.leaveRequested)
         self.views = (EcgView(), EcgView())
@@ -262,7 +265,7 @@ class SerialView(QWidget):
         self._body.setSizes([600, 300])
         buttons = QHBoxLayout()
         buttons.addWidget(self._title, 1)
-        for button in (self._override, self._beats_on, other, leave):
+        for button in (self._override, self._beats_on, other, self._about, leave):
             buttons.addWidget(button)
         layout = QVBoxLayout(self)
         layout.addWidget(self._caveat)
@@ -277,9 +280,10 @@ class SerialView(QWidget):
         self._state = new
         case = self._comparison
         shown = new.recording.recording_id if new.recording is not None else ""
-        if case is not None and shown not in (
-            case.first.recording.recording_id,
-            case.second.recording.recording_id,
+        if case is not None and (
+            # What another model package said is not on screen any more either.
+            old.package is not new.package
+            or shown not in (case.first.recording.recording_id, case.second.recording.recording_id)
         ):
             self.show_comparison(None)
         elif self.isVisible() and any(
@@ -320,6 +324,7 @@ class SerialView(QWidget):
         self._body.setVisible(found is not None and allowed)
         self._override.setVisible(found is not None and not allowed)
         self._beats_on.setEnabled(found is not None and allowed)
+        self._about.setEnabled(self._state.facts is not None)
         self._match.setVisible(found is not None and found.match.patients is not Patients.SAME)
         for view in self.views:
             view.show_state(AppState(), AppState())
@@ -463,8 +468,9 @@ class Serial(QObject):
         self._desk.window.show_view(VIEW)
 
     def _on_state(self, old: AppState, new: AppState) -> None:
-        """Go back to the ECG when another one is opened."""
-        if new.recording is not old.recording and self._desk.window.shown_view == VIEW:
+        """Go back to the ECG when another one, or another model package, is opened."""
+        is_other = new.recording is not old.recording or new.package is not old.package
+        if is_other and self._desk.window.shown_view == VIEW:
             self._jobs.cancel(_LANE)
             self.leave()
         elif new.options.display_filter != old.options.display_filter:
@@ -485,6 +491,7 @@ def install(desk: Desk) -> None:
     view = SerialView()
     desk.window.add_view(VIEW, view)
     serial = Serial(desk, view)
+    view.aboutRequested.connect(lambda: desk.window.trigger("about_result"))
     answers: dict[str, Callable[[], object]] = {
         "compare": serial.ask,
         "leave_comparison": serial.leave,
