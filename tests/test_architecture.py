@@ -6,6 +6,7 @@ import importlib
 import inspect
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -106,3 +107,17 @@ def test_registry_names_every_module_of_its_folder(package, registry):
     }
     assert there
     assert named == there
+
+
+def test_what_the_feature_table_names_is_there():
+    """Each test and page that docs/features.md names as a proof exists."""
+    text = (ROOT / "docs" / "features.md").read_text(encoding="utf-8")
+    for page in re.findall(r"\]\(([\w./-]+)", text):
+        assert (ROOT / "docs" / page).is_file(), page
+    file = ""
+    for named in re.findall(r"`((?:unit/)?test_\w+(?:\.py)?(?:::test_\w+)?)`", text):
+        name = named
+        if ".py" in named:
+            file, _, name = named.partition("::")
+        source = (ROOT / "tests" / file).read_text(encoding="utf-8")
+        assert not name or f"def {name}(" in source, f"{file}::{name}"

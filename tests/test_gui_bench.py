@@ -15,6 +15,7 @@ from PySide6.QtWidgets import QLabel, QPushButton
 
 from echoing_gui import theme, wiring
 from echoing_gui.features.bench.ask_panel import AskPanel
+from echoing_gui.features.bench.asker import Asker
 from echoing_gui.features.bench.compare_panel import ComparePanel
 from echoing_gui.features.bench.map_widget import MapWidget
 from echoing_gui.features.bench.maps_panel import MapsPanel
@@ -79,6 +80,10 @@ def page(program, kind):
     return program.window.findChild(kind)
 
 
+def asker_of(program):
+    return program.window.findChild(Asker)
+
+
 def shown_texts(widget):
     return [each.text() for each in widget.findChildren(QLabel) if each.isVisibleTo(widget)]
 
@@ -141,6 +146,45 @@ def test_table_and_trace_choose_the_same_segment(qtbot, desk):
     assert camera.area.contains(place)
 
 
+def place_of(desk, cell: Cell) -> QRectF:
+    view = desk.window.traces.view
+    camera = view.camera(view.devicePixelRatioF())
+    (place,) = cell_rects(view.sheet, camera, cell, np.linspace(0, 10, 21))
+    return place & camera.area
+
+
+@pytest.mark.parametrize("by_enter", [False, True])
+def test_a_selection_is_zoomed_to_and_ctrl_0_goes_back(qtbot, desk, by_enter):
+    desk.window.show_page("segments")
+    table = page(desk, SegmentsPanel).table
+    row = next(r for r in range(240) if table.model().index(r, 0).data() == "V6")
+    table.selectRow(row + 19)  # the last segment of the last lead
+    before = place_of(desk, Cell("V6", 19))
+    table.setFocus()
+    qtbot.keyClick(table, Qt.Key.Key_Return if by_enter else Qt.Key.Key_Z)
+    assert desk.controller.state.options.zoom == 3.0
+    after = place_of(desk, Cell("V6", 19))
+    assert (after.width(), after.height()) == pytest.approx(
+        (3 * before.width(), 3 * before.height()), abs=2
+    )
+    assert "NOT TO SCALE" in desk.window.traces.view.band_texts().not_to_scale
+    press(qtbot, desk, Qt.Key.Key_0, Qt.KeyboardModifier.ControlModifier)
+    assert desk.window.traces.view.band_texts().not_to_scale == ""
+
+
+def test_a_wide_selection_fits(qtbot, desk):
+    desk.window.show_page("segments")
+    asker_of(desk).choose(frozenset(Cell("II", n) for n in range(4, 12)), Cell("II", 4))
+    press(qtbot, desk, Qt.Key.Key_Z)
+    zoom = desk.controller.state.options.zoom
+    assert 1.0 < zoom < 3.0
+    view = desk.window.traces.view
+    area = view.camera(view.devicePixelRatioF()).area
+    first, last = place_of(desk, Cell("II", 4)), place_of(desk, Cell("II", 11))
+    assert area.left() < first.left() < last.right() < area.right()
+    assert first.width() == pytest.approx(last.width(), abs=1)  # neither is cut off
+
+
 def test_table_sorts_by_number_and_copies_what_is_selected(qtbot, desk):
     desk.window.show_page("segments")
     panel = page(desk, SegmentsPanel)
@@ -154,6 +198,9 @@ def test_table_sorts_by_number_and_copies_what_is_selected(qtbot, desk):
     qtbot.keyClick(panel.table, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
     (row,) = csv.DictReader(io.StringIO(QGuiApplication.clipboard().text()))
     assert float(row["variance"]) == pytest.approx(highest, rel=1e-3)
+    package = desk.controller.state.prediction.package
+    assert (row["package_sha256"], row["caveat"]) == (package.package_id, package.caveat)
+    assert "Research use only" in row["research_use"]
     panel.table.clearSelection()
     button(panel, "Copy").click()
     assert len(list(csv.reader(io.StringIO(QGuiApplication.clipboard().text())))) == 241

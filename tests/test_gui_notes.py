@@ -146,6 +146,7 @@ def test_unsaved_notes_are_not_lost_unasked(qtbot, program, view, tmp_path):
     chooser.close()
     with path.open(encoding="utf-8", newline="") as file:
         caliper, first, second = csv.DictReader(file)
+    assert all("Research use only" in row["research_use"] for row in (caliper, first, second))
     assert caliper["interval_ms"] == "800.0"
     assert (first["lead"], first["text"]) == ("V2", "'=1+1\nÄST")
     assert second["lead"] == "all"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QGuiApplication
 
 from echoing_gui.actions import Action
@@ -14,7 +15,7 @@ from echoing_gui.features.bench.ask_panel import AskPanel
 from echoing_gui.features.bench.asker import Asker
 from echoing_gui.features.bench.compare_panel import ComparePanel
 from echoing_gui.features.bench.maps_panel import MapsPanel
-from echoing_gui.features.bench.outlines import outline_painter
+from echoing_gui.features.bench.outlines import cell_rects, outline_painter
 from echoing_gui.features.bench.prompt_panel import PromptPanel
 from echoing_gui.features.bench.segments_panel import SegmentsPanel
 from echoing_gui.features.bench.sentences import spoken
@@ -27,7 +28,7 @@ from echoing_gui.features.bench.view import (
     pieces_of,
 )
 from echoing_gui.i18n import tr
-from echoing_gui.state import AppState
+from echoing_gui.state import ZOOMS, AppState
 from echoing_gui.state_bench import Cell
 from echoing_gui.view_models.sheet import WHOLE_ROW, number_text
 from echoing_gui.view_models.texts import key_of
@@ -55,6 +56,11 @@ ACTIONS = (
         "previous_uncertain", "&Go", "Pre&vious uncertain segment", ("Shift+N",),
         "Outline the previous segment in the upper tenth of the model package's scale.",
         enabled=_has_map, group="segments",
+    ),
+    Action(
+        "zoom_segments", "&Go", "&Zoom to the selected segments", ("Z",),
+        "Enlarge the ECG where the selected segments are; it is then not to scale.",
+        enabled=lambda state: _has_map(state) and bool(bench_of(state).chosen), group="segments",
     ),
     Action(
         "segments", "M&odel", "&Segments", ("Ctrl+Shift+S",),
@@ -146,6 +152,39 @@ def install(desk: Desk) -> None:
         if current is not None:
             show(current)
 
+    def box_of_chosen() -> tuple[QRectF, QRectF] | None:
+        """Give the place of the selected segments and that of the ECG, device pixels."""
+        cells, sheet = map_of(controller.state), view.sheet
+        if cells is None or sheet is None:
+            return None
+        camera, box = view.camera(view.viewport().devicePixelRatioF()), QRectF()
+        for cell in asker.bench.chosen:
+            for rect in cell_rects(sheet, camera, cell, cells.edges_s):
+                box = box.united(rect)
+        return None if box.isEmpty() else (box, camera.area)
+
+    def zoom() -> None:
+        """Show the selected segments as large as they fit, in the middle."""
+        found, options = box_of_chosen(), controller.state.options
+        if found is None:
+            for cell in sorted(asker.bench.chosen)[:1]:
+                show(cell)  # which says why not
+            return
+        box, area = found
+        fits = options.zoom * min(area.width() / box.width(), area.height() / box.height())
+        largest = max((each for each in ZOOMS if each <= 0.9 * fits), default=ZOOMS[0])
+        controller.set_options(replace(options, zoom=largest))
+        found = box_of_chosen()
+        if found is None:
+            return
+        off, ratio = found[0].center() - found[1].center(), view.viewport().devicePixelRatioF()
+        bars = view.horizontalScrollBar(), view.verticalScrollBar()
+        for bar, by in zip(bars, (off.x(), off.y()), strict=True):
+            bar.setValue(bar.value() + round(by / ratio))
+        key = key_of(controller.state, "zoom_reset")
+        percent = 100 * largest
+        say(tr("Zoom {percent:.0f} %, not to scale. Back to scale{key}.", percent=percent, key=key))
+
     def on_click(lead: str, time_s: float) -> None:
         cells = map_of(controller.state)
         if cells is None or not cells.edges_s[0] <= time_s < cells.edges_s[-1]:
@@ -213,6 +252,7 @@ def install(desk: Desk) -> None:
     answers: dict[str, Callable[[], object]] = {
         "next_uncertain": lambda: go(1),
         "previous_uncertain": lambda: go(-1),
+        "zoom_segments": zoom,
         "segments": lambda: window.show_page("segments"),
         "bench": lambda: window.show_page("bench"),
         "hide_segments": asked(asker.hide_chosen),
@@ -228,6 +268,7 @@ def install(desk: Desk) -> None:
     view.clicked.connect(on_click)
     segments.chosen.connect(choose)
     segments.copied.connect(copied)
+    segments.table.activated.connect(zoom)
     maps.chosen.connect(choose_one)
     ask.segmentRequested.connect(asker.hide_chosen)
     ask.leadRequested.connect(asker.hide_leads)

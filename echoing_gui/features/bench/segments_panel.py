@@ -40,6 +40,7 @@ from echoing_gui.i18n import tr
 from echoing_gui.state import AppState
 from echoing_gui.state_bench import Cell
 from echoing_gui.view_models.sheet import WHOLE_ROW, number_text
+from model_core.types import PackageIdentity
 from model_core.wording import say
 
 _Index = QModelIndex | QPersistentModelIndex
@@ -146,9 +147,13 @@ class _Table(QTableView):
     copyRequested = Signal()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Copy the selected rows, all columns."""
+        """Copy the selected rows, all columns; zoom to them by Enter."""
         if event.matches(QKeySequence.StandardKey.Copy):
             self.copyRequested.emit()
+            return
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.currentIndex().isValid():
+            # Some systems leave that to F2.
+            self.activated.emit(self.currentIndex())
             return
         super().keyPressEvent(event)
 
@@ -207,6 +212,7 @@ class SegmentsPanel(QWidget):
         policy.setVerticalStretch(1)
         self.setSizePolicy(policy)
         self._showing = False
+        self._package: PackageIdentity | None = None
         self.table.selectionModel().selectionChanged.connect(self._on_selection)
         self.table.selectionModel().currentChanged.connect(self._on_selection)
         self.table.copyRequested.connect(self.copy)
@@ -216,6 +222,7 @@ class SegmentsPanel(QWidget):
         """Show the segments of the result on screen, and which are selected."""
         told = old.prediction is not new.prediction or old.bench.covered is not new.bench.covered
         self._showing = True
+        self._package = new.prediction.package if new.prediction is not None else None
         if told or not self._model.rows:
             self._model.show_rows(segment_rows(new))
         bench = bench_of(new)
@@ -240,7 +247,8 @@ class SegmentsPanel(QWidget):
         picked = sorted(index.row() for index in self.table.selectionModel().selectedRows())
         shown = picked or range(self._sorted.rowCount())
         rows = [self._row(self._sorted.index(row, 0)) for row in shown]
-        self.copied.emit(csv_text(export_rows(rows)), len(rows))
+        if self._package is not None:
+            self.copied.emit(csv_text(export_rows(rows, self._package)), len(rows))
 
     def _row(self, shown: QModelIndex) -> SegmentRow:
         return self._model.rows[self._sorted.mapToSource(shown).row()]

@@ -14,12 +14,13 @@ from echoing_gui.exports import Row
 from echoing_gui.i18n import tr
 from echoing_gui.state import AppState
 from echoing_gui.state_bench import Bench, Cell
-from echoing_gui.view_models.results import finding_row, probability_text
+from echoing_gui.view_models.results import RESEARCH_ONLY, finding_row, probability_text
 from echoing_gui.view_models.sheet import WHOLE_ROW, Sheet, TracePiece, number_text
 from model_core.measures import FINDINGS, MEASURES
 from model_core.types import (
     LeadGrade,
     MeasureEstimate,
+    PackageIdentity,
     Prediction,
     ResultState,
     SegmentVariance,
@@ -169,8 +170,8 @@ def segment_rows(state: AppState) -> tuple[SegmentRow, ...]:
     return tuple(rows)
 
 
-def export_rows(rows: Iterable[SegmentRow]) -> list[Row]:
-    """Rows of the table as they are copied, in English."""
+def export_rows(rows: Iterable[SegmentRow], package: PackageIdentity) -> list[Row]:
+    """Rows of the table as they are copied, in English, with what must be said beside them."""
     return [
         {
             "lead": row.cell.lead,
@@ -180,6 +181,11 @@ def export_rows(rows: Iterable[SegmentRow]) -> list[Row]:
             "percentile_approx": _number(row.percentile),
             "quality": row.quality,
             "covers": "; ".join(row.covers),
+            "package_name": package.name,
+            "package_version": package.version,
+            "package_sha256": package.package_id,
+            "caveat": package.caveat,
+            "research_use": RESEARCH_ONLY,
         }
         for row in rows
     ]

@@ -13,6 +13,7 @@ from echoing_gui.features.measuring.session import SessionKeeper
 from echoing_gui.file_dialogs import file_dialog
 from echoing_gui.i18n import tr
 from echoing_gui.state_marks import Marks
+from echoing_gui.view_models.results import RESEARCH_ONLY
 
 
 def rows(marks: Marks, recording_id: str) -> list[dict[str, str | int | float | None]]:
@@ -36,7 +37,7 @@ def rows(marks: Marks, recording_id: str) -> list[dict[str, str | int | float | 
         }
         for note in marks.notes
     ]  # fmt: skip
-    return found
+    return [row | {"research_use": RESEARCH_ONLY} for row in found]
 
 
 def ask_where(window: QWidget, then: Callable[[Path], object]) -> None:
