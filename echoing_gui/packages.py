@@ -129,14 +129,8 @@ class PackageLibrary:
             If it is refused, or cannot be copied; nothing is then installed.
         """
         from model_core.runtime.package import load_package, package_contents
-        from model_core.runtime.predictor import Predictor
-        from model_core.runtime.text import TextEncoder
 
-        package = load_package(source)
-        Predictor(package).self_test()
-        for part in package.texts:
-            TextEncoder(part)  # which compares its golden sentence
-        key = package.identity.package_id
+        key = _checked(source)
         target = self._installed / key
         try:
             self._installed.mkdir(parents=True, exist_ok=True)
@@ -162,6 +156,21 @@ class PackageLibrary:
                 code="package_not_stored",
             ) from error
         return _entry(key, target)
+
+    def verify(self, key: str) -> None:
+        """Check a package as `install` does.
+
+        Raises
+        ------
+        PackageError
+            If anything of it was changed since, or it gives other numbers here.
+        """
+        if _checked(self.folder(key)) != key and key != DEFAULT:
+            raise PackageError(
+                say("The manifest of the model package was changed."),
+                hint=say("Remove it and install it again."),
+                code="package_changed",
+            )
 
     def remove(self, key: str) -> None:
         """Delete an installed package; if it was chosen, the default is chosen.
@@ -206,6 +215,19 @@ class PackageLibrary:
             hint=say("Install it again."),
             code="package_not_found",
         )
+
+
+def _checked(source: Path) -> str:
+    """Check files, network, self-test and text sides of a package; gives its manifest's hash."""
+    from model_core.runtime.package import load_package
+    from model_core.runtime.predictor import Predictor
+    from model_core.runtime.text import TextEncoder
+
+    package = load_package(source)
+    Predictor(package).self_test()
+    for part in package.texts:
+        TextEncoder(part)  # which compares its golden sentence
+    return package.identity.package_id
 
 
 def load_marked(path: Path, default: Path) -> ModelPackage:

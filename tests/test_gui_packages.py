@@ -94,6 +94,23 @@ def test_another_package_is_installed_used_and_removed_again(qtbot, program, lib
     dialog.close()
 
 
+def test_a_package_is_verified_when_asked_and_a_changed_one_fails(
+    qtbot, program, library, tmp_path
+):
+    key = library.install(
+        write_package(tmp_path / "other", contents(name="Other", version="7"))
+    ).key
+    dialog, table = open_dialog(qtbot, program)
+    table.setCurrentItem(table.topLevelItem(1))
+    qtbot.mouseClick(button(dialog, "&Verify"), Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: "Other 7 is as its manifest says" in shown(program), timeout=20_000)
+    (library.folder(key) / "MODEL_CARD.md").write_text("# Changed")
+    qtbot.mouseClick(button(dialog, "&Verify"), Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: "failed the check" in shown(program), timeout=20_000)
+    assert "MODEL_CARD.md of the model package was changed or damaged." in shown(program)
+    dialog.close()
+
+
 def test_a_damaged_package_is_refused_with_the_reason(qtbot, program, tmp_path):
     broken = write_package(tmp_path / "broken")
     (broken / "MODEL_CARD.md").write_text("# Changed")

@@ -415,6 +415,14 @@ def test_research_use_and_model_stand_on_the_view(qtbot, program, folder):
     assert "Demonstration model" in banner
 
 
+def test_what_stands_behind_the_numbers_is_one_click_away(qtbot, program, folder, monkeypatch):
+    run(qtbot, program, folder)
+    asked: list[str] = []
+    monkeypatch.setattr(program.window, "trigger", asked.append)
+    lists_of(program).view.aboutRequested.emit()
+    assert asked == ["about_result"]
+
+
 def test_everything_in_the_view_has_a_name(qtbot, program, folder):
     run(qtbot, program, folder)
     QAccessible.setActive(True)

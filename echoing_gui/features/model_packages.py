@@ -32,7 +32,7 @@ ACTIONS = (
         "Install, choose and remove model packages.", group="about",
     ),
 )  # fmt: skip
-_INSTALL = "install"
+_INSTALL, _VERIFY = "install", "verify"
 
 
 def install(desk: Desk) -> None:
@@ -55,7 +55,7 @@ class PackagesDialog(QDialog):
         self.setWindowTitle(tr("Model packages"))
         self._desk = desk
         self._jobs = JobRunner(self)
-        self._jobs.finished.connect(self._on_installed)
+        self._jobs.finished.connect(self._on_finished)
         self.finished.connect(lambda _code: self._jobs.close())
         desk.window.closing.connect(self._jobs.close)
         self._table = QTreeWidget()
@@ -73,11 +73,13 @@ class PackagesDialog(QDialog):
         role = QDialogButtonBox.ButtonRole.ActionRole
         self._use = buttons.addButton(tr("&Use this one"), role)
         self._remove = buttons.addButton(tr("&Remove"), role)
+        self._verify = buttons.addButton(tr("&Verify"), role)
         self._from_file = buttons.addButton(tr("&Install from a file…"), role)
         self._from_folder = buttons.addButton(tr("Install from a &folder…"), role)
         for button, answer in (
             (self._use, self._on_use),
             (self._remove, self._on_remove),
+            (self._verify, self._on_verify),
             (self._from_file, partial(self._ask, QFileDialog.FileMode.ExistingFile)),
             (self._from_folder, partial(self._ask, QFileDialog.FileMode.Directory)),
         ):
@@ -140,6 +142,32 @@ class PackagesDialog(QDialog):
             dialog.setNameFilters([tr("Model packages (*.zip)"), tr("All files (*)")])
         dialog.fileSelected.connect(lambda name: self.install_from(Path(name)))
         dialog.open()
+
+    def _on_verify(self) -> None:
+        entry = self._selected()
+        if entry is not None:
+            self._say(tr("Checking the model package…"))
+            self._jobs.submit(_VERIFY, lambda _token: self._verified(entry))
+
+    def _verified(self, entry: Entry) -> Entry:
+        self._desk.packages.verify(entry.key)
+        return entry
+
+    def _on_finished(self, report: JobReport) -> None:
+        if report.lane == _INSTALL:
+            self._on_installed(report)
+        elif report.error is not None:
+            self._complain(tr("The model package failed the check."), report.error)
+        else:
+            entry: Entry = report.value
+            self._say(
+                tr(
+                    "{name} {version} is as its manifest says, and its self-test gives the stored "
+                    "numbers on this computer.",
+                    name=entry.name,
+                    version=entry.version,
+                )
+            )
 
     def _on_installed(self, report: JobReport) -> None:
         if report.error is not None:

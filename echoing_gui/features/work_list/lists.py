@@ -72,6 +72,7 @@ class Lists(QObject):
         self.view.closeRequested.connect(self.close_list)
         self.view.exportRequested.connect(self.ask_for_export)
         self.view.rowOpened.connect(self.open_row)
+        self.view.aboutRequested.connect(lambda: desk.window.trigger("about_result"))
 
     @property
     def work(self) -> WorkList | None:

@@ -50,6 +50,7 @@ class WorkListView(QWidget):
     pauseRequested = Signal()
     closeRequested = Signal()
     exportRequested = Signal()
+    aboutRequested = Signal()
     rowOpened = Signal(int)
 
     def __init__(self) -> None:
@@ -173,12 +174,14 @@ class WorkListView(QWidget):
         row.addLayout(texts, 1)
         self.pause = QPushButton()
         self.export = QPushButton(tr("&Export…"))
+        self.about = QPushButton(tr("Abo&ut these results…"))
         self.leave = QPushButton(tr("C&lose list"))
         for button, signal in (
             (QPushButton(tr("Open &folder…")), self.folderRequested),
             (QPushButton(tr("Open ta&ble…")), self.tableRequested),
             (self.pause, self.pauseRequested),
             (self.export, self.exportRequested),
+            (self.about, self.aboutRequested),
             (self.leave, self.closeRequested),
         ):
             button.clicked.connect(signal)
@@ -240,6 +243,7 @@ class WorkListView(QWidget):
         self.pause.setText(tr("&Pause") if busy else tr("Co&ntinue"))
         self.pause.setEnabled(left)
         self.export.setEnabled(new is not None and new.n_done > 0)
+        self.about.setEnabled(self._state.facts is not None)
         self.leave.setEnabled(new is not None)
         same = (
             old is not None
