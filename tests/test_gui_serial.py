@@ -14,13 +14,14 @@ from PySide6.QtGui import QColor, QImage
 
 from echoing_gui.features import serial
 from echoing_gui.features.serial import SerialView, compare, measured
-from echoing_gui.state import ThemeChoice
+from echoing_gui.state import Layout, ThemeChoice
 from echoing_gui.view_models.comparison import (
     Patients,
     interval_rows,
     match_patients,
     measure_rows,
 )
+from echoing_gui.view_models.sheet import build_sheet
 from model_core.display_filters import DisplayFilter, filter_for_display
 from model_core.types import Recording
 from tests.drawn_ecg import DrawnBeat, draw_ecg
@@ -139,6 +140,36 @@ def test_both_ecgs_stand_side_by_side_in_one_scale(qtbot, pair):
     assert "Research use only" in view._caveat.text()
     log = (pair.controller._settings_path.parent / "audit.jsonl").read_text().splitlines()
     assert json.loads(log[-1])["event"] == "compared"
+
+
+@pytest.mark.parametrize("layout", list(Layout))
+def test_each_lead_stands_beside_itself(qtbot, pair, fake, layout):
+    tall = 3 * fake.files["old.hea"].signal_mv
+    fake.files["old.hea"] = replace(fake.files["old.hea"], signal_mv=tall)
+    options = replace(pair.controller.state.options, layout=layout, variance_underlay=True)
+    pair.controller.set_options(options)
+    view = compared(qtbot, pair, "old.hea")
+    sheets = [each.sheet for each in view.views]
+    places = [{(p.lead, p.baseline_mm) for p in sheet.pieces} for sheet in sheets]
+    assert places[0] == places[1]
+    assert sheets[0].height_mm == sheets[1].height_mm
+    for ecg_view, sheet in zip(view.views, sheets, strict=True):
+        alone = build_sheet(ecg_view._state)
+        baselines = sorted({p.baseline_mm for p in sheet.pieces})
+        assert {p.baseline_mm for p in sheet.pulses} == set(baselines)
+        assert {y_mm for _, y_mm in sheet.separators} <= set(baselines)
+        # Traces, strips and names keep their distance from their baseline, and so the scale.
+        for moved, before in zip(sheet.pieces, alone.pieces, strict=True):
+            for name in ("top_mm", "bottom_mm", "label_bottom_mm"):
+                off = getattr(moved, name) - moved.baseline_mm
+                assert off == pytest.approx(getattr(before, name) - before.baseline_mm)
+            assert moved.gain_mm_mv == before.gain_mm_mv
+        for strip, before in zip(sheet.strips, alone.strips, strict=True):
+            piece = next(p for p in sheet.pieces if p.x_mm == strip.x_mm and p.lead == strip.lead
+                         and p.top_mm < strip.y_mm < p.bottom_mm)  # fmt: skip
+            first = next(p for p in alone.pieces if p.x_mm == before.x_mm and p.lead == before.lead
+                         and p.top_mm < before.y_mm < p.bottom_mm)  # fmt: skip
+            assert strip.y_mm - piece.baseline_mm == pytest.approx(before.y_mm - first.baseline_mm)
 
 
 def test_two_patients_are_not_compared_until_that_is_asked_for(qtbot, pair):

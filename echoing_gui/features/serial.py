@@ -42,6 +42,7 @@ from echoing_gui.view_models.comparison import (
     PatientMatch,
     Patients,
     interval_rows,
+    level_rows,
     match_patients,
     measure_rows,
 )
@@ -353,6 +354,10 @@ class SerialView(QWidget):
         ):
             name.setText(f"{key}: {escape(texts.source_line(case.recording))}")
             view.show_state(AppState(), _alone(self._state, case, drawn))
+        one, other = (view.sheet for view in self.views)
+        if one is not None and other is not None:
+            for view, sheet in zip(self.views, level_rows(one, other), strict=True):
+                view.show_sheet(sheet)
         self._beats.show_comparison(self._state, found)
         kind = tr("Median beats, not rhythm, laid on their R peaks")
         scale, unscaled = texts.scale_caption(self._state.options), texts.not_to_scale(self._state)

@@ -196,10 +196,7 @@ class EcgView(QWidget):
             "variance_held", "screen",
         )  # fmt: skip
         if any(getattr(old, name) is not getattr(new, name) for name in drawn):
-            self._sheet = build_sheet(new)
-            self._canvas.set_sheet(self._sheet)
-            self._canvas.set_texts(self.band_texts())
-            self._update_range()
+            self.show_sheet(build_sheet(new))
             if _other_file(old, new):
                 for bar in self._bars:
                     bar.setValue(0)
@@ -210,6 +207,13 @@ class EcgView(QWidget):
             self.setAccessibleDescription(summary)
             changed = QAccessibleEvent(self, QAccessible.Event.DescriptionChanged)
             QAccessible.updateAccessibility(changed)
+
+    def show_sheet(self, sheet: Sheet | None) -> None:
+        """Draw a sheet: that of the state, or the same with its rows elsewhere."""
+        self._sheet = sheet
+        self._canvas.set_sheet(sheet)
+        self._canvas.set_texts(self.band_texts())
+        self._update_range()
 
     def camera(self, ratio: float) -> paper.Camera:
         """Place the sheet on a device of the viewport's size, in its pixels.

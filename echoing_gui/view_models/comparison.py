@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
+import numpy as np
+
 from echoing_gui.i18n import tr
+from echoing_gui.view_models.sheet import Sheet
 from model_core.measurements import Measurements
 from model_core.measures import MEASURES
 from model_core.types import MeasureEstimate, Prediction, Recording
@@ -144,6 +147,64 @@ def measure_rows(earlier: Prediction | None, now: Prediction | None) -> tuple[Di
             label = tr("{measure} ({level:.0f} % interval)", measure=label, level=level)
         rows.append(DifferenceRow(label, _estimate(old), _estimate(new), difference, note))
     return tuple(rows)
+
+
+def level_rows(one: Sheet, other: Sheet) -> tuple[Sheet, Sheet]:
+    """Put the rows of two sheets at the same heights, so that each lead stands beside itself.
+
+    Sheets of unlike numbers of rows stay as they are.
+    """
+    sheets = (one, other)
+    rows = [sorted({piece.baseline_mm for piece in sheet.pieces}) for sheet in sheets]
+    if len(rows[0]) != len(rows[1]):
+        return sheets
+    steps_mm = [np.diff(each, prepend=0.0) for each in rows]
+    level_mm = np.cumsum(np.maximum(*steps_mm)).tolist()
+    below_mm = max(sheet.height_mm - each[-1] for sheet, each in zip(sheets, rows, strict=True))
+    first, second = (
+        _moved(sheet, each, level_mm, level_mm[-1] + below_mm)
+        for sheet, each in zip(sheets, rows, strict=True)
+    )
+    return first, second
+
+
+def _moved(sheet: Sheet, rows: list[float], level_mm: list[float], height_mm: float) -> Sheet:
+    """Move all that belongs to each row to where the row shall stand."""
+
+    def down(y_mm: float) -> float:
+        """How far what stands on a baseline, or between it and the next, is moved."""
+        row = max(int(np.searchsorted(rows, y_mm, side="right")) - 1, 0)
+        return level_mm[row] - rows[row]
+
+    return replace(
+        sheet,
+        height_mm=height_mm,
+        pieces=tuple(
+            replace(
+                each,
+                baseline_mm=each.baseline_mm + by,
+                top_mm=each.top_mm + by,
+                bottom_mm=each.bottom_mm + by,
+                label_bottom_mm=each.label_bottom_mm + by,
+            )
+            for each in sheet.pieces
+            for by in (down(each.baseline_mm),)
+        ),
+        strips=tuple(
+            replace(
+                each,
+                y_mm=each.y_mm + by,
+                tint_top_mm=None if each.tint_top_mm is None else each.tint_top_mm + by,
+            )
+            for each in sheet.strips
+            for by in (down(each.y_mm),)
+        ),
+        pulses=tuple(
+            replace(each, baseline_mm=each.baseline_mm + down(each.baseline_mm))
+            for each in sheet.pulses
+        ),
+        separators=tuple((x_mm, y_mm + down(y_mm)) for x_mm, y_mm in sheet.separators),
+    )
 
 
 def _plain(text: str) -> str:
