@@ -149,12 +149,14 @@ def test_each_lead_stands_beside_itself(qtbot, pair, fake, layout):
     options = replace(pair.controller.state.options, layout=layout, variance_underlay=True)
     pair.controller.set_options(options)
     view = compared(qtbot, pair, "old.hea")
-    sheets = [each.sheet for each in view.views]
+    sheets = [each.sheet for each in view.views if each.sheet]
+    assert len(sheets) == 2
     places = [{(p.lead, p.baseline_mm) for p in sheet.pieces} for sheet in sheets]
     assert places[0] == places[1]
     assert sheets[0].height_mm == sheets[1].height_mm
     for ecg_view, sheet in zip(view.views, sheets, strict=True):
         alone = build_sheet(ecg_view._state)
+        assert alone is not None
         baselines = sorted({p.baseline_mm for p in sheet.pieces})
         assert {p.baseline_mm for p in sheet.pulses} == set(baselines)
         assert {y_mm for _, y_mm in sheet.separators} <= set(baselines)
