@@ -175,7 +175,6 @@ def paint_waves(painter: QPainter, measured: Measured, sheet: Sheet, camera: Cam
     drawn = [piece for piece in sheet.pieces if piece.values_mv.size]
     named = _NAMED_LEAD if any(p.lead == _NAMED_LEAD for p in drawn) else drawn[0].lead
     painter.setFont(theme.text_font(10.0 * camera.pixel_ratio))
-    patch = _patch()
     for piece in drawn:
         top, bottom = camera.y(piece.baseline_mm - _TICK_MM), camera.y(piece.baseline_mm + _TICK_MM)
         ticks: list[QLineF] = []
@@ -189,8 +188,9 @@ def paint_waves(painter: QPainter, measured: Measured, sheet: Sheet, camera: Cam
                 ticks += [QLineF(x, top, x, bottom) for x in xs]
                 if xs and piece.lead == named:
                     box = _beside_trace(painter, name, sum(xs) / len(xs), piece, sheet, camera)
-                    # It may stand on a strip that is as dark as it is.
-                    painter.fillRect(box, patch)
+                    if name == "QRS":
+                        # It may stand on a strip that is as dark as it is.
+                        painter.fillRect(box, theme.PAPER)
                     painter.setPen(_WAVES)
                     painter.drawText(box, Qt.AlignmentFlag.AlignCenter, name)
         painter.setPen(_pen(_WAVES, camera))
@@ -249,12 +249,6 @@ def paint_sources(painter: QPainter, camera: Camera, *, computed: bool, from_fil
     for text, colour in reversed(lines):
         box = _paint_text(painter, text, QPointF(camera.area.right(), bottom), colour, camera)
         bottom -= box.height() + 2 * camera.pixel_ratio
-
-
-def _patch() -> QColor:
-    patch = QColor(theme.PAPER)
-    patch.setAlpha(_PATCH_ALPHA)
-    return patch
 
 
 def _seen(piece: TracePiece, caliper: Caliper) -> tuple[bool, bool]:
@@ -357,7 +351,9 @@ def _paint_text(
     left = min(max(at.x(), camera.area.left()), camera.area.right() - width)
     top = min(max(at.y() - height, camera.area.top()), camera.area.bottom() - height)
     box = QRectF(round(left), round(top), width, height)
-    painter.fillRect(box, _patch())
+    patch = QColor(theme.PAPER)
+    patch.setAlpha(_PATCH_ALPHA)
+    painter.fillRect(box, patch)
     painter.setPen(colour)
     painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
     return box
