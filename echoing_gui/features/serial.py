@@ -45,6 +45,7 @@ from echoing_gui.view_models.comparison import (
     level_rows,
     match_patients,
     measure_rows,
+    state_of,
 )
 from echoing_gui.view_models.privacy import hidden
 from echoing_gui.view_models.results import full_caveat
@@ -353,7 +354,8 @@ class SerialView(QWidget):
             self.views, self.names, keys, cases, through, strict=True
         ):
             name.setText(f"{key}: {escape(texts.source_line(case.recording))}")
-            view.show_state(AppState(), _alone(self._state, case, drawn))
+            alone = state_of(self._state, case.recording, case.prediction, drawn)
+            view.show_state(AppState(), alone)
         one, other = (view.sheet for view in self.views)
         if one is not None and other is not None:
             for view, sheet in zip(self.views, level_rows(one, other), strict=True):
@@ -381,19 +383,6 @@ class SerialView(QWidget):
             self.table.addTopLevelItem(QTreeWidgetItem(cells))
         mode = QHeaderView.ResizeMode.ResizeToContents
         self.table.header().setSectionResizeMode(mode)
-
-
-def _alone(state: AppState, case: Case, through: Filtered | None) -> AppState:
-    """Make the state that shows one of the two by itself, drawn as the window draws."""
-    return AppState(
-        recording=case.recording,
-        prediction=case.prediction,
-        package=state.package,
-        options=state.options,
-        screen=state.screen,
-        variance_held=state.variance_held,
-        filtered=through and through.of(case.recording),
-    )
 
 
 class Serial(QObject):

@@ -10,6 +10,7 @@ from enum import Enum
 import numpy as np
 
 from echoing_gui.i18n import tr
+from echoing_gui.state import AppState, Filtered
 from echoing_gui.view_models.sheet import Sheet
 from model_core.measurements import Measurements
 from model_core.measures import MEASURES
@@ -147,6 +148,21 @@ def measure_rows(earlier: Prediction | None, now: Prediction | None) -> tuple[Di
             label = tr("{measure} ({level:.0f} % interval)", measure=label, level=level)
         rows.append(DifferenceRow(label, _estimate(old), _estimate(new), difference, note))
     return tuple(rows)
+
+
+def state_of(
+    state: AppState, recording: Recording, prediction: Prediction | None, through: Filtered | None
+) -> AppState:
+    """Make the state that shows one of the two by itself, drawn as the window draws."""
+    return AppState(
+        recording=recording,
+        prediction=prediction,
+        package=state.package,
+        options=state.options,
+        screen=state.screen,
+        variance_held=state.variance_held,
+        filtered=through and through.of(recording),
+    )
 
 
 def level_rows(one: Sheet, other: Sheet) -> tuple[Sheet, Sheet]:
