@@ -233,3 +233,26 @@ def test_strips_lie_under_their_segments_in_their_colours(qtbot):
     strip = pixels[top + rows[3], start : start + 1000]
     expected = np.repeat(np.asarray(colours), 20, axis=0)
     assert (strip == expected).all()
+
+
+def test_what_was_not_computed_is_hatched_and_has_no_colour_of_the_scale(qtbot):
+    of = recording(signal_mv=spike_signal(at_s=()))
+    found = variance()
+    values = found.variance.copy()
+    values[0, :5] = np.nan
+    known = prediction(of)
+    partly = replace(known, segment_variance=replace(found, variance=values))
+    options = DisplayOptions(layout=Layout.ROWS)
+    strips = {}
+    left, top = origin(1.0, Layout.ROWS)
+    start = left + X_TRACE_MM * 4
+    for name, result in (("known", known), ("partly", partly), ("none", None)):
+        state = AppState(recording=of, prediction=result, options=options)
+        strips[name] = paint(qtbot, state, 1.0)[top:, start : start + 200]
+    here = (strips["known"] != strips["none"]).any(axis=-1)
+    first = np.flatnonzero(here.all(axis=1))[:8]  # the strip of the first lead, 8 px high
+    hatched, fifth = strips["partly"][first, :100], strips["partly"][first, 100:]
+    lines = is_colour(hatched, theme.HATCH)
+    assert 0.05 < lines.mean() < 0.6
+    assert (hatched[~lines] == strips["none"][first, :100][~lines]).all()
+    assert (fifth == strips["known"][first, 100:]).all()
