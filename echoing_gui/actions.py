@@ -53,6 +53,8 @@ class Action:
         New options, for those that only change how things are drawn.
     group
         A line separates groups within a menu.
+    why_not
+        Says why it does not make sense now; empty where that is plain.
     """
 
     key: str
@@ -64,6 +66,7 @@ class Action:
     checked: Callable[[AppState], bool] | None = None
     change: OptionsChange | None = None
     group: str = ""
+    why_not: Callable[[AppState], str] | None = None
 
 
 MENUS = ("&File", "&View", "&Go", "&Measure", "M&odel", "&Window", "&Help")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from PySide6.QtCore import QObject, Signal
-from PySide6.QtGui import QAction, QActionGroup, QKeySequence
-from PySide6.QtWidgets import QMenu, QMenuBar
+from PySide6.QtCore import QEvent, QObject, Signal
+from PySide6.QtGui import QAction, QActionGroup, QHelpEvent, QKeySequence
+from PySide6.QtWidgets import QMenu, QMenuBar, QToolTip
 
 from echoing_gui.actions import MENUS, Action
 from echoing_gui.i18n import tr
@@ -39,7 +39,10 @@ class Menus(QObject):
         self.table: dict[str, Action] = {}
         self.qactions: dict[str, QAction] = {}
         self.chosen_keys: dict[str, Keys] = {}
+        self._state = AppState()
         self._menus: dict[str, QMenu] = {title: bar.addMenu(tr(title)) for title in MENUS}
+        for menu in self._menus.values():
+            menu.installEventFilter(self)
         self._group = QActionGroup(self)
         self._group.setExclusionPolicy(QActionGroup.ExclusionPolicy.None_)
         self._group.triggered.connect(
@@ -83,8 +86,26 @@ class Menus(QObject):
         self.chosen_keys = dict(chosen)
         self._give_keys(self.table.values())
 
+    def why_not(self, key: str) -> str:
+        """Say why an action cannot be asked for now; empty if it can, or if that is plain."""
+        action = self.table[key]
+        if action.why_not is None or action.enabled(self._state):
+            return ""
+        return action.why_not(self._state)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Say at the pointer why an entry is grey: the status bar is silent about those."""
+        if isinstance(event, QHelpEvent) and isinstance(watched, QMenu):
+            entry = watched.actionAt(event.pos())
+            why = self.why_not(entry.data()) if entry and entry.data() in self.table else ""
+            if why:
+                QToolTip.showText(event.globalPos(), why, watched)
+                return True
+        return super().eventFilter(watched, event)
+
     def show_state(self, _old: AppState, new: AppState) -> None:
         """Enable and tick what the state asks for."""
+        self._state = new
         for key, action in self.table.items():
             self.qactions[key].setEnabled(action.enabled(new))
             if action.checked is not None:

@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PySide6.QtCore import QCoreApplication, QEvent
+from PySide6.QtGui import QAction, QHelpEvent
+from PySide6.QtWidgets import QMenu, QToolTip
 
 from echoing_gui.estimating import Estimated
 from echoing_gui.file_lists import Listed, list_files
@@ -237,3 +240,13 @@ class FakeWorker:
 def make_program(fake: FakeServices, folder: Path) -> Program:
     """Window and controller, connected, not yet shown."""
     return build(fake.services(), folder)
+
+
+def said_of(action: QAction) -> str:
+    """What the pointer is told that rests on an entry of a menu; empty if nothing."""
+    (menu,) = [each for each in action.associatedObjects() if isinstance(each, QMenu)]
+    menu.resize(menu.sizeHint())
+    place = menu.actionGeometry(action).center()
+    event = QHelpEvent(QEvent.Type.ToolTip, place, menu.mapToGlobal(place))
+    QCoreApplication.sendEvent(menu, event)
+    return QToolTip.text() if event.isAccepted() else ""

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, QRectF, Qt
+from PySide6.QtGui import QAction
 
 from echoing_gui.graphics.overview import curve_area
 from echoing_gui.state import AppState, Layout, Stage
@@ -18,7 +19,7 @@ from echoing_gui.view_models.sheet import build_sheet
 from echoing_gui.view_models.texts import span_text
 from model_core.errors import ReadError
 from model_core.types import LeadGrade, LeadQuality
-from tests.gui_factory import FLAT_LEAD, recording, spike_signal
+from tests.gui_factory import FLAT_LEAD, recording, said_of, spike_signal
 from tests.test_gui_gate import ARMS
 from tests.test_gui_window import has_result, label_texts
 
@@ -44,6 +45,15 @@ def page_is(program, start_s):
 
 def press(qtbot, program, key, modifier=Qt.KeyboardModifier.NoModifier):
     qtbot.keyClick(program.window.overview.bar, key, modifier)
+
+
+def test_comparing_a_long_recording_is_grey_and_says_why_under_the_mouse(qtbot, hour):
+    compare = hour.window.findChild(QAction, "compare")
+    assert not compare.isEnabled()
+    assert said_of(compare) == "This is a long recording, which cannot be compared."
+    hour.controller.open_file(Path("a.hea"))
+    qtbot.waitUntil(compare.isEnabled)
+    assert said_of(compare) == ""
 
 
 def test_a_long_recording_waits_for_the_user_to_choose(qtbot, hour):

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QAccessible, QGuiApplication
+from PySide6.QtGui import QAccessible, QAction, QGuiApplication
 from PySide6.QtWidgets import QPushButton, QWidget
 
 from echoing_gui.settings import load_settings
 from echoing_gui.state import Stage
-from tests.gui_factory import FLAT_LEAD
+from tests.gui_factory import FLAT_LEAD, said_of
 
 # Of the prediction in gui_factory, as numbers and as shown.
 OF_THE_RESULT = ("54.6", "55", "43", "66", "65.8", "121", "120", "85", "172", "170", "56", "31",
@@ -154,5 +154,7 @@ def test_nothing_that_would_tell_the_estimate_is_offered_while_it_is_covered(qtb
     table = {action.key: action for action in reading_first.window.actions_table}
     assert telling <= set(table)
     assert not [key for key in telling if table[key].enabled(state)]
+    compare = reading_first.window.findChild(QAction, "compare")
+    assert said_of(compare) == "The estimate is covered. Reveal it to compare this ECG."
     reveal(qtbot, reading_first)
     assert table["compare"].enabled(reading_first.controller.state)

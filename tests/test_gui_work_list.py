@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PySide6.QtCore import QPointF, Qt
-from PySide6.QtGui import QAccessible
+from PySide6.QtGui import QAccessible, QAction
 from PySide6.QtWidgets import QWidget
 
 from echoing_gui import files, wiring
@@ -20,7 +20,7 @@ from echoing_gui.features.work_list.lists import Lists
 from echoing_gui.identity import Identity
 from echoing_gui.state_work_list import RowState
 from echoing_gui.view_models.work_list import progress_text
-from tests.gui_factory import FLAT_LEAD, NOISY_LEAD, make_program, recording
+from tests.gui_factory import FLAT_LEAD, NOISY_LEAD, make_program, recording, said_of
 from tests.unit.test_cli import write_record
 
 N = 6
@@ -403,8 +403,16 @@ def test_read_first_covers_the_estimates(qtbot, program, folder):
     assert view.scatter.across.findData("lvef") == -1
     texts = [view.table.rows.index(0, n).data() for n in range(view.table.rows.columnCount())]
     assert not any("55" in text or "43" in text for text in texts)
+    export = next(each for each in program.window.findChildren(QAction, "export_list"))
+    assert not export.isEnabled()
+    assert not view.export.isEnabled()
+    for text in (said_of(export), view.said.text(), view.export.toolTip()):
+        assert "covered and not exported" in text
     controller.set_options(replace(controller.state.options, read_first=False))
     assert shown(program, "lvef") == ["55"] * N
+    assert export.isEnabled()
+    assert view.export.isEnabled()
+    assert "covered" not in said_of(export) + view.said.text() + view.export.toolTip()
 
 
 def test_research_use_and_model_stand_on_the_view(qtbot, program, folder):

@@ -56,9 +56,11 @@ from model_core.errors import CancelToken, EchoingError, ReadError
 from model_core.long_recording import LongRecording
 from model_core.measurements import Measurements, measure
 from model_core.types import Prediction, Recording
+from model_core.wording import say
 
 _LANE, _FILTER = "earlier", "filter"
 VIEW = "serial"
+_LONG = say("This is a long recording, which cannot be compared.")
 # On paper, told apart by lightness as well as by hue.
 EARLIER_COLOUR, LATER_COLOUR = "#b65a00", theme.TRACE
 # What names the two colours stands on paper, too, whatever the window's colours.
@@ -71,11 +73,16 @@ def _is_open(state: AppState) -> bool:
     return state.recording is not None and state.long is None and idle
 
 
+def _why_not(state: AppState) -> str:
+    covered = tr("The estimate is covered. Reveal it to compare this ECG.")
+    return covered if state.covered else tr(_LONG) if state.long is not None else ""
+
+
 ACTIONS = (
     Action(
         "compare", "&File", "&Compare with another ECG…", ("Ctrl+J",),
         "Show an earlier ECG of the same patient beside this one, in the same scale.",
-        enabled=_is_open, group="serial",
+        enabled=_is_open, group="serial", why_not=_why_not,
     ),
     Action(
         "leave_comparison", "&File", "Back fro&m the comparison", ("Ctrl+Shift+J",),
@@ -420,11 +427,8 @@ class Serial(QObject):
         def work(token: CancelToken) -> Comparison:
             found = read(path)
             if isinstance(found, LongRecording):
-                raise ReadError(
-                    tr("This is a long recording, which cannot be compared."),
-                    hint=tr("Choose a recording of at most a minute."),
-                    code="too_long",
-                )
+                hint = tr("Choose a recording of at most a minute.")
+                raise ReadError(tr(_LONG), hint=hint, code="too_long")
             other = None
             if model is not None and prediction is not None:  # nothing while that is covered
                 other = model.predict(found, token, frozenset())

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from echoing_gui.i18n import tr
+from echoing_gui.state import AppState
 from echoing_gui.state_work_list import ListRow, RowState, WorkList
 from echoing_gui.view_models.sheet import number_text
-from echoing_gui.view_models.texts import duration_text
+from echoing_gui.view_models.texts import duration_text, key_of
 from model_core.measures import FINDINGS, MEASURES
 from model_core.wording import say
 
@@ -101,6 +102,23 @@ def columns_of(work: WorkList | None, *, covered: bool = False) -> tuple[Column,
         Column("why", tr("What to know"), "", tr("Reasons and errors."),
                lambda row: ", ".join(row.codes), why_text, 60 * "x"),
     )  # fmt: skip
+
+
+def can_export(state: AppState) -> bool:
+    """Say whether the list may leave the program: not while its estimates are covered."""
+    work = state.work_list
+    return work is not None and work.n_done > 0 and not state.options.read_first
+
+
+def covered_text(state: AppState) -> str:
+    """Say that the estimates of the list are covered; empty where they are not."""
+    if state.work_list is None or not state.options.read_first:
+        return ""
+    return tr(
+        "Estimates are covered and not exported, because you read first. Switch Read first off"
+        "{key} to see and export them.",
+        key=key_of(state, "read_first"),
+    )
 
 
 def numeric(columns: Sequence[Column]) -> tuple[Column, ...]:

@@ -8,6 +8,7 @@ from echoing_gui.actions import Action
 from echoing_gui.desk import Desk
 from echoing_gui.features.work_list.lists import Lists
 from echoing_gui.state import AppState
+from echoing_gui.view_models.work_list import can_export, covered_text
 
 
 def _is_open(state: AppState) -> bool:
@@ -17,10 +18,6 @@ def _is_open(state: AppState) -> bool:
 def _has_more(state: AppState) -> bool:
     work = state.work_list
     return work is not None and (work.listing or work.running or work.n_done < len(work.rows))
-
-
-def _has_results(state: AppState) -> bool:
-    return state.work_list is not None and state.work_list.n_done > 0
 
 
 ACTIONS = (
@@ -42,7 +39,8 @@ ACTIONS = (
     ),
     Action(
         "export_list", "&File", "Export the wor&k list…", ("Ctrl+Shift+X",),
-        "Write the results of the work list to a file.", enabled=_has_results, group="work_list",
+        "Write the results of the work list to a file.", enabled=can_export, group="work_list",
+        why_not=covered_text,
     ),
     Action(
         "close_list", "&File", "Close the work l&ist", ("Ctrl+Alt+W",),

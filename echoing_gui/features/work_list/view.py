@@ -30,7 +30,9 @@ from echoing_gui.view_models.results import full_caveat
 from echoing_gui.view_models.work_list import (
     STATE_TEXTS,
     Filter,
+    can_export,
     columns_of,
+    covered_text,
     numeric,
     progress_text,
     shown_rows,
@@ -227,8 +229,9 @@ class WorkListView(QWidget):
     def _show(self, old: WorkList | None, new: WorkList | None) -> None:
         self.headline.setText(new.source.name or str(new.source) if new else tr("Work list"))
         said = progress_text(new)
-        if self._state.options.read_first:
-            said += " " + tr("Estimates are covered, because you read first.")
+        covered = covered_text(self._state)
+        if covered:
+            said += " " + covered
         self.said.setText(said)
         self.progress.setRange(0, 0 if new and new.listing else max(1, len(new.rows) if new else 1))
         self.progress.setValue(new.n_done if new else 0)
@@ -242,7 +245,8 @@ class WorkListView(QWidget):
         left = new is not None and (busy or new.n_done < len(new.rows))
         self.pause.setText(tr("&Pause") if busy else tr("Co&ntinue"))
         self.pause.setEnabled(left)
-        self.export.setEnabled(new is not None and new.n_done > 0)
+        self.export.setEnabled(can_export(self._state))
+        self.export.setToolTip(covered)
         self.about.setEnabled(self._state.facts is not None)
         self.leave.setEnabled(new is not None)
         same = (
