@@ -39,12 +39,19 @@ class ExportDialog(QDialog):
         What is done, on the title and the button.
     parent
         The window.
+    note
+        What else there is to know of what is written, as a sentence.
     """
 
     chosen = Signal(object, object, object)
 
     def __init__(
-        self, kinds: Sequence[Kind], on_paper: Collection[Kind], verb: str, parent: QWidget
+        self,
+        kinds: Sequence[Kind],
+        on_paper: Collection[Kind],
+        verb: str,
+        parent: QWidget,
+        note: str = "",
     ) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -78,6 +85,8 @@ class ExportDialog(QDialog):
             self.identity.addButton(button, number)
             layout.addWidget(button)
         layout.addWidget(self._text)
+        if note:
+            layout.addWidget(QLabel(note, wordWrap=True))
         layout.addWidget(buttons)
         self.kind.currentIndexChanged.connect(self._follow)
         self.identity.idToggled.connect(self._follow)

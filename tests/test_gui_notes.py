@@ -16,10 +16,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFileDialog, QLineEdit, QMessageBox, QPushButton, QTableWidget
+from PySide6.QtWidgets import QFileDialog, QLabel, QLineEdit, QMessageBox, QPushButton, QTableWidget
 from pytestqt.qtbot import QtBot
 
+from echoing_gui.export_dialog import ExportDialog
 from echoing_gui.features.measuring.session import Session, from_json, to_json
+from echoing_gui.identity import Identity
 from echoing_gui.resources import demo_recording_path
 from echoing_gui.state import DisplayOptions, Layout
 from echoing_gui.state_marks import Caliper, CaliperKind, Marks, Note
@@ -140,17 +142,48 @@ def test_unsaved_notes_are_not_lost_unasked(qtbot, program, view, tmp_path):
     assert program.window.isVisible()
     program.window.findChild(QMessageBox).close()
     path = tmp_path / "mine.csv"
-    ask(program, "notes_save")
-    chooser = program.window.findChild(QFileDialog)
-    chooser.fileSelected.emit(str(path))
-    chooser.close()
-    with path.open(encoding="utf-8", newline="") as file:
-        caliper, first, second = csv.DictReader(file)
+    caliper, first, second = saved_rows(program, path, Identity.HIDDEN)
     assert all("Research use only" in row["research_use"] for row in (caliper, first, second))
     assert caliper["interval_ms"] == "800.0"
     assert (first["lead"], first["text"]) == ("V2", "'=1+1\nÄST")
     assert second["lead"] == "all"
     assert program.window.close()
+
+
+def saved_rows(program, path, identity) -> list[dict[str, str]]:
+    """Save through the dialogs; give the rows of the table."""
+    ask(program, "notes_save")
+    (how,) = [each for each in program.window.findChildren(ExportDialog) if each.isVisible()]
+    assert any("Your own words" in label.text() for label in how.findChildren(QLabel))
+    how.choose(identity)
+    how.accept()
+    (chooser,) = [each for each in program.window.findChildren(QFileDialog) if each.isVisible()]
+    chooser.fileSelected.emit(str(path))
+    chooser.close()
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_saved_table_follows_the_rule_of_whose_ecg_it_is(qtbot, program, view, tmp_path):
+    state = program.controller.state
+    program.controller.change(measuring=replace(state.measuring, marks=MARKS))
+    known, name = state.recording.recording_id, "beats"
+    path, pseudonyms = tmp_path / "table.csv", []
+    for identity in (Identity.HIDDEN, Identity.HIDDEN, Identity.LINKABLE, Identity.LINKABLE):
+        rows = saved_rows(program, path, identity)
+        assert known not in path.read_text()
+        assert name not in path.read_text()
+        assert len({row["pseudonym"] for row in rows}) == 1
+        pseudonyms.append(rows[0]["pseudonym"])
+        last = json.loads((tmp_path / "audit.jsonl").read_text().splitlines()[-1])
+        assert (last["event"], last["kind"]) == ("exported", "marks_csv")
+        assert (last["identity"], last["recording"]) == (identity.value, known)
+        assert last["export"] == pseudonyms[-1].lower().replace("-", "_")
+    assert len(set(pseudonyms[:3])) == 3
+    assert pseudonyms[2] == pseudonyms[3]
+    (row, *_) = saved_rows(program, path, Identity.KEPT)
+    assert row["recording_id"] == known
+    assert "pseudonym" not in row
 
 
 def test_going_back_to_a_recording_finds_its_marks_again(qtbot, program, view):

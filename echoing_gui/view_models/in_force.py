@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from echoing_gui.identity import Identity
 from echoing_gui.state import AppState
 
 
@@ -37,4 +38,30 @@ def in_force(state: AppState) -> dict[str, str | float | bool]:
     }
     if state.has_pages:
         facts["start_s"] = state.page_start_s
+    return facts
+
+
+def export_facts(
+    state: AppState, kind: str, identity: Identity, pseudonym: str
+) -> dict[str, str | float | bool]:
+    """Say what is taken down of an export.
+
+    Parameters
+    ----------
+    state
+        What was on screen when it was asked for.
+    kind
+        The form.
+    identity, pseudonym
+        What it tells of whose ECG it is, and the name that stands in for that; it leads back to
+        the recording.
+    """
+    facts: dict[str, str | float | bool] = {
+        "kind": kind,
+        "deidentified": identity is not Identity.KEPT,
+        "identity": identity.value,
+        **in_force(state),
+    }
+    if pseudonym:
+        facts["export"] = pseudonym.lower().replace("-", "_")
     return facts

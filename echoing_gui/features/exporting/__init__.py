@@ -32,7 +32,7 @@ from echoing_gui.jobs import JobReport, JobRunner
 from echoing_gui.reports import Report, blank_report, prediction_report, recording_report
 from echoing_gui.services import Model
 from echoing_gui.state import AppState, Stage, UserMessage
-from echoing_gui.view_models.in_force import in_force
+from echoing_gui.view_models.in_force import export_facts
 from echoing_gui.view_models.report import Paper, report_state, report_view
 from model_core.errors import EchoingError
 
@@ -156,7 +156,7 @@ class Exporter(QObject):
         else:
             return
         told = tr("{name} was exported.", name=path.name)
-        self._told = (told, _facts(state, kind.key, identity, pseudonym))
+        self._told = (told, export_facts(state, kind.key, identity, pseudonym))
         self._jobs.submit(_LANE, lambda _token: work())
 
     def print_on(
@@ -168,7 +168,7 @@ class Exporter(QObject):
         paper = Paper(printer.pageLayout().pageSize().name(), sides[1], sides[0])
         view = report_view(report_state(state, pseudonym), paper, program_line())
         told = tr("The report was sent to the printer.")
-        self._told = (told, _facts(state, "print", identity, pseudonym))
+        self._told = (told, export_facts(state, "print", identity, pseudonym))
         self._jobs.submit(_LANE, lambda _token: pages.paint_document(printer, view, paper))
 
     def _pseudonym(self, state: AppState, identity: Identity) -> str | None:
@@ -220,19 +220,6 @@ class Exporter(QObject):
             if not isinstance(report.error, EchoingError):
                 self._desk.controller.unexpected.emit(report.error)
         self._desk.controller.change(message=message)
-
-
-def _facts(state: AppState, kind: str, identity: Identity, pseudonym: str) -> dict[str, Fact]:
-    """Say what the audit log takes down; the name of the export leads back to the recording."""
-    facts: dict[str, Fact] = {
-        "kind": kind,
-        "deidentified": identity is not Identity.KEPT,
-        "identity": identity.value,
-        **in_force(state),
-    }
-    if pseudonym:
-        facts["export"] = pseudonym.lower().replace("-", "_")
-    return facts
 
 
 def install(desk: Desk) -> None:

@@ -19,14 +19,22 @@ from echoing_gui.features.measuring.measured import work_out
 from echoing_gui.features.measuring.notes import NotesPanel
 from echoing_gui.features.measuring.panel import MeasurementsPanel
 from echoing_gui.features.measuring.recovery import offer_recovery
-from echoing_gui.features.measuring.saving import CloseGuard, ask_where, save
+from echoing_gui.features.measuring.saving import (
+    TABLE,
+    CloseGuard,
+    ask_how,
+    ask_where,
+    save,
+)
 from echoing_gui.features.measuring.session import SessionKeeper
 from echoing_gui.features.measuring.tool import MeasuringTool
 from echoing_gui.i18n import tr
+from echoing_gui.identity import Identity, pseudonyms
 from echoing_gui.jobs import JobReport, JobRunner
 from echoing_gui.log import log
 from echoing_gui.state import AppState
 from echoing_gui.state_marks import CaliperKind
+from echoing_gui.view_models.in_force import export_facts
 from model_core.errors import EchoingError
 
 _MEASURE = "measure"
@@ -100,14 +108,17 @@ def install(desk: Desk) -> None:
         notes.edit(index)
 
     def ask() -> None:
-        ask_where(window, save_to)
+        ask_how(window, lambda identity: ask_where(window, lambda path: save_to(path, identity)))
 
-    def save_to(path: Path) -> None:
+    def save_to(path: Path, identity: Identity) -> None:
         try:
-            said = save(keeper, path)
+            pseudonym = pseudonyms(identity, desk.folder)(marker.now.recording_id)
+            said = save(keeper, path, pseudonym)
         except EchoingError as error:
             desk.controller.change(message=to_message(error))
         else:
+            facts = export_facts(desk.controller.state, TABLE.key, identity, pseudonym)
+            desk.audit.record("exported", **facts)
             say(said)
 
     def close() -> None:

@@ -8,22 +8,34 @@ from pathlib import Path
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 
+from echoing_gui.export_dialog import ExportDialog
+from echoing_gui.exports import Kind, write_csv
 from echoing_gui.features.measuring.calipers import read
 from echoing_gui.features.measuring.session import SessionKeeper
 from echoing_gui.file_dialogs import file_dialog
 from echoing_gui.i18n import tr
+from echoing_gui.identity import Identity
 from echoing_gui.state_marks import Marks
 from echoing_gui.view_models.results import RESEARCH_ONLY
+from model_core.wording import say
+
+TABLE = Kind("marks_csv", say("Calipers and notes"), ".csv")
 
 
-def rows(marks: Marks, recording_id: str) -> list[dict[str, str | int | float | None]]:
-    """Calipers, then notes, as rows of one table; times in s of the recording."""
+def rows(
+    marks: Marks, recording_id: str, pseudonym: str
+) -> list[dict[str, str | int | float | None]]:
+    """Calipers, then notes, as rows of one table; times in s of the recording.
+
+    With a pseudonym, nothing but the user's own words tells whose ECG it is.
+    """
+    named = {"pseudonym": pseudonym} if pseudonym else {"recording_id": recording_id}
     found: list[dict[str, str | int | float | None]] = []
     for caliper in marks.calipers:
         reading = read(caliper)
         found.append(
             {
-                "recording_id": recording_id, "what": f"{caliper.kind.value} caliper",
+                **named, "what": f"{caliper.kind.value} caliper",
                 "lead": caliper.lead, "start_s": min(caliper.times_s),
                 "end_s": max(caliper.times_s), "interval_ms": reading.ms,
                 "rate_per_min": reading.per_minute, "amplitude_mv": reading.mv, "text": "",
@@ -31,13 +43,21 @@ def rows(marks: Marks, recording_id: str) -> list[dict[str, str | int | float | 
         )  # fmt: skip
     found += [
         {
-            "recording_id": recording_id, "what": "note", "lead": note.lead or "all",
+            **named, "what": "note", "lead": note.lead or "all",
             "start_s": note.start_s, "end_s": note.end_s, "interval_ms": None,
             "rate_per_min": None, "amplitude_mv": None, "text": note.text,
         }
         for note in marks.notes
     ]  # fmt: skip
     return [row | {"research_use": RESEARCH_ONLY} for row in found]
+
+
+def ask_how(window: QWidget, then: Callable[[Identity], object]) -> None:
+    """Ask whether the table may tell whose ECG it is."""
+    note = tr("Your own words in notes are saved as they are; make sure that they name nobody.")
+    dialog = ExportDialog((TABLE,), (), tr("&Save…"), window, note)
+    dialog.chosen.connect(lambda _kind, _paper, identity: then(identity))
+    dialog.open()
 
 
 def ask_where(window: QWidget, then: Callable[[Path], object]) -> None:
@@ -51,19 +71,17 @@ def ask_where(window: QWidget, then: Callable[[Path], object]) -> None:
     dialog.open()
 
 
-def save(keeper: SessionKeeper, path: Path) -> str:
-    """Save the calipers and notes on screen; returns a sentence.
+def save(keeper: SessionKeeper, path: Path, pseudonym: str) -> str:
+    """Save the calipers and notes on screen, under a pseudonym if it is not empty; say so.
 
     Raises
     ------
     EchoingError
         If it cannot be written.
     """
-    from echoing_gui.exports import write_csv
-
     path = path.with_suffix(".csv")
     now = keeper.now
-    write_csv(path, rows(now.marks, now.recording_id))
+    write_csv(path, rows(now.marks, now.recording_id, pseudonym))
     keeper.notes_saved()
     return tr("Calipers and notes saved as {name}.", name=path.name)
 
