@@ -38,6 +38,8 @@ class ListRow:
         Of the recording; empty while it is not read.
     values, lows, highs
         Estimate and ends of its interval by measure, in its unit; empty unless reported.
+    levels
+        Level of each interval by measure, 0 to 1; the model package states it.
     probabilities
         By finding, 0 to 1.
     variance
@@ -65,6 +67,7 @@ class ListRow:
     values: Mapping[str, float] = field(default_factory=dict[str, float])
     lows: Mapping[str, float] = field(default_factory=dict[str, float])
     highs: Mapping[str, float] = field(default_factory=dict[str, float])
+    levels: Mapping[str, float] = field(default_factory=dict[str, float])
     probabilities: Mapping[str, float] = field(default_factory=dict[str, float])
     variance: float | None = None
     n_noisy: int | None = None

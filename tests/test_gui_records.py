@@ -12,6 +12,8 @@ import numpy as np
 import pypdfium2
 import pytest
 from pypdfium2 import PdfDocument
+from PySide6.QtCore import QRectF
+from PySide6.QtGui import QImage, QPainter
 from PySide6.QtPrintSupport import QPrintDialog, QPrinter
 from PySide6.QtWidgets import QFileDialog
 
@@ -20,11 +22,13 @@ from echoing_gui.export_dialog import ExportDialog
 from echoing_gui.features.exporting import Exporter
 from echoing_gui.features.exporting.records import RECORDS, record_bytes
 from echoing_gui.graphics import pages
+from echoing_gui.graphics.paper import Camera, paint_sheet
 from echoing_gui.identity import Identity
 from echoing_gui.state import AppState, DisplayOptions, Layout
 from echoing_gui.view_models.report import PAPERS, report_state, report_view
+from echoing_gui.view_models.sheet import lay_out
 from model_core.leads import STANDARD_LEADS
-from model_core.types import Age
+from model_core.types import Age, Reason, Severity
 from tests.gui_factory import FLAT_LEAD, IDENTITY, prediction, recording, spike_signal
 
 pytestmark = pytest.mark.usefixtures("qapp")
@@ -257,3 +261,53 @@ def test_a_sub_state_keeps_result_and_recording_together():
     assert derived.prediction.recording_id == derived.recording.recording_id == "ECG-1"
     with pytest.raises(ValueError, match="no recording"):
         report_state(replace(derived, recording=None, prediction=None), "")
+
+
+ELECTRODES = Reason("electrodes", Severity.CONFIRM, "The arm electrodes may be exchanged.")
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (state(ELECTRODES), "A question about this ECG was not answered"),
+        (replace(state(), prediction=None), "No estimate was made of this ECG."),
+    ],
+    ids=["a question", "no estimate"],
+)
+def test_paper_asks_nothing_of_its_reader(made, said):
+    text = pdf_text(record_bytes(made, PDF, A4, "")).replace("\r\n", " ")
+    assert said in text
+    assert "answer:" not in text
+    assert "Choose Estimate" not in text
+
+
+class Noting(QPainter):
+    """Paints, and notes where which text reaches to, mm of the sheet."""
+
+    def __init__(self, image: QImage) -> None:
+        super().__init__(image)
+        self.ends_mm: dict[str, float] = {}
+
+    def drawText(self, place, flags, text):
+        super().drawText(place, flags, text)
+        end = place.left() + self.fontMetrics().horizontalAdvance(text)
+        self.ends_mm[text] = end / PX_PER_MM
+
+
+@pytest.mark.parametrize(
+    ("duration_s", "says"),
+    [(2.0, "aVR"), (5.0, "aVR: missing"), (10.0, "aVR is not in the file")],
+)
+def test_what_is_said_of_a_missing_lead_stays_in_its_column(duration_s, says):
+    leads = tuple(lead for lead in STANDARD_LEADS if lead != "aVR")
+    of = recording("short.hea", spike_signal(duration_s, n_leads=len(leads)), leads=leads)
+    sheet = lay_out(of, DisplayOptions(layout=Layout.GRID))
+    image = QImage(3000, 1500, QImage.Format.Format_RGB32)
+    area = QRectF(0, 0, 3000, 1500)
+    painter = Noting(image)
+    camera = Camera(px_per_mm=PX_PER_MM, x_px=0, y_px=0, area=area, pixel_ratio=1.0)
+    paint_sheet(painter, sheet, camera, {})
+    painter.end()
+    columns = sorted({piece.x_mm for piece in sheet.pieces})
+    (start_mm,) = (piece.x_mm for piece in sheet.pieces if piece.lead == "aVR")
+    assert painter.ends_mm[says] < columns[columns.index(start_mm) + 1]

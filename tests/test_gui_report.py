@@ -59,7 +59,7 @@ def test_the_report_says_everything_that_was_noted(of: Recording) -> None:
         "Sampling rate": "500 Hz, as stated for the rhythm",
         "Gain": "4.88 uV a count, as stated in the file",
         "Unit in the file": "uV",
-        "Duration": "10 s, 5000 samples of each lead",
+        "Duration": "10.0 s, 5000 samples of each lead",
         "Leads in the file": "I, II, V1, X",
         "Computed from I and II": "III, aVR, aVL, aVF",
         "Missing": "V2, V3, V4, V5, V6",
@@ -93,7 +93,7 @@ def test_a_long_recording_is_reported_whole(of: Recording) -> None:
         "id", Path("a.ecg"), 500.0, 43_200_000, of.lead_names, "a.ecg", of.metadata
     )
     rows = dict(import_report_view(long).rows)
-    assert rows["Duration"] == "86400 s, 43200000 samples of each lead"
+    assert rows["Duration"] == "24 h 0 min, 43200000 samples of each lead"
     assert rows["Gaps"] == "not sought in the whole of a long recording"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from dataclasses import replace
@@ -142,6 +143,13 @@ def test_both_ecgs_stand_side_by_side_in_one_scale(qtbot, pair):
     assert json.loads(log[-1])["event"] == "compared"
 
 
+def _between_tints(sheet):
+    """Paper from each strip to where the tint of the next row begins, mm."""
+    rows = sorted({(s.y_mm, s.tint_top_mm) for s in sheet.strips if s.tint_top_mm is not None})
+    assert rows
+    return [top - above for (above, _), (_, top) in itertools.pairwise(rows)]
+
+
 @pytest.mark.parametrize("layout", list(Layout))
 def test_each_lead_stands_beside_itself(qtbot, pair, fake, layout):
     tall = 3 * fake.files["old.hea"].signal_mv
@@ -172,6 +180,9 @@ def test_each_lead_stands_beside_itself(qtbot, pair, fake, layout):
             first = next(p for p in alone.pieces if p.x_mm == before.x_mm and p.lead == before.lead
                          and p.top_mm < before.y_mm < p.bottom_mm)  # fmt: skip
             assert strip.y_mm - piece.baseline_mm == pytest.approx(before.y_mm - first.baseline_mm)
+        # Nor does a row that is moved down leave paper without its tint between the rows.
+        gaps = [_between_tints(each) for each in (sheet, alone)]
+        assert gaps[0] == pytest.approx(gaps[1])
 
 
 def test_two_patients_are_not_compared_until_that_is_asked_for(qtbot, pair):

@@ -103,6 +103,7 @@ def test_the_guide_leads_through_every_step(qtbot, program):
         assert guide._title.text() == step.title
         assert guide._count.text() == f"Step {number} of {len(STEPS)}"
         assert guide._do.isVisible() == bool(step.action or step.demonstration)
+        assert guide._do.text() == step.button
         if step.action:
             assert step.action in {action.key for action in program.window.actions_table}
         guide._next.click()

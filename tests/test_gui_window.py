@@ -200,6 +200,12 @@ def test_an_unexpected_error_withdraws_the_result_and_offers_details(qtbot, prog
     dialog.close()
 
 
+def test_the_recording_page_says_what_will_stand_there(program):
+    program.window.show_view()
+    program.window.show_page("recording")
+    assert any(text.startswith("No ECG is open.") for text in label_texts(program))
+
+
 def test_without_a_model_package_the_ecg_is_still_shown(qtbot, fake, tmp_path):
     fake.package_error = PackageError("The model package is damaged.", hint="Install it again.")
     made = make_program(fake, tmp_path)
@@ -210,6 +216,10 @@ def test_without_a_model_package_the_ecg_is_still_shown(qtbot, fake, tmp_path):
     qtbot.waitUntil(lambda: made.controller.state.recording is not None)
     assert made.window.traces.view.isVisible()
     assert "No model package" in label_texts(made)
+    assert any("Model packages… in the menu Model" in text for text in label_texts(made))
+    made.window.show_page("bench")
+    assert any("No model package is in use" in text for text in label_texts(made))
+    assert not any("holds no network for text" in text for text in label_texts(made))
     made.window.close()
     made.window.deleteLater()
     made.controller.deleteLater()

@@ -85,6 +85,9 @@ def test_a_folder_becomes_a_list_with_estimates(qtbot, program, folder):
     assert work.n_skipped == 1
     assert shown(program, "lvef") == ["55"] * N
     assert shown(program, "lvef_width") == ["43\u201366"] * N
+    table = lists_of(program).view.table
+    titles = [table.rows.headerData(n, Qt.Orientation.Horizontal) for n in range(6)]
+    assert "LVEF 90\u00a0% interval" in titles
     assert shown(program, "state") == ["Reported"] * N
     assert progress_text(work) == "6 of 6 done, 1 other file passed over."
 

@@ -195,7 +195,7 @@ class GuidePanel(QWidget):
         self._count.setObjectName("muted")
         self._title = _heading("")
         self._text = QLabel(wordWrap=True)
-        self._do = QPushButton(tr("Do this step"))
+        self._do = QPushButton()
         self._do.clicked.connect(self._on_do)
         self._back = QPushButton(tr("&Back"))
         self._back.clicked.connect(lambda: self.go_to(self._number - 1))
@@ -205,11 +205,11 @@ class GuidePanel(QWidget):
         buttons.addWidget(self._back)
         buttons.addWidget(self._next)
         buttons.addStretch()
-        buttons.addWidget(self._do)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         for label in (self._count, self._title, self._text):
             layout.addWidget(label)
+        layout.addWidget(self._do)
         layout.addLayout(buttons)
         self.go_to(0)
 
@@ -221,7 +221,8 @@ class GuidePanel(QWidget):
         self._count.setText(count)
         self._title.setText(tr(step.title))
         self._text.setText(tr(step.text))
-        self._do.setVisible(bool(step.action or step.demonstration))
+        self._do.setText(tr(step.button))
+        self._do.setVisible(bool(step.button))
         self._back.setEnabled(self._number > 0)
         self._next.setEnabled(self._number < len(STEPS) - 1)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
-from PySide6.QtGui import QBrush, QColor, QPainter, QPen, QPolygonF
+from PySide6.QtGui import QBrush, QColor, QFontMetrics, QPainter, QPen, QPolygonF
 
 from echoing_gui import theme
 from echoing_gui.graphics.traces import (
@@ -36,7 +36,6 @@ from echoing_gui.view_models.sheet import (
 from model_core.types import LeadGrade
 
 _LEAST_FINE_PX = 2.5
-_LABEL_ROOM_PX = 1000.0
 # From the column border: beside its mark, II must not read as III.
 _NAME_MM = 2.0
 # Of a name in the margin beside rows
@@ -254,21 +253,23 @@ def _paint_names(painter: QPainter, sheet: Sheet, camera: Camera) -> None:
             _paint_mark(painter, piece, place.center().x(), top + 2.1 * size, 0.3 * size)
             continue
         bottom = camera.y(piece.label_bottom_mm)
-        place = QRectF(camera.x(piece.x_mm + _NAME_MM), bottom - height, _LABEL_ROOM_PX, height)
-        name = (
-            piece.name if piece.values_mv.size else tr("{lead} is not in the file", lead=piece.lead)
-        )
+        left, end = camera.x(piece.x_mm + _NAME_MM), camera.x(_end_mm(piece, sheet))
+        place = QRectF(left, bottom - height, end - left, height)
+        metrics = painter.fontMetrics()
+        name = piece.name if piece.values_mv.size else _missing_text(piece.lead, metrics, place)
         painter.drawText(place, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignBottom, name)
-        width = painter.fontMetrics().horizontalAdvance(name)
-        right, middle = place.left() + width + 0.8 * size, bottom - 0.5 * size
+        right, middle = (
+            place.left() + metrics.horizontalAdvance(name) + 0.8 * size,
+            bottom - 0.5 * size,
+        )
         if _paint_mark(painter, piece, right, middle, 0.35 * size) and piece.quality is not None:
             painter.setFont(theme.text_font(0.8 * size))
             place.setLeft(right + 0.6 * size)
-            painter.drawText(
-                place,
-                Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignBottom,
-                grade_text(piece.quality.grade),
-            )
+            grade = grade_text(piece.quality.grade)
+            # In a narrow column the mark stands alone.
+            if painter.fontMetrics().horizontalAdvance(grade) <= place.width():
+                bottom_left = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignBottom
+                painter.drawText(place, bottom_left, grade)
             painter.setFont(theme.text_font(size, bold=True))
     for strip in sheet.strips:
         if strip.lead == WHOLE_ROW:
@@ -278,6 +279,23 @@ def _paint_names(painter: QPainter, sheet: Sheet, camera: Camera) -> None:
                 camera.x(strip.x_mm), camera.y(strip.y_mm - 4.5), 1000.0, 4 * camera.px_per_mm
             )
             painter.drawText(place, Qt.AlignmentFlag.AlignLeft, tr("all leads"))
+
+
+def _end_mm(piece: TracePiece, sheet: Sheet) -> float:
+    """Where the column of a piece ends: what belongs to the next one begins there."""
+    rest = (
+        each.x_mm
+        for each in sheet.pieces
+        if each.baseline_mm == piece.baseline_mm and each.x_mm > piece.x_mm
+    )
+    return min(rest, default=sheet.width_mm)
+
+
+def _missing_text(lead: str, metrics: QFontMetrics, place: QRectF) -> str:
+    """Say that a lead is missing as there is room for it: where there is none, by no trace only."""
+    texts = (tr("{lead} is not in the file", lead=lead), tr("{lead}: missing", lead=lead))
+    fitting = (text for text in texts if metrics.horizontalAdvance(text) <= place.width())
+    return next(fitting, lead)
 
 
 def _paint_in_margin(painter: QPainter, name: str, place: QRectF, size: float) -> None:

@@ -209,11 +209,13 @@ def _moved(sheet: Sheet, rows: list[float], level_mm: list[float], height_mm: fl
         strips=tuple(
             replace(
                 each,
-                y_mm=each.y_mm + by,
-                tint_top_mm=None if each.tint_top_mm is None else each.tint_top_mm + by,
+                y_mm=each.y_mm + down(each.y_mm),
+                # It begins where the row above ends.
+                tint_top_mm=None
+                if each.tint_top_mm is None
+                else each.tint_top_mm + down(each.tint_top_mm),
             )
             for each in sheet.strips
-            for by in (down(each.y_mm),)
         ),
         pulses=tuple(
             replace(each, baseline_mm=each.baseline_mm + down(each.baseline_mm))

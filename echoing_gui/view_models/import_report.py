@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from echoing_gui.i18n import tr
+from echoing_gui.view_models.texts import duration_text
 from model_core.long_recording import LongRecording
 from model_core.types import Gap, ImportReport, MachineMeasurement, Recording, RecordingMetadata
 from model_core.wording import joined
@@ -46,8 +47,8 @@ def import_report_view(recording: Recording | LongRecording | None) -> ReportVie
         (
             tr("Duration"),
             tr(
-                "{seconds:.10g} s, {n} samples of each lead",
-                seconds=recording.duration_s,
+                "{duration}, {n} samples of each lead",
+                duration=duration_text(recording.duration_s),
                 n=recording.n_samples,
             ),
         ),

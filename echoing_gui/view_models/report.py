@@ -152,7 +152,7 @@ def report_view(state: AppState, paper: Paper, program: str) -> ReportView:
         legend=texts.legend_texts(ecg[0].sheet)[0] if ecg[0].sheet.scale else "",
         program=program,
         ecg=ecg,
-        result=result_view(state),
+        result=_result(state),
         facts=_facts(state, recording, program),
     )
 
@@ -226,6 +226,17 @@ def _rows_of(sheet: Sheet, baseline_mm: float, bottom_mm: float) -> Sheet:
         pulses=tuple(each for each in sheet.pulses if first < each.baseline_mm < bottom_mm),
         separators=tuple(each for each in sheet.separators if first < each[1] < bottom_mm),
     )
+
+
+def _result(state: AppState) -> ResultView:
+    """Give the result as on screen, but for what only the screen can be told."""
+    result = result_view(state)
+    if state.prediction is None:
+        return replace(result, detail=tr("No estimate was made of this ECG."))
+    if result.question is None:
+        return result
+    unanswered = tr("A question about this ECG was not answered, so there is no result.")
+    return replace(result, detail=unanswered, question=None)
 
 
 def _patient_line(recording: Recording) -> str:

@@ -304,9 +304,9 @@ def result_view(state: AppState) -> ResultView:
     if prediction is None:
         if state.package_failed is not None:
             failed = state.package_failed
-            return replace(
-                base, headline=tr("No model package"), detail=f"{failed.text} {failed.hint}".strip()
-            )
+            where = tr("Install and choose packages with Model packages… in the menu Model.")
+            said = " ".join(filter(None, (failed.text, failed.hint, where)))
+            return replace(base, headline=tr("No model package"), detail=said)
         if package is None:
             return replace(base, headline=tr("Loading the model package"))
         return replace(base, detail=_ask(long=state.long is not None))
@@ -421,7 +421,8 @@ def recording_view(state: AppState) -> RecordingView:
     """Make the recording panel; free text of the file is left out: it may name a patient."""
     recording = state.recording
     if recording is None:
-        return RecordingView()
+        nothing = tr("No ECG is open. Open one to see what its file says and what was checked.")
+        return RecordingView(quality=(nothing,))
     prediction = state.prediction
     quality: tuple[str, ...] = ()
     if prediction is not None:

@@ -63,10 +63,13 @@ class Step:
         Key of the action that does it; empty where there is nothing to press.
     demonstration
         File of the demonstration that it opens; empty for none.
+    button
+        What pressing does.
     """
 
     title: str
     text: str
+    button: str = ""
     action: str = ""
     demonstration: str = ""
 
@@ -75,6 +78,7 @@ STEPS = (
     Step(
         say("Open an ECG"),
         say("Files are read from this computer and go nowhere. Begin with a simulated ECG."),
+        say("Open the simulated ECG"),
         demonstration=DEMONSTRATIONS[0].file,
     ),
     Step(
@@ -83,6 +87,7 @@ STEPS = (
             "Measure the screen once with a bank card or a ruler. From then on a millimetre of ECG "
             "paper is a millimetre, and the red NOT TO SCALE is gone."
         ),
+        say("Calibrate this screen…"),
         "calibrate",
     ),
     Step(
@@ -113,6 +118,7 @@ STEPS = (
             "Here the arm electrodes are exchanged. The program says so and gives no number until "
             "you answer."
         ),
+        say("Open the ECG with exchanged electrodes"),
         demonstration=DEMONSTRATIONS[-1].file,
     ),
     Step(
@@ -121,6 +127,7 @@ STEPS = (
             "For research only, not a medical device. The model that comes with the program was "
             "trained on simulated echo outcomes."
         ),
+        say("About this program and its model"),
         "about",
     ),
 )

@@ -268,7 +268,7 @@ def window_text(sheet: Sheet, state: AppState) -> str:
     start, end = sheet.window_s
     if end - start > state.whole_s - 1e-3:
         return ""
-    if state.long is not None:
+    if state.whole_s > 60:
         span, whole = span_text(state, start, end), duration_text(state.whole_s)
         return tr("{span}, of {whole}", span=span, whole=whole)
     return tr(
@@ -283,11 +283,14 @@ def duration_text(duration_s: float) -> str:
     --------
     >>> duration_text(10.0), duration_text(754.0), duration_text(86_399.6)
     ('10.0 s', '12 min 34 s', '24 h 0 min')
+    >>> duration_text(1805.56), duration_text(59.97), duration_text(3599.7)
+    ('30 min 6 s', '1 min 0 s', '1 h 0 min')
     """
-    if duration_s <= 60:
+    if round(duration_s, 1) < 60:
         return f"{duration_s:.1f} s"
-    if duration_s < 3600:
-        return f"{int(duration_s) // 60} min {int(duration_s) % 60} s"
+    minutes, seconds = divmod(round(duration_s), 60)
+    if minutes < 60:
+        return f"{minutes} min {seconds} s"
     minutes = round(duration_s / 60)
     return f"{minutes // 60} h {minutes % 60} min"
 

@@ -79,7 +79,8 @@ def columns_of(work: WorkList | None, *, covered: bool = False) -> tuple[Column,
         Leave out the estimates: the reader wants to read first.
     """
     measures, findings = ((), ()) if covered else (tuple(MEASURES), tuple(FINDINGS))
-    labelled = {key for row in (work.rows if work else ()) for key in row.labels}
+    rows = work.rows if work else ()
+    labelled = {key for row in rows for key in row.labels}
     return (
         Column("number", "#", "", tr("Place in the list."), lambda row: row.number,
                lambda row: str(row.number), "10000"),
@@ -89,7 +90,7 @@ def columns_of(work: WorkList | None, *, covered: bool = False) -> tuple[Column,
         Column("state", tr("Result"), "", tr("What came of it."),
                lambda row: _STATE_ORDER[row.state],
                lambda row: tr(STATE_TEXTS[row.state]), tr(STATE_TEXTS[RowState.NOT_REPORTABLE])),
-        *(column for key in measures for column in _measure_columns(key)),
+        *(column for key in measures for column in _measure_columns(key, rows)),
         *(_probability_column(key) for key in findings),
         Column("variance", tr("Variance"), tr("Embedding variance (dimensionless)"),
                tr("Embedding variance, dimensionless: how unsure the model is of the whole ECG."),
@@ -255,7 +256,7 @@ def why_text(row: ListRow) -> str:
     return " ".join(sentences)
 
 
-def _measure_columns(key: str) -> tuple[Column, ...]:
+def _measure_columns(key: str, rows: Sequence[ListRow]) -> tuple[Column, ...]:
     measure = MEASURES[key]
     label, unit, text = measure.label, measure.unit, measure.text
 
@@ -268,18 +269,39 @@ def _measure_columns(key: str) -> tuple[Column, ...]:
     def interval_text(row: ListRow) -> str:
         if key not in row.values:
             return ""
-        return f"{text(row.lows[key])}\u2013{text(row.highs[key])}"
+        ends = f"{text(row.lows[key])}\u2013{text(row.highs[key])}"
+        return f"{ends} ({_percent(row.levels[key])})" if differing else ends
+
+    def titled(level: str) -> str:
+        return tr("{measure} {level} interval", measure=label, level=level)
+
+    levels = {row.levels[key] for row in rows if key in row.levels}
+    differing = len(levels) > 1
+    stated = {"measure": label, "unit": unit}
+    if len(levels) == 1:
+        stated["level"] = _percent(*levels)
+        title = titled(stated["level"])
+        axis = tr("Width of the {measure} {level} interval ({unit})", **stated)
+        tip = tr("{level} prediction interval of {measure}, {unit}; sorted by its width.", **stated)
+    else:
+        title = tr("{measure} interval", **stated)
+        axis = tr("Width of the {measure} interval ({unit})", **stated)
+        tip = tr("Prediction interval of {measure}, {unit}; sorted by its width.", **stated)
+    if differing:
+        tip += " " + tr("Its level differs from row to row: compare widths of one level only.")
 
     return (
         Column(key, f"{label} ({unit})", f"{label} ({unit})",
                tr("Point estimate of {measure}, {unit}.", measure=label, unit=unit),
                value, lambda row: _of(row.values, key, text), "320"),
-        Column(f"{key}_width", tr("{measure} interval", measure=label),
-               tr("Width of the {measure} interval ({unit})", measure=label, unit=unit),
-               tr("Prediction interval of {measure}, {unit}; sorted by its width.",
-                  measure=label, unit=unit),
-               width, interval_text, "100\u2013320"),
+        # The level may become known, or differ, after the width of the column is set.
+        Column(f"{key}_width", title, axis, tip, width, interval_text,
+               max("100\u2013320 (90 %)", titled("90 %"), key=len) + "000"),
     )  # fmt: skip
+
+
+def _percent(level: float) -> str:
+    return f"{100 * level:g}\u00a0%"
 
 
 def _of(values: object, key: str, text: Callable[[float], str]) -> str:

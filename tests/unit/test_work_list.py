@@ -6,6 +6,7 @@ import itertools
 import os
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from echoing_gui.features.work_list import store as store_module
 from echoing_gui.features.work_list.running import with_report
 from echoing_gui.features.work_list.store import ResultStore
 from echoing_gui.file_lists import ListedFile, list_files
-from echoing_gui.state_work_list import ListRow, RowState
+from echoing_gui.state_work_list import ListRow, RowState, WorkList
 from echoing_gui.view_models.cohort import auroc, embedding_map, risk_coverage
 from echoing_gui.view_models.work_list import Filter, columns_of, order_of, shown_rows, why_text
 from model_core.errors import EchoingError, ReadError
@@ -118,6 +119,28 @@ def rows(*values: float | None) -> list[ListRow]:
         )
         for number, value in enumerate(values, start=1)
     ]  # fmt: skip
+
+
+def test_the_heading_states_the_level_of_the_intervals() -> None:
+    """As far as there is one: rows of model packages with other levels state it each."""
+
+    def interval(*levels: float) -> tuple[str, list[str], str]:
+        listed = tuple(
+            replace(row, levels={"lvef": level})
+            for row, level in zip(rows(*[50.0] * len(levels)), levels, strict=True)
+        )
+        work = WorkList(Path("list"), (*listed, *rows(None)))
+        column = next(each for each in columns_of(work) if each.key == "lvef_width")
+        return column.title, [column.text(row) for row in work.rows], column.tip
+
+    title, cells, tip = interval(0.9, 0.9)
+    assert (title, cells) == ("LVEF 90\u00a0% interval", ["45\u201355", "45\u201360", ""])
+    assert tip.startswith("90\u00a0% prediction interval")
+    title, cells, tip = interval(0.9, 0.8)
+    assert title == "LVEF interval"
+    assert cells == ["45\u201355 (90\u00a0%)", "45\u201360 (80\u00a0%)", ""]
+    assert "differs" in tip
+    assert interval()[0] == "LVEF interval"
 
 
 def test_order_and_filter() -> None:

@@ -66,12 +66,6 @@ class PromptPanel(QWidget):
         title = label("panelTitle")
         title.setText(tr("Sentences (zero-shot)"))
         self._none = label("muted")
-        self._none.setText(
-            tr(
-                "The model package in use holds no network for text, so no sentence can be "
-                "compared with this ECG."
-            )
-        )
         self._sides: tuple[SentenceSide, ...] = ()
         self._side = QComboBox()
         self._side.setAccessibleName(tr("What the sentences are about"))
@@ -155,6 +149,7 @@ class PromptPanel(QWidget):
         self._ready.setEnabled(can_prompt(new) and not bench.prompting)
         show_text(self._status, _status_text(new))
         show_text(self._trouble, bench.prompt_trouble)
+        show_text(self._none, "" if self._sides else _none_text(new))
         found, side = self._found(new)
         there = found is not None and side is not None
         for widget in (self._banner, self._copy):
@@ -181,7 +176,6 @@ class PromptPanel(QWidget):
 
     def _show_sides(self, sides: tuple[SentenceSide, ...]) -> None:
         self._sides = sides
-        self._none.setVisible(not sides)
         self._box.setVisible(bool(sides))
         with QSignalBlocker(self._side):
             self._side.clear()
@@ -218,6 +212,21 @@ class PromptPanel(QWidget):
 
 def _sides_of(facts: PackageFacts | None) -> tuple[SentenceSide, ...]:
     return facts.sentences if facts is not None else ()
+
+
+def _none_text(state: AppState) -> str:
+    """Say why no sentence can be compared."""
+    if state.package is not None:
+        return tr(
+            "The model package in use holds no network for text, so no sentence can be "
+            "compared with this ECG."
+        )
+    if state.package_failed is not None:
+        return tr(
+            "No model package is in use, so there is nothing to ask. Install or choose one with "
+            "Model packages… in the menu Model."
+        )
+    return tr("The model package is not loaded yet.")
 
 
 def _status_text(state: AppState) -> str:

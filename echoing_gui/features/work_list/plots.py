@@ -130,6 +130,8 @@ class Plot(QWidget):
             keys.insert(0, _NO_COLOUR)
             texts.insert(0, tr("Result state"))
         if [box.itemData(index) for index in range(box.count())] == keys:
+            for index, text in enumerate(texts):
+                box.setItemText(index, text)
             return
         wanted = box.currentData() or box.property("first")
         box.blockSignals(True)

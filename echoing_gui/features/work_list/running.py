@@ -235,6 +235,7 @@ def with_report(row: ListRow, report: Report) -> ListRow:
         values={each["key"]: each["value"] for each in report["measures"]},
         lows={each["key"]: each["interval"]["low"] for each in report["measures"]},
         highs={each["key"]: each["interval"]["high"] for each in report["measures"]},
+        levels={each["key"]: each["interval"]["level"] for each in report["measures"]},
         probabilities={each["key"]: each["probability"] for each in report["findings"]},
         variance=report["embedding_variance"],
         n_noisy=grades.count("noisy") if grades else None,

@@ -27,6 +27,8 @@ _Index = QModelIndex | QPersistentModelIndex
 _ALIGN_NUMBER = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 _ALIGN_TEXT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
 _MOST_SELECTED = 5000
+# A number at the right end of its column must not run into the text of the next one.
+_PAD_PX = 8
 
 
 class WorkListModel(QAbstractTableModel):
@@ -68,9 +70,18 @@ class WorkListModel(QAbstractTableModel):
         self._columns, self._rows, self._shown = columns, rows, shown
         self._reorder()
 
-    def update_rows(self, rows: Sequence[ListRow]) -> None:
-        """Show new results of the same rows, each where it is: nothing jumps while it is read."""
-        self._rows = rows
+    def update_rows(self, rows: Sequence[ListRow], columns: tuple[Column, ...]) -> None:
+        """Show new results of the same rows, each where it is: nothing jumps while it is read.
+
+        Parameters
+        ----------
+        rows
+            All rows of the list.
+        columns
+            The same columns as before; their titles may differ.
+        """
+        self._rows, self._columns = rows, columns
+        self.headerDataChanged.emit(Qt.Orientation.Horizontal, 0, len(columns) - 1)
         if len(self._order):
             last = self.index(len(self._order) - 1, len(self._columns) - 1)
             self.dataChanged.emit(self.index(0, 0), last)
@@ -167,6 +178,9 @@ class WorkListTable(QTableView):
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.setAlternatingRowColors(True)
         self.setShowGrid(False)
+        self.setStyleSheet(
+            f"QTableView::item, QHeaderView::section {{ padding: 1px {_PAD_PX}px; }}"
+        )
         self.setWordWrap(False)
         self.setTabKeyNavigation(False)
         self.setCornerButtonEnabled(False)
@@ -219,4 +233,4 @@ class WorkListTable(QTableView):
                 metrics.horizontalAdvance(column.sample),
                 metrics.horizontalAdvance(tr(column.title)) + 18,
             )
-            self.setColumnWidth(number, wide + 14)
+            self.setColumnWidth(number, wide + 2 * _PAD_PX + 14)

@@ -256,10 +256,11 @@ class WorkListView(QWidget):
             and len(old.rows) == len(new.rows)
         )
         if same and new is not None and new.running:
-            if old is None or old.rows is not new.rows:
-                self.table.rows.update_rows(new.rows)
             if time.monotonic() - self._drawn_s > _DRAWN_EVERY_S:
+                self._columns = columns_of(new, covered=self._state.options.read_first)
                 self._draw_plots()
+            if old is None or old.rows is not new.rows:
+                self.table.rows.update_rows(new.rows, self._columns)
             self._say_why()
         else:
             self._columns = columns_of(new, covered=self._state.options.read_first)
@@ -276,6 +277,8 @@ class WorkListView(QWidget):
             for each in numeric(self._columns):
                 self.column.addItem(tr(each.axis), each.key)
             self.column.blockSignals(False)
+        for index, each in enumerate(numeric(self._columns)):
+            self.column.setItemText(index, tr(each.axis))
 
     def _filter_changed(self) -> None:
         self._apply_filter()
