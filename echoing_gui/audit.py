@@ -16,7 +16,6 @@ import json
 import os
 import re
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -110,16 +109,16 @@ class AuditLog:
             self.on_failure(tr("The audit log could not be written; this step is not in it."))
 
     def _add(self, entry: dict[str, Any]) -> None:
-        from PySide6.QtCore import QLockFile
+        from filelock import FileLock, Timeout
 
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        lock = QLockFile(f"{self.path}.lock")
-        until = time.monotonic() + _LONGEST_WAIT_S
-        # Qt's own waiting sleeps 100 ms between tries: long enough to be overtaken again and again.
-        while not lock.tryLock(0):
-            if time.monotonic() > until:
-                raise TimeoutError(None, "another program holds the log")
-            time.sleep(_BETWEEN_TRIES_S)
+        # Not QLockFile, which waits for the disk: half a second in the window's thread when others
+        # write.
+        lock = FileLock(f"{self.path}.lock", _LONGEST_WAIT_S, poll_interval=_BETWEEN_TRIES_S)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise TimeoutError(None, "another program holds the log") from error
         try:
             # Without a buffer, which would keep what there was no room for and write it later.
             with self.path.open("a+b", buffering=0) as file:
@@ -130,7 +129,7 @@ class AuditLog:
                 line = json.dumps(entry).encode() + b"\n"
                 _append(file, line if ended else b"\n" + line)
         finally:
-            lock.unlock()
+            lock.release()
 
 
 def _append(file: Any, content: bytes) -> None:  # noqa: ANN401 - a binary file
