@@ -1,6 +1,6 @@
-"""Time and memory of a package with the published network at full size, random weights.
+"""Time and memory of a package with the published networks at full size, random weights.
 
-``python benchmarks/published_full_size.py``: prints a Markdown table; takes some minutes, 4 GB of
+``python -m benchmarks.published_full_size``: prints a Markdown table; takes some minutes, 5 GB of
 memory and 2 GB of disk.
 """
 
@@ -23,16 +23,17 @@ MB = 1e6
 
 
 def write_release(folder: Path) -> Path:
-    """Weights as large as the released ones; the text side, which no package holds, is small."""
+    """Weights and word pieces as many as the released ones."""
     import torch
 
-    from model_core.nn.published import RELEASED_ECG, HeadGeometry, PublishedEcgEncoder
+    from model_core.nn.published import RELEASED_ECG, PublishedEcgEncoder
     from model_core.nn.published_text import PublishedTextEncoder, TextGeometry
 
     torch.manual_seed(0)
     pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"0123456789"]
     pieces += [f"##{digit}" for digit in range(10)]
-    text = TextGeometry(len(pieces), 64, 2, 2, 2, 128, HeadGeometry(128))
+    text = TextGeometry()
+    pieces += [f"[unused{number}]" for number in range(text.vocabulary - len(pieces))]
     parts = {
         "ecg_encoder": PublishedEcgEncoder(RELEASED_ECG),
         "text_encoder": PublishedTextEncoder(text),

@@ -5,6 +5,7 @@ A cohort is a folder; `training.simulated_cohort` and `training.real_cohort` mak
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
@@ -141,6 +142,22 @@ class Cohort:
         studies = self.first_study[rows][:, None] + offset
         there = offset < self.n_studies[rows][:, None]
         return np.where(there, self.measures[key][np.where(there, studies, 0)], np.nan)
+
+
+def names_of_records(by_source: Mapping[str, Sequence[str]]) -> list[str]:
+    """Names of all records, source after source, all different.
+
+    Examples
+    --------
+    >>> names_of_records({"PTB-XL": ["1", "2"], "mine": ["a"]})
+    ['1', '2', 'a']
+    >>> names_of_records({"PTB-XL": ["1", "2"], "mine": ["1"]})
+    ['PTB-XL/1', 'PTB-XL/2', 'mine/1']
+    """
+    names = [str(name) for some in by_source.values() for name in some]
+    if len(set(names)) == len(names):
+        return names
+    return [f"{source}/{name}" for source, some in by_source.items() for name in some]
 
 
 def assert_disjoint(cohort: Cohort) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from model_core.errors import EchoingError
 from model_core.export import PackageModel
 from model_core.measures import MEASURES
 from model_core.nn import Student
@@ -44,6 +46,7 @@ from training.run import (
     new_student,
     the_cohort,
 )
+from training.simulated_cohort import VIRTUAL
 from training.zeroshot import EmbeddedSweep, embed_prompts, own_prompts, read_sweep
 
 MODEL = "This model (fine-tuned)"
@@ -59,7 +62,7 @@ ZERO_SHOT = "Zero-shot"
 
 TRUE_BAND, ESTIMATED_BAND = "true LVEF", "estimated LVEF"
 BANDS_PCT = (40.0, 50.0)
-# Records that probes and tabular features are fitted on, real ones first.
+# Records that probes and tabular features are fitted on.
 MOST_TRAINING_RECORDS = 6000
 
 
@@ -97,11 +100,16 @@ class Parts:
 def parts_of(run: Run, cohort: Cohort) -> Parts:
     """Choose the records that a run is evaluated with, one a patient."""
     train = cohort.one_record_per_patient(Split.TRAIN)
-    # Sources in order of their number: the real ones come before the virtual patients.
+    if VIRTUAL in cohort.source_names:
+        # Sources in order of their number: the real ones come before the virtual patients.
+        train = train[:MOST_TRAINING_RECORDS]
+    elif len(train) > MOST_TRAINING_RECORDS:
+        # From all archives alike.
+        train = train[np.linspace(0, len(train) - 1, MOST_TRAINING_RECORDS).astype(int)]
     return Parts(
         cohort,
         load_standardiser(run),
-        train[:MOST_TRAINING_RECORDS],
+        train,
         cohort.one_record_per_patient(Split.CALIBRATION),
         cohort.one_record_per_patient(Split.TEST),
     )
@@ -142,15 +150,20 @@ def all_estimates(
     for name, student in students.items():
         mean, log_var = _embeddings(student, parts)
         features = {name: [np.hstack(pair) for pair in zip(mean, log_var, strict=True)]}
+        uncertainty = np.exp(log_var[2]).sum(1) if name == PROBE else None
         if name == PROBE:
             features[PROBE_MEAN] = mean
             if cohort.clips is not None:
-                found.append(_zero_shot(run, mean, calibration, findings, level))
+                zero_shot = _zero_shot(run, mean, calibration, findings, level)
+                found.append(dataclasses.replace(zero_shot, uncertainty=uncertainty))
         elif name == PROBE_INFONCE:
             features = {name: mean}
         for title, values in features.items():
             arrays = (values[0], values[1], values[2])
-            found.append(linear_probe(title, arrays, train, calibration, findings, level))
+            probe = linear_probe(title, arrays, train, calibration, findings, level)
+            # The embedding's own variance; one who has means only does not know it.
+            known = uncertainty if title == PROBE else None
+            found.append(dataclasses.replace(probe, uncertainty=known))
         for finding in findings:
             curves += few_shot(name, (mean[0], mean[2]), train, test, finding)
     tabular = np.load(run.folder / "baselines/tabular.npz")
@@ -158,7 +171,9 @@ def all_estimates(
     arrays = (tabular[names[0]], tabular[names[1]], tabular[names[2]])
     found.append(linear_probe(TABULAR, arrays, train, calibration, findings, level))
     for title, path in run.embeddings.items():
-        found.append(_foreign(title, path, parts, findings, level))
+        foreign, few = _foreign(title, path, parts, test, findings, level)
+        found.append(foreign)
+        curves += few
     found.append(constant(CONSTANT, train, calibration, test.n, findings, level))
     return found, curves
 
@@ -280,16 +295,29 @@ def teacher_notes(run: Run, cohort: Cohort) -> list[str]:
 
 
 def _foreign(
-    title: str, path: Path, parts: Parts, findings: list[Finding], level: float
-) -> Estimates:
-    """Linear probe on another model's embeddings; only on real ECGs, which it can have seen."""
-    real = parts.train[parts.cohort.source[parts.train] == 0]
-    rows = (real, parts.calibration, parts.test)
-    ids = [[parts.cohort.record_ids[row] for row in some] for some in rows]
+    title: str, path: Path, parts: Parts, test: Subjects, findings: list[Finding], level: float
+) -> tuple[Estimates, list[Curve]]:
+    """Linear probe and few shots on another model's embeddings, which virtual patients lack."""
+    cohort, train = parts.cohort, parts.train
+    if not cohort.record_ids:
+        raise EchoingError(
+            "The cohort does not name its records, so that no embeddings can be joined to them.",
+            hint="Make it again: echoing-train cohort-from-archives.",
+            code="missing_data",
+        )
+    if VIRTUAL in cohort.source_names:
+        train = train[cohort.source[train] != cohort.source_names.index(VIRTUAL)]
+    rows = (train, parts.calibration, parts.test)
+    ids = [[cohort.record_ids[row] for row in some] for some in rows]
     features = [read_embeddings_parquet(path, some) for some in ids]
-    train, calibration = (subjects_of(parts.cohort, some) for some in rows[:2])
+    known, calibration = (subjects_of(cohort, some) for some in rows[:2])
     arrays = (features[0], features[1], features[2])
-    return linear_probe(title, arrays, train, calibration, findings, level)
+    curves = [
+        curve
+        for finding in findings
+        for curve in few_shot(title, (features[0], features[2]), known, test, finding)
+    ]
+    return linear_probe(title, arrays, known, calibration, findings, level), curves
 
 
 def tabular_features(run: Run, cohort: Cohort) -> tuple[Array, Array, Array]:

@@ -18,7 +18,7 @@ from model_core.errors import EchoingError
 from model_core.measures import MEASURES
 from model_core.preprocess import PreprocessSpec
 from training.checkpoint import load_json, save_json
-from training.cohort import Cohort, FloatArray, IntArray, Split, assert_disjoint
+from training.cohort import Cohort, FloatArray, IntArray, Split, assert_disjoint, names_of_records
 from training.echo_video import EchoEmbeddings, read_embeddings
 from training.ingest import ShardStore, check_disjoint
 from training.ingest.prepared import Part, Scale, is_prepared, moments, write_prepared
@@ -390,6 +390,9 @@ def _table(sources: Sequence[_Source], embeddings: EchoEmbeddings | None) -> dic
         "teacher_mean": mean,
         "teacher_log_var": log_var,
         "ecg_text": [text for one in stated for text in one.texts],
+        "record_ids": names_of_records(
+            {s.name: s.store.index["record_id"].take(pa.array(s.rows)).to_pylist() for s in sources}
+        ),
         # A finding that no ECG has teaches nothing.
         "ecg_labels": {name: values for name, values in labels.items() if (values == 1).any()},
         "groups": {

@@ -107,7 +107,9 @@ def run_stage(run: Run, name: str) -> bool:
 def _begin(run: Run, name: str) -> bool:
     """Make ready for a stage, or find that there is nothing to do."""
     folder = run.folder / name
-    if is_done(run, name) and name != "export":
+    # Embeddings of other models are no setting: whoever gives them wants them compared.
+    asked_again = name == "export" or (name == "evaluate" and run.embeddings)
+    if is_done(run, name) and not asked_again:
         return False
     key = stage_keys(run)[name]
     position = STAGES.index(name)

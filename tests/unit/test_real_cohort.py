@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from model_core.io import read_recording
@@ -20,9 +22,9 @@ from tests.unit.ingest_miniatures import (
     write_ptbxl,
     write_wfdb,
 )
-from training import real_cohort
+from training import estimates, real_cohort
 from training.__main__ import main
-from training.cohort import Cohort, Split, assert_disjoint, load_cohort
+from training.cohort import Cohort, Split, assert_disjoint, load_cohort, names_of_records
 from training.evaluation.report_data import read_json
 from training.ingest import IngestConfig, ShardStore, TableColumns, ingest, ingest_echo
 
@@ -373,3 +375,36 @@ def test_all_stages_run_on_it_up_to_a_package(run: Path, cohort: Cohort, tmp_pat
     assert "simulated" not in report.dataset
     assert all("Best possible" not in name for name in report.estimators)
     assert report.find(report.estimators[0], "lvef", "mae") is not None
+
+
+def test_another_model_is_probed_on_whichever_archive_has_the_echoes(
+    run: Path, cohort: Cohort, tmp_path: Path
+) -> None:
+    """Of the two archives the first, PTB-XL, has no echo at all."""
+    features = np.random.default_rng(0).normal(size=(len(cohort.record_ids), 3))
+    table = pa.table({"record_id": cohort.record_ids, "embedding": list(features)})
+    pq.write_table(table, tmp_path / "other.parquet")
+    arguments = ["--recipe", "debug", "--runs", str(run), "--out", str(tmp_path / "package")]
+    assert main(["run", *arguments]) == 0  # skips what is there
+    other = f"Other model={tmp_path / 'other.parquet'}"
+    assert main(["evaluate", *arguments, "--embeddings", other]) == 0
+    report = read_json(run / "evaluate/report.json")
+    assert report.find("Other model", "lvef", "mae") is not None
+
+
+def test_records_are_named_as_in_their_stores(archives: Path, cohort: Cohort) -> None:
+    stores = [record_ids(archives / name) for name in ("ptbxl", "mimic")]
+    assert cohort.record_ids == [str(name) for some in stores for name in some]
+    alike = names_of_records({"PTB-XL": ["1", "2"], "mine": ["1"]})
+    assert alike == ["PTB-XL/1", "PTB-XL/2", "mine/1"]
+
+
+def test_probes_are_fitted_on_all_archives_alike(
+    cohort: Cohort, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(estimates, "MOST_TRAINING_RECORDS", 20)
+    monkeypatch.setattr(estimates, "load_standardiser", lambda _: None)
+    every = cohort.one_record_per_patient(Split.TRAIN)
+    chosen = estimates.parts_of(None, cohort).train  # pyright: ignore[reportArgumentType]
+    assert len(np.unique(chosen)) == 20
+    assert (chosen[0], chosen[-1]) == (every[0], every[-1])

@@ -33,7 +33,7 @@ from training.checkpoint import load_tensors
 from training.cohort import Cohort, Split, load_cohort
 from training.config import AugmentConfig, CohortConfig, FitConfig, config_hash
 from training.dower import LEAD_VECTORS
-from training.evaluation.report_data import read_json
+from training.evaluation.report_data import HIGH_HALF, LOW_HALF, read_json
 from training.recipes import RECIPES, debug
 from training.run import STAGES, Run, load_teacher, new_text_encoder
 from training.simulated_cohort import PTBXL, UNREAD, VIRTUAL, build_cohort, read_ptbxl_table
@@ -171,6 +171,13 @@ def test_page_card_and_report_hold_the_figures(finished: Run) -> None:
         assert f"{figure.value:.2f}" in text or f"{figure.value:.1f}" in text
         assert estimates.SCRATCH in text
     assert "### Targets" in card
+    # As the paper does, also of what is read without fine-tuning.
+    for estimator in (estimates.MODEL, estimates.ZERO_SHOT, estimates.PROBE):
+        for group in (LOW_HALF, HIGH_HALF):
+            assert report.find(estimator, "lvef", "mae", group) is not None
+        assert report.find(estimator, "lvef", "error_trend") is not None
+        assert report.find(estimator, "lvef", "aurc") is not None
+    assert report.find(estimates.PROBE_MEAN, "lvef", "aurc") is None
     # Every finding has a few-shot curve; few enough are there for k = 1 and 2 alone.
     kinds = {curve.kind for curve in report.curves}
     assert "response" in kinds
@@ -199,6 +206,10 @@ def test_a_foreign_model_is_compared_by_its_embeddings(
     report = read_json(tmp_path / "report.json")
     assert "Other model" in report.estimators
     assert report.find("Other model", "lvef", "mae") is not None
+    assert any(
+        c.estimator == "Other model" and c.kind == "few_shot_auroc" and len(c.x) > 0
+        for c in report.curves
+    )
     arguments = ["evaluate", "--recipe", "debug", "--embeddings", "Other=nowhere.parquet"]
     assert main(arguments) == 1
     assert "names no file" in capsys.readouterr().err
