@@ -129,7 +129,7 @@ class _Cover(QFrame):
             self._action.trigger()
 
     def _on_screen(self, on: bool) -> None:
-        if on and self._dialog.isVisible():
+        if on and self._dialog.isVisible() and not self._covered:
             self._cover()
         elif not on:
             self._uncover()

@@ -15,6 +15,7 @@ from echoing_gui.files import atomic_write
 from echoing_gui.i18n import SYSTEM, languages
 from echoing_gui.state import (
     GAINS_MM_MV,
+    PRIVATE_AFTER_MIN,
     SPEEDS_MM_S,
     DisplayOptions,
     Layout,
@@ -164,6 +165,7 @@ def _choices() -> dict[str, dict[Any, Any]]:
         "variance_underlay": {True: True, False: False},
         "read_first": {True: True, False: False},
         "private": {True: True, False: False},
+        "private_after_min": {value: value for value in PRIVATE_AFTER_MIN},
         "show_dots": {True: True, False: False},
         "theme": {item.value: item for item in ThemeChoice},
     }

@@ -18,6 +18,7 @@ from model_core.types import PackageIdentity, Prediction, Recording
 PAGE_S = 10.0
 _SAME_S = 0.05
 SPEEDS_MM_S = (12.5, 25.0, 50.0, 100.0)
+PRIVATE_AFTER_MIN = (5, 10, 30, 0)
 GAINS_MM_MV = (2.5, 5.0, 10.0, 20.0)
 ZOOMS = (0.5, 0.67, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0)
 
@@ -98,6 +99,8 @@ class DisplayOptions:
         With the strips, tint the paper behind the traces too.
     private
         Hide names, dates and file names.
+    private_after_min
+        Minutes without key or mouse after which `private` switches on; 0 for never.
     show_dots
         Show each estimate as twenty equally likely values, too.
     language
@@ -115,6 +118,7 @@ class DisplayOptions:
     half_precordials: bool = False
     read_first: bool = False
     private: bool = False
+    private_after_min: int = 10
     show_dots: bool = False
     high_pass_hz: float = 0.0
     low_pass_hz: float = 0.0

@@ -28,6 +28,7 @@ CHANGED = DisplayOptions(
     variance_underlay=True,
     show_dots=True,
     private=True,
+    private_after_min=30,
     high_pass_hz=0.05,
     low_pass_hz=100.0,
     notch=True,

@@ -11,9 +11,10 @@ import pandas as pd
 import pydicom
 import pytest
 from pypdfium2 import PdfDocument
-from PySide6.QtCore import QSettings, Qt
-from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent
+from PySide6.QtCore import QPoint, QSettings, Qt
+from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QAction
 from PySide6.QtPrintSupport import QPrinter
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractItemView, QFileDialog, QPushButton, QWidget
 
 from echoing_gui import main_window
@@ -22,6 +23,7 @@ from echoing_gui.exports import KINDS
 from echoing_gui.features.exporting import Exporter
 from echoing_gui.features.exporting.pictures import PICTURES
 from echoing_gui.features.exporting.records import RECORDS
+from echoing_gui.features.privacy import IdleWatch
 from echoing_gui.features.start import StartPage
 from echoing_gui.identity import Identity, pseudonyms
 from echoing_gui.log import log, start_log
@@ -208,6 +210,70 @@ def test_f9_covers_dialogs_that_choose_files(qtbot, program, tmp_path):
     assert hits(seen_in(dialog)) == []
     qtbot.keyClick(dialog, Qt.Key.Key_F9)
     assert not program.controller.state.options.private
+    assert NAME in hits(seen_in(dialog))
+    dialog.close()
+
+
+@pytest.fixture
+def idle(program) -> IdleWatch:
+    """A second instead of minutes."""
+    watch = program.window.findChild(IdleWatch)
+    assert watch.timer.isActive()
+    assert watch.timer.interval() == 600_000
+    watch.timer.start(1000)
+    return watch
+
+
+def is_private(program) -> bool:
+    return program.controller.state.options.private
+
+
+def test_names_hide_after_a_while_without_key_or_mouse_until_f9(qtbot, program, fake, idle):
+    open_canary(qtbot, program, fake)
+    handle = program.window.windowHandle()
+    qtbot.waitUntil(lambda: is_private(program))
+    assert hits(on_screen(program)) == []
+    assert program.window.findChild(QAction, "privacy").isChecked()
+    QTest.keyClick(handle, Qt.Key.Key_F9)
+    assert not is_private(program)
+    assert NAME in hits(on_screen(program))
+    # As long as something is done it stays so; the key began the time anew, too.
+    for number in range(15):
+        qtbot.wait(100)
+        if number % 2:
+            QTest.keyClick(handle, Qt.Key.Key_Shift)
+        else:
+            QTest.mouseMove(handle, QPoint(100 + number, 100))
+        assert not is_private(program)
+    qtbot.waitUntil(lambda: is_private(program))
+
+
+def test_never_means_never(qtbot, program, idle):
+    options = program.controller.state.options
+    program.controller.set_options(replace(options, private_after_min=0))
+    QTest.keyClick(program.window.windowHandle(), Qt.Key.Key_Shift)
+    assert not idle.timer.isActive()
+    program.controller.set_options(replace(options, private_after_min=5))
+    assert idle.timer.isActive()
+    assert idle.timer.interval() == 300_000
+
+
+def test_idle_covers_dialogs_those_that_were_uncovered_too(qtbot, program, tmp_path, idle):
+    (tmp_path / FILE).write_text("")
+    program.window._folder = str(tmp_path)
+    program.window.trigger("open")
+    dialog = program.window.findChild(QFileDialog)
+    qtbot.waitUntil(lambda: is_private(program))
+    assert hits(seen_in(dialog)) == []
+    (show,) = [b for b in dialog.findChildren(QPushButton) if "Show names" in b.text()]
+    show.click()
+    qtbot.waitUntil(lambda: NAME in hits(seen_in(dialog)))
+    QTest.mouseMove(dialog.windowHandle(), QPoint(5, 5))  # which begins the time anew
+    assert idle.timer.isActive()
+    qtbot.waitUntil(lambda: hits(seen_in(dialog)) == [])
+    # It is covered once, so that it comes back whole.
+    idle.timer.timeout.emit()
+    qtbot.keyClick(dialog, Qt.Key.Key_F9)
     assert NAME in hits(seen_in(dialog))
     dialog.close()
 

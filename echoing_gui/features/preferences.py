@@ -25,6 +25,7 @@ from echoing_gui.desk import Desk
 from echoing_gui.i18n import SYSTEM, languages, tr
 from echoing_gui.state import (
     GAINS_MM_MV,
+    PRIVATE_AFTER_MIN,
     SPEEDS_MM_S,
     AppState,
     DisplayOptions,
@@ -118,6 +119,13 @@ def _themes() -> list[tuple[Any, str]]:
     ]
 
 
+def _idle() -> list[tuple[Any, str]]:
+    return [
+        (value, tr("After {n} minutes", n=value) if value else tr("Never"))
+        for value in PRIVATE_AFTER_MIN
+    ]
+
+
 PREFERENCES: tuple[tuple[str, tuple[Preference, ...]], ...] = (
     (
         "ECG",
@@ -149,6 +157,7 @@ PREFERENCES: tuple[tuple[str, tuple[Preference, ...]], ...] = (
             Preference("theme", "&Colours", _themes),
             Preference("language", "L&anguage, from the next start on", _language_names),
             Preference("private", "Hide names, &dates and file names", action="privacy"),
+            Preference("private_after_min", "Hide them when &idle", _idle),
             Preference("show_dots", "Show each estimate as &twenty likely values, too"),
             Preference("read_first", "Read &first: cover the estimate until I reveal it"),
         ),
