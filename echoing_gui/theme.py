@@ -357,6 +357,7 @@ QRadioButton::indicator:checked {{ background: qradialgradient(cx: 0.5, cy: 0.5,
 #focusLine {{ background: {accent}; }}
 QAbstractItemView {{ border: 1px solid {line}; padding: 1px; }}
 QAbstractItemView:focus {{ border: 2px solid {accent}; padding: 0; }}
+QHeaderView {{ border: 0; padding: 0; }}
 QCheckBox, QRadioButton {{ border: 2px solid transparent; border-radius: 4px; padding: 1px; }}
 QCheckBox:focus, QRadioButton:focus {{ border-color: {accent}; }}
 QComboBox:focus {{ background: {accent}; color: {on_accent}; }}

@@ -283,9 +283,7 @@ class _Start(QObject):
 
 def _heading(text: str) -> QLabel:
     label = QLabel(text, wordWrap=True)
-    font = label.font()
-    font.setBold(True)
-    label.setFont(font)
+    label.setObjectName("stretch")
     label.setTextFormat(Qt.TextFormat.PlainText)
     return label
 

@@ -226,8 +226,8 @@ def _paint_result(painter: QPainter, view: ReportView, page_size: Paper) -> None
         y += used.height() + 2
 
     put(result.headline, bold=True, larger=1.5)
-    put(result.detail)
     put(result.caveat, bold=True, colour=theme.RED_TAG)
+    put(result.detail)
     for reason in result.reasons:
         put(f"• {reason}")
     y += 8

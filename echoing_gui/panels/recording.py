@@ -41,7 +41,7 @@ class RecordingPanel(QWidget):
         ):
             part.setText(breakable("\n".join(lines)))
             part.setVisible(bool(lines))
-            self._titles[part].setVisible(bool(lines))
+            self._titles[part].setVisible(bool(lines and view.facts))
 
 
 def _label() -> QLabel:

@@ -189,8 +189,8 @@ def _moved(sheet: Sheet, rows: list[float], level_mm: list[float], height_mm: fl
 
     def down(y_mm: float) -> float:
         """How far what stands on a baseline, or between it and the next, is moved."""
-        row = max(int(np.searchsorted(rows, y_mm, side="right")) - 1, 0)
-        return level_mm[row] - rows[row]
+        row = int(np.searchsorted(rows, y_mm, side="right")) - 1
+        return level_mm[row] - rows[row] if row >= 0 else 0.0
 
     return replace(
         sheet,

@@ -53,8 +53,7 @@ class EcgPage:
     @property
     def window(self) -> str:
         """Which seconds of the recording it shows."""
-        start_s, end_s = self.sheet.window_s
-        return tr("{start:.1f} to {end:.1f} s of the recording", start=start_s, end=end_s)
+        return texts.stretch_text(*self.sheet.window_s)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -135,8 +135,27 @@ def seen_row(prediction: Prediction) -> tuple[str, str]:
     start_s, end_s = prediction.window_s
     return (
         tr("The model saw") if model_ran(prediction) else tr("Checked, without an estimate"),
-        tr("{start:.1f} to {end:.1f} s of the recording", start=start_s, end=end_s),
+        stretch_text(start_s, end_s),
     )
+
+
+def stretch_text(start_s: float, end_s: float) -> str:
+    """Say which part of a recording it is, since its start.
+
+    Examples
+    --------
+    >>> stretch_text(0.0, 10.0), stretch_text(3605.0, 3615.4)
+    ('0.0 to 10.0 s of the recording', '1:00:05 to 1:00:15 of the recording')
+    """
+    if end_s <= 60:
+        return tr("{start:.1f} to {end:.1f} s of the recording", start=start_s, end=end_s)
+    start, end = (_since_start(second) for second in (start_s, end_s))
+    return tr("{start} to {end} of the recording", start=start, end=end)
+
+
+def _since_start(second: float) -> str:
+    whole = int(second + 1e-6)
+    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
 
 
 def model_ran(prediction: Prediction) -> bool:
@@ -311,8 +330,7 @@ def moment_text(state: AppState, second: float) -> str:
         return f"{second:.1f} s"
     started = start_of(state)
     if started is None:
-        whole = int(second + 1e-6)
-        return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+        return _since_start(second)
     moment = started + timedelta(seconds=second + 1e-6)
     days = (moment.date() - started.date()).days
     time = f"{moment:%H:%M:%S}"

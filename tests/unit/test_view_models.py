@@ -221,7 +221,10 @@ def test_result_texts_follow_the_state():
     predicting = AppState(recording=of, package=IDENTITY, job=JobStatus(Stage.PREDICTING, "a.hea"))
     assert result_view(predicting).headline == "Predicting"
     failed = AppState(recording=of, package_failed=UserMessage("It is damaged.", "Mend it."))
-    assert result_view(failed).detail == "It is damaged. Mend it."
+    assert result_view(failed).detail == (
+        "It is damaged. Mend it. "
+        "Install and choose packages with Model packages… in the menu Model."
+    )
     refused = AppState(recording=of, package=IDENTITY, prediction=prediction(of, FLAT_LEAD))
     view = result_view(refused)
     assert view.refused
