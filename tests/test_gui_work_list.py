@@ -397,7 +397,7 @@ def test_closing_the_list_forgets_where_it_was(qtbot, program, folder, tmp_path)
     assert str(folder).encode() not in store
 
 
-def test_read_first_covers_the_estimates(qtbot, program, folder):
+def test_read_first_covers_the_estimates(qtbot, program, folder, tmp_path):
     run(qtbot, program, folder)
     controller, view = program.controller, lists_of(program).view
     controller.set_options(replace(controller.state.options, read_first=True))
@@ -413,6 +413,9 @@ def test_read_first_covers_the_estimates(qtbot, program, folder):
         assert "covered and not exported" in text
     controller.set_options(replace(controller.state.options, read_first=False))
     assert shown(program, "lvef") == ["55"] * N
+    lines = (tmp_path / "audit.jsonl").read_text(encoding="utf-8").splitlines()
+    last = json.loads(lines[-1])
+    assert (last["event"], last["what"], last["recordings"]) == ("revealed", "work_list", N)
     assert export.isEnabled()
     assert view.export.isEnabled()
     assert "covered" not in said_of(export) + view.said.text() + view.export.toolTip()

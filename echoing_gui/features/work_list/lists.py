@@ -345,6 +345,10 @@ class Lists(QObject):
 
     def _on_state(self, old: AppState, new: AppState) -> None:
         """Start what waited for the model package; do all anew with another one."""
+        if old.options.read_first and not new.options.read_first and new.work_list is not None:
+            n = sum(bool(row.values) for row in new.work_list.rows)
+            if n:
+                self._desk.audit.record("revealed", what="work_list", recordings=n)
         if old.package is new.package or new.work_list is None or new.package is None:
             return
         work = new.work_list
