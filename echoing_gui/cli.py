@@ -31,6 +31,7 @@ from echoing_gui.reports import (
 )
 from echoing_gui.resources import default_package_path
 from echoing_gui.table_options import add_table_options, stated_layout
+from echoing_gui.view_models.texts import duration_text
 from model_core.errors import EchoingError, PackageError
 from model_core.io import TableLayout, open_recording, read_part
 from model_core.long_recording import LongRecording
@@ -316,9 +317,8 @@ def _text(report: Report) -> str:
         simulated = "   SIMULATED ECG" if recording["simulated"] else ""
         n = len(recording["lead_names"])
         leads = "1 lead" if n == 1 else f"{n} leads"
-        lines.append(
-            f"  {recording['duration_s']:g} s, {recording['fs_hz']:g} Hz, {leads}{simulated}"
-        )
+        lasts = duration_text(recording["duration_s"])
+        lines.append(f"  {lasts}, {recording['fs_hz']:g} Hz, {leads}{simulated}")
         first_s, end_s = report["window_s"] or (0.0, recording["duration_s"])
         if end_s - first_s < recording["duration_s"] - 0.05:
             lines.append(f"  Only seconds {first_s:g} to {end_s:g} were looked at")

@@ -261,7 +261,9 @@ def test_start(run: Run, tmp_path: Path) -> None:
     path = write_record(tmp_path / "long.hea", synthetic_ecg(duration_s=15.0).signal_mv)
     assert json.loads(run(path, "--json", "--start", "4.5")[1])["window_s"] == [4.5, 14.5]
     assert json.loads(run(path, "--json", "--start", "6")[1])["state"] == "not_reportable"
-    assert "Only seconds 4.5 to 14.5 were looked at" in run(path, "--start", "4.5")[1]
+    said = run(path, "--start", "4.5")[1]
+    assert "15.0 s, 500 Hz" in said
+    assert "Only seconds 4.5 to 14.5 were looked at" in said
 
 
 def test_any_ten_seconds_of_a_long_recording(run: Run, tmp_path: Path) -> None:
