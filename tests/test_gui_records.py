@@ -288,8 +288,9 @@ class Noting(QPainter):
         super().__init__(image)
         self.ends_mm: dict[str, float] = {}
 
-    def drawText(self, place, flags, text):
-        super().drawText(place, flags, text)
+    def drawText(self, *args: Any) -> None:
+        super().drawText(*args)
+        place, _flags, text = args
         end = place.left() + self.fontMetrics().horizontalAdvance(text)
         self.ends_mm[text] = end / PX_PER_MM
 
