@@ -288,11 +288,11 @@ class Noting(QPainter):
         super().__init__(image)
         self.ends_mm: dict[str, float] = {}
 
-    def drawText(self, *args: Any) -> Any:
+    def drawText(self, *args: Any, **named: Any) -> Any:
         place, _flags, text = args
         end = place.left() + self.fontMetrics().horizontalAdvance(text)
         self.ends_mm[text] = end / PX_PER_MM
-        return super().drawText(*args)
+        return super().drawText(*args, **named)
 
 
 @pytest.mark.parametrize(
