@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QKeySequence
+from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QMenu, QMenuBar, QToolButton, QTreeWidget, QWidget
 
 from echoing_gui.dialogs import KeysDialog
@@ -194,9 +194,11 @@ def test_each_letter_of_a_menu_belongs_to_one_entry(fake, tmp_path, code):
         assert len(pressed) == len(set(pressed)), (title, sorted(pressed))
     # Entries of the bar's own menus can all be reached so.
     for action in bar.actions():
-        entries = [each.text() for each in action.menu().actions() if not each.isSeparator()]
+        (menu,) = menus_among([action])
+        entries = [each.text() for each in menu.actions() if not each.isSeparator()]
         assert all(letters(entries)), action.text()
     tabs = program.window.findChild(SidePages)
+    assert tabs is not None
     beside = [tabs.tabText(number) for number in range(tabs.count())]
     pressed = letters([*(each.text() for each in bar.actions()), *beside])
     assert len(pressed) == len(set(pressed)), sorted(pressed)
@@ -206,11 +208,16 @@ def test_each_letter_of_a_menu_belongs_to_one_entry(fake, tmp_path, code):
     speak("en")
 
 
+def menus_among(actions: list[QAction]) -> list[QMenu]:
+    """The menus that some of these open."""
+    return [menu for action in actions if isinstance(menu := action.menu(), QMenu)]
+
+
 def menus_of(bar: QMenuBar) -> list[QMenu]:
     """The menus of the bar and those within them."""
-    found = [action.menu() for action in bar.actions()]
+    found = menus_among(bar.actions())
     for menu in found:
-        found += [action.menu() for action in menu.actions() if action.menu() is not None]
+        found += menus_among(menu.actions())
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ from model_core.types import (
     SegmentVariance,
 )
 from model_core.what_if import Answer, Masking
-from tests.gui_factory import prediction, recording, variance
+from tests.gui_factory import IDENTITY, prediction, recording, variance
 
 EDGES_S = np.linspace(0, 10, 21)
 
@@ -60,8 +61,9 @@ def test_a_bench_of_another_prediction_shows_nothing():
 
 def test_copied_rows_cannot_be_formulas():
     row = view.SegmentRow(Cell("=1+1", 0), 0.0, 0.5, math.nan, math.nan, "+good", ("@P",))
-    table = list(csv.reader(io.StringIO(csv_text(view.export_rows([row])))))
-    assert table[1] == ["'=1+1", "0.0", "0.5", "", "", "'+good", "'@P"]
+    named = replace(IDENTITY, name="=package")
+    table = list(csv.reader(io.StringIO(csv_text(view.export_rows([row], named)))))
+    assert table[1][:8] == ["'=1+1", "0.0", "0.5", "", "", "'+good", "'@P", "'=package"]
 
 
 @pytest.mark.parametrize("layout", [Layout.GRID, Layout.ROWS])

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from model_core.io import read_recording
 from model_core.leads import STANDARD_LEADS
 
-CODES = dict(zip(STANDARD_LEADS, (1, 2, 61, 62, 63, 64, 3, 4, 5, 6, 7, 8), strict=True))
+CODES: dict[str, int] = dict(
+    zip(STANDARD_LEADS, (1, 2, 61, 62, 63, 64, 3, 4, 5, 6, 7, 8), strict=True)
+)
 N_SAMPLES, FIDUCIALS, BEFORE, AFTER = 2000, (300, 900, 1500), 100, 150
 REST, DEFAULT_TABLE = b"\0\1\0", 19999
 
