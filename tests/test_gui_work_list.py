@@ -117,7 +117,7 @@ def test_refusals_errors_and_cautions_stand_in_their_rows(qtbot, program, folder
     # Below the table too, where no scrolling hides it.
     view = lists_of(program).view
     assert view.why.isHidden()
-    view.table.selectRow(place)
+    view.table.choose(np.array([table.row_at(place)]))
     assert view.why.isVisible()
     assert "A chest lead is flat." in view.why.text()
     program.controller.set_options(replace(program.controller.state.options, private=True))
